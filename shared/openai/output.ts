@@ -1,0 +1,54 @@
+import { z } from "zod";
+
+/** How a choice ended. `error` and `cancelled` never reach a consumer as a success. */
+export const finishReasons = ["stop", "length", "tool_calls", "content_filter"] as const;
+export type FinishReason = (typeof finishReasons)[number];
+
+const topLogprob = z.object({
+  token: z.string().max(1024),
+  logprob: z.number(),
+  bytes: z.array(z.int().min(0).max(255)).nullable(),
+});
+
+/** One token's entry in `choices[].logprobs.content`. */
+export const tokenLogprobSchema = topLogprob.extend({ top_logprobs: z.array(topLogprob).max(20) });
+export type TokenLogprob = z.infer<typeof tokenLogprobSchema>;
+
+/** A piece of one tool call, in the shape of OpenAI's streamed deltas: the id and name come once, arguments in parts. */
+export const toolCallDeltaSchema = z.object({
+  index: z.int().min(0).max(127),
+  id: z.string().max(128).optional(),
+  name: z.string().max(128).optional(),
+  arguments: z.string().optional(),
+});
+export type ToolCallDelta = z.infer<typeof toolCallDeltaSchema>;
+
+/**
+ * A piece of one choice as an engine makes it and the wire carries it. `tokens` is how many tokens it stands for;
+ * text that is held back (a stop sequence, half a character) comes with a later part.
+ */
+export const outputPartSchema = z.object({
+  index: z.int().min(0).max(127),
+  tokens: z.int().min(0).max(1_000_000),
+  text: z.string().optional(),
+  reasoning: z.string().optional(),
+  tool_calls: z.array(toolCallDeltaSchema).max(128).optional(),
+  logprobs: z.array(tokenLogprobSchema).max(4096).optional(),
+});
+export type OutputPart = z.infer<typeof outputPartSchema>;
+
+export const finishSchema = z.object({
+  index: z.int().min(0).max(127),
+  reason: z.enum(finishReasons),
+});
+export type Finish = z.infer<typeof finishSchema>;
+
+const count = z.int().min(0).max(100_000_000);
+
+/** Tokens of one answer as the worker counts them; `cached` of the prompt's were found in a cache. */
+export const usageSchema = z.object({
+  prompt: count,
+  completion: count,
+  cached: count,
+});
+export type Usage = z.infer<typeof usageSchema>;
