@@ -24,7 +24,10 @@ function domainBytes(domain: SigningDomain, message: string): Uint8Array<ArrayBu
 
 /** A fresh key pair, and its private half as PKCS #8 in base64url for storing. */
 export async function generateSigningKey(): Promise<{ key: SigningKey; privateKey: string }> {
-  const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
+  const pair = (await crypto.subtle.generateKey("Ed25519", true, [
+    "sign",
+    "verify",
+  ])) as CryptoKeyPair;
   const pkcs8 = (await crypto.subtle.exportKey("pkcs8", pair.privateKey)) as ArrayBuffer;
   const privateKey = toBase64Url(new Uint8Array(pkcs8));
   return { key: await importSigningKey(privateKey), privateKey };
@@ -63,12 +66,18 @@ const importedKeysMax = 1024;
 
 /** Whether `signature` was made over `message` by the owner of `publicKey`. Malformed input is a plain false. */
 export async function verifySignature(signed: SignedMessage): Promise<boolean> {
-  if (!publicKeyPattern.test(signed.publicKey) || !signaturePattern.test(signed.signature)) return false;
+  if (!publicKeyPattern.test(signed.publicKey) || !signaturePattern.test(signed.signature))
+    return false;
   const signature = fromBase64Url(signed.signature);
   if (signature === null) return false;
   const key = await importPublicKey(signed.publicKey);
   if (key === null) return false;
-  return crypto.subtle.verify("Ed25519", key, signature, domainBytes(signed.domain, signed.message));
+  return crypto.subtle.verify(
+    "Ed25519",
+    key,
+    signature,
+    domainBytes(signed.domain, signed.message),
+  );
 }
 
 async function importPublicKey(publicKey: string): Promise<CryptoKey | null> {

@@ -1,0 +1,44 @@
+import { base62, crc32, sha256, toHex, utf8 } from "./bytes.ts";
+import type { RandomBytes } from "../ids.ts";
+import { randomBytes } from "../ids.ts";
+
+/** The parts of `octo_sk_<env>_<id>_<secret>_<crc>`. Only `id` may be logged. */
+export interface ApiKey {
+  readonly env: string;
+  readonly id: string;
+  readonly secret: string;
+}
+
+const pattern = /^octo_sk_([a-z]{1,8})_([0-9A-Za-z]{8})_([0-9A-Za-z]{43})_([0-9A-Za-z]{6})$/;
+
+/** A new key for an environment (`live`, `dev`): 47 random bits of id, 256 of secret. */
+export function newApiKey(env: string, random: RandomBytes = randomBytes): ApiKey {
+  const id = base62(random(8), 11).slice(-8);
+  return { env, id, secret: base62(random(32), 43) };
+}
+
+/** The key as its owner sees it, once. */
+export function formatApiKey(key: ApiKey): string {
+  const body = `octo_sk_${key.env}_${key.id}_${key.secret}`;
+  return `${body}_${checksum(body)}`;
+}
+
+/** The parts of a presented key, or null where its form or checksum is wrong: no look-up is spent on a typo. */
+export function parseApiKey(text: string): ApiKey | null {
+  const match = pattern.exec(text);
+  if (match === null) return null;
+  const [, env, id, secret, crc] = match;
+  if (env === undefined || id === undefined || secret === undefined) return null;
+  if (checksum(text.slice(0, text.lastIndexOf("_"))) !== crc) return null;
+  return { env, id, secret };
+}
+
+/** What is stored of a key: SHA-256 of its secret. A slow hash adds nothing to 256 random bits. */
+export async function apiKeyHash(key: ApiKey): Promise<string> {
+  return toHex(await sha256(utf8(key.secret)));
+}
+
+function checksum(body: string): string {
+  const crc = crc32(body);
+  return base62(Uint8Array.of(crc >>> 24, crc >>> 16, crc >>> 8, crc), 6);
+}

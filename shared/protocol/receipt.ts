@@ -1,0 +1,137 @@
+import { z } from "zod";
+import type { JsonValue } from "../crypto/jcs.ts";
+import { canonicalJson } from "../crypto/jcs.ts";
+import { sha256Hex } from "../crypto/bytes.ts";
+import type { SigningKey } from "../crypto/signing.ts";
+import { publicKeyPattern, signaturePattern, verifySignature } from "../crypto/signing.ts";
+import type { OutputPart } from "../openai/output.ts";
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const count = z.int().min(0).max(100_000_000);
+const price = z.int().min(0).max(1_000_000_000);
+const time = z.int().min(0);
+
+/** What a worker vouches for after one attempt. Hashes only: no prompt and no answer is in it. */
+export const receiptSchema = z.strictObject({
+  v: z.literal(1),
+  attempt: z.string().max(64),
+  worker: z.string().regex(publicKeyPattern),
+  model: hash,
+  prompt_hash: hash,
+  output_hash: hash,
+  outcome: z.enum(["complete", "cancelled"]),
+  prompt_tokens: count,
+  completion_tokens: count,
+  input_micros_per_million: price,
+  output_micros_per_million: price,
+  started_ms: time,
+  first_token_ms: time.nullable(),
+  ended_ms: time,
+});
+export type Receipt = z.infer<typeof receiptSchema>;
+
+export const signedReceiptSchema = z.strictObject({
+  receipt: receiptSchema,
+  signature: z.string().regex(signaturePattern),
+});
+export type SignedReceipt = z.infer<typeof signedReceiptSchema>;
+
+/** Signs the canonical bytes of `receipt` as its worker. */
+export async function signReceipt(receipt: Receipt, key: SigningKey): Promise<SignedReceipt> {
+  return { receipt, signature: await key.sign("octo-receipt-v1", canonicalReceipt(receipt)) };
+}
+
+/** Whether the worker named in the receipt signed exactly this receipt. */
+export async function verifyReceipt(signed: SignedReceipt): Promise<boolean> {
+  return verifySignature({
+    publicKey: signed.receipt.worker,
+    domain: "octo-receipt-v1",
+    message: canonicalReceipt(signed.receipt),
+    signature: signed.signature,
+  });
+}
+
+/** The bytes a receipt's signatures cover, as text: RFC 8785 canonical JSON. */
+export function canonicalReceipt(receipt: Receipt): string {
+  return canonicalJson(receipt);
+}
+
+/** The edge's signature says that it relayed an attempt under this worker's signature. */
+export async function countersign(signed: SignedReceipt, key: SigningKey): Promise<string> {
+  return key.sign(
+    "octo-countersign-v1",
+    `${canonicalReceipt(signed.receipt)}\n${signed.signature}`,
+  );
+}
+
+/** Whether the edge with `edgeKey` countersigned. */
+export async function verifyCountersignature(
+  signed: SignedReceipt,
+  edge: { readonly publicKey: string; readonly signature: string },
+): Promise<boolean> {
+  return verifySignature({
+    ...edge,
+    domain: "octo-countersign-v1",
+    message: `${canonicalReceipt(signed.receipt)}\n${signed.signature}`,
+  });
+}
+
+/** Gathers an answer's parts into what `output_hash` covers; both ends of the wire keep one. */
+export class OutputTranscript {
+  readonly #choices: { text: string; reasoning: string; tools: string }[] = [];
+  /** UTF-8 bytes of everything gathered: no tokenizer makes more tokens than bytes. */
+  bytes = 0;
+  tokens = 0;
+
+  add(part: OutputPart): void {
+    while (this.#choices.length <= part.index) {
+      this.#choices.push({ text: "", reasoning: "", tools: "" });
+    }
+    const choice = this.#choices[part.index];
+    if (choice === undefined) return;
+    this.tokens += part.tokens;
+    choice.text += part.text ?? "";
+    choice.reasoning += part.reasoning ?? "";
+    for (const call of part.tool_calls ?? []) {
+      choice.tools += `${call.index}:${call.id ?? ""}:${call.name ?? ""}:${call.arguments ?? ""}\n`;
+    }
+    this.bytes += partBytes(part);
+  }
+
+  /** The text of choice `index` so far. */
+  text(index: number): string {
+    return this.#choices[index]?.text ?? "";
+  }
+
+  /** SHA-256 of the canonical JSON of all choices, in hexadecimal. */
+  async hash(): Promise<string> {
+    const choices: JsonValue = this.#choices.map((choice) => ({
+      text: choice.text.toWellFormed(),
+      reasoning: choice.reasoning.toWellFormed(),
+      tools: choice.tools.toWellFormed(),
+    }));
+    return sha256Hex(canonicalJson(choices));
+  }
+}
+
+/** UTF-8 bytes of what a part delivers: text, reasoning and tool calls. */
+export function partBytes(part: OutputPart): number {
+  let bytes = utf8Length(part.text ?? "") + utf8Length(part.reasoning ?? "");
+  for (const call of part.tool_calls ?? []) {
+    bytes += utf8Length(call.name ?? "") + utf8Length(call.arguments ?? "");
+  }
+  return bytes;
+}
+
+/** UTF-8 length without encoding: called for every frame. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    // A surrogate pair is four bytes from two units; every other unit above 0x7ff is three bytes.
+    if (unit < 0x800 || (unit >= 0xd800 && unit < 0xe000)) bytes += 1;
+    else bytes += 2;
+  }
+  return bytes;
+}
