@@ -1,0 +1,132 @@
+import { sql } from "drizzle-orm";
+import { check, index, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { classes } from "../../shared/protocol/listing.ts";
+import { regions } from "../../shared/regions.ts";
+import { flag, whole } from "./schema-columns.ts";
+
+/*
+ * Who is in the network and what they offer. Rows of workers and listings come in batches from hubs, in any order;
+ * a foreign key stands only where one batch carries both rows.
+ */
+
+export const accountKinds = ["consumer", "provider", "operator", "system"] as const;
+export const accountStatuses = ["active", "suspended"] as const;
+export const keyRoles = ["consumer", "operator"] as const;
+
+export const accounts = sqliteTable(
+  "accounts",
+  {
+    id: text("id").primaryKey(),
+    kind: text("kind", { enum: accountKinds }).notNull(),
+    name: text("name").notNull(),
+    status: text("status", { enum: accountStatuses }).notNull(),
+    concurrencyMax: whole("concurrency_max").notNull(),
+    createdAt: whole("created_at").notNull(),
+  },
+  (table) => [
+    index("accounts_by_time").on(table.createdAt, table.id),
+    check("accounts_kind", sql`${table.kind} in ('consumer', 'provider', 'operator', 'system')`),
+    check("accounts_status", sql`${table.status} in ('active', 'suspended')`),
+    check("accounts_concurrency", sql`${table.concurrencyMax} >= 0`),
+  ],
+);
+
+export const apiKeys = sqliteTable(
+  "api_keys",
+  {
+    id: text("id").primaryKey(),
+    accountId: text("account_id")
+      .notNull()
+      .references(() => accounts.id),
+    name: text("name").notNull(),
+    role: text("role", { enum: keyRoles }).notNull(),
+    env: text("env").notNull(),
+    secretHash: text("secret_hash").notNull(),
+    createdAt: whole("created_at").notNull(),
+    revokedAt: whole("revoked_at"),
+    expiresAt: whole("expires_at"),
+  },
+  (table) => [
+    index("api_keys_by_account").on(table.accountId, table.createdAt, table.id),
+    check("api_keys_role", sql`${table.role} in ('consumer', 'operator')`),
+    check("api_keys_id", sql`length(${table.id}) = 8`),
+    check("api_keys_secret_hash", sql`length(${table.secretHash}) = 64`),
+  ],
+);
+
+export const workers = sqliteTable(
+  "workers",
+  {
+    id: text("id").primaryKey(),
+    accountId: text("account_id").notNull(),
+    region: text("region", { enum: regions }).notNull(),
+    agentVersion: text("agent_version").notNull(),
+    hub: text("hub").notNull(),
+    online: flag("online").notNull(),
+    sessionEpoch: whole("session_epoch").notNull(),
+    firstSeenAt: whole("first_seen_at").notNull(),
+    lastSeenAt: whole("last_seen_at").notNull(),
+  },
+  (table) => [
+    index("workers_by_account").on(table.accountId, table.firstSeenAt, table.id),
+    check("workers_online", sql`${table.online} in (0, 1)`),
+  ],
+);
+
+export const models = sqliteTable(
+  "models",
+  {
+    digest: text("digest").primaryKey(),
+    name: text("name").notNull(),
+    architecture: text("architecture").notNull(),
+    parameterCount: whole("parameter_count").notNull(),
+    quantization: text("quantization").notNull(),
+    contextTokens: whole("context_tokens").notNull(),
+    firstSeenAt: whole("first_seen_at").notNull(),
+  },
+  (table) => [check("models_digest", sql`length(${table.digest}) = 64`)],
+);
+
+export const listings = sqliteTable(
+  "listings",
+  {
+    id: text("id").primaryKey(),
+    workerId: text("worker_id")
+      .notNull()
+      .references(() => workers.id),
+    accountId: text("account_id").notNull(),
+    model: text("model").notNull(),
+    digest: text("digest").notNull(),
+    inputMicrosPerMillion: whole("input_micros_per_million").notNull(),
+    outputMicrosPerMillion: whole("output_micros_per_million").notNull(),
+    classCeiling: text("class_ceiling", { enum: classes }).notNull(),
+    region: text("region", { enum: regions }).notNull(),
+    abilities: text("abilities", { mode: "json" }).$type<readonly string[]>().notNull(),
+    contextTokens: whole("context_tokens").notNull(),
+    quantization: text("quantization").notNull(),
+    slots: whole("slots").notNull(),
+    engine: text("engine").notNull(),
+    online: flag("online").notNull(),
+    updatedAt: whole("updated_at").notNull(),
+  },
+  (table) => {
+    const price = [table.outputMicrosPerMillion, table.inputMicrosPerMillion, table.id] as const;
+    return [
+      uniqueIndex("listings_by_worker").on(table.workerId, table.model),
+      index("listings_by_price").on(...price),
+      index("listings_by_model").on(table.model, ...price),
+      index("listings_by_digest").on(table.digest, ...price),
+      check(
+        "listings_class",
+        sql`${table.classCeiling} in ('public', 'shared', 'confidential', 'private')`,
+      ),
+      check("listings_input_price", sql`${table.inputMicrosPerMillion} >= 0`),
+      check("listings_output_price", sql`${table.outputMicrosPerMillion} >= 0`),
+      check(
+        "listings_abilities",
+        sql`json_valid(${table.abilities}) and json_type(${table.abilities}) = 'array'`,
+      ),
+      check("listings_online", sql`${table.online} in (0, 1)`),
+    ];
+  },
+);
