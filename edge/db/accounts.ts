@@ -1,0 +1,64 @@
+import { and, eq, sql } from "drizzle-orm";
+import type { Database } from "./database.ts";
+import type { Page, PageRequest } from "./page.ts";
+import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
+import type { accountStatuses } from "./schema.ts";
+import { accounts } from "./schema.ts";
+import { beforeInTime, newestFirst } from "./order.ts";
+
+export type Account = typeof accounts.$inferSelect;
+export type AccountStatus = (typeof accountStatuses)[number];
+
+/** Stores a new account. Throws `conflict` where its id is taken. */
+export async function createAccount(db: Database, account: Account): Promise<void> {
+  await db.write("create the account", (orm) => [orm.insert(accounts).values(account)]);
+}
+
+export async function findAccount(db: Database, id: string): Promise<Account | null> {
+  const rows = await db.read("find the account", (orm) =>
+    orm.select().from(accounts).where(eq(accounts.id, id)),
+  );
+  return rows[0] ?? null;
+}
+
+/** All accounts, newest first: for operators only. */
+export async function listAccounts(
+  db: Database,
+  query: PageRequest & { readonly kind?: Account["kind"] | undefined },
+): Promise<Page<Account>> {
+  const after = decodeCursor(timeCursorSchema, query.cursor);
+  const order = { time: accounts.createdAt, id: accounts.id };
+  const rows = await db.read("list the accounts", (orm) =>
+    orm
+      .select()
+      .from(accounts)
+      .where(
+        and(
+          query.kind === undefined ? undefined : eq(accounts.kind, query.kind),
+          beforeInTime(order, after),
+        ),
+      )
+      .orderBy(...newestFirst(order))
+      .limit(query.limit + 1),
+  );
+  return toPage(rows, query.limit, (row) => [row.createdAt, row.id]);
+}
+
+/** Suspends or reactivates; false where there is no such account. */
+export async function setAccountStatus(
+  db: Database,
+  change: { readonly id: string; readonly status: AccountStatus },
+): Promise<boolean> {
+  const [changed] = await db.write("change the account", (orm) => [
+    orm.update(accounts).set({ status: change.status }).where(eq(accounts.id, change.id)),
+  ]);
+  return changed === 1;
+}
+
+/** How many accounts there are, for the operator's overview. */
+export async function countAccounts(db: Database): Promise<number> {
+  const rows = await db.read("count the accounts", (orm) =>
+    orm.select({ count: sql`count(*)`.mapWith(Number) }).from(accounts),
+  );
+  return rows[0]?.count ?? 0;
+}
