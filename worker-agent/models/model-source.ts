@@ -1,0 +1,81 @@
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ModelError } from "./model-error.ts";
+
+/** Where a model comes from, as `--model` names it. */
+export type ModelSource =
+  | { readonly kind: "bundled"; readonly name: "octo-tiny" }
+  | { readonly kind: "file"; readonly path: string }
+  | {
+      readonly kind: "hub";
+      readonly owner: string;
+      readonly repository: string;
+      readonly file: string;
+      readonly revision: string;
+    }
+  | { readonly kind: "url"; readonly url: string; readonly sha256: string | null }
+  | { readonly kind: "synthetic"; readonly name: string };
+
+const forms =
+  "octo-tiny, a path to a .gguf file, file:PATH, hf:OWNER/REPOSITORY/FILE.gguf[@REVISION], " +
+  "https://HOST/FILE.gguf[#sha256=HEX] or synthetic[:NAME]";
+
+const name = "[A-Za-z0-9][A-Za-z0-9._-]*";
+const hubPattern = new RegExp(`^(${name})/(${name})/((?:${name}/)*${name}\\.gguf)(?:@(${name}))?$`);
+
+/** Reads a `--model` value. Throws ModelError `bad_source` with the accepted forms where it is none of them. */
+export function parseModelSource(text: string): ModelSource {
+  if (text === "octo-tiny") return { kind: "bundled", name: "octo-tiny" };
+  if (text === "synthetic") return { kind: "synthetic", name: "synthetic" };
+  if (text.startsWith("synthetic:")) {
+    const own = text.slice("synthetic:".length);
+    return own === "" ? refuse(text, forms) : { kind: "synthetic", name: own };
+  }
+  if (text.startsWith("hf:")) {
+    const [, owner, repository, file, revision] = hubPattern.exec(text.slice(3)) ?? [];
+    if (owner === undefined || repository === undefined || file === undefined) {
+      return refuse(text, "the form is hf:OWNER/REPOSITORY/FILE.gguf[@REVISION]");
+    }
+    return { kind: "hub", owner, repository, file, revision: revision ?? "main" };
+  }
+  if (/^https?:/i.test(text)) return parseUrl(text);
+  if (text.startsWith("file://")) return { kind: "file", path: fileURLToPath(text) };
+  if (text.startsWith("file:")) return { kind: "file", path: resolve(text.slice(5)) };
+  if (/^[a-z][a-z0-9+.-]+:/i.test(text) || text.trim() === "") return refuse(text, forms);
+  return { kind: "file", path: resolve(text) };
+}
+
+/** The bundled model: the package's assets lie beside both the folder of this file and that of the bundle. */
+export function bundledModelPath(): string {
+  return fileURLToPath(new URL("../assets/octo-tiny/octo-tiny.gguf", import.meta.url));
+}
+
+/** What the file of a hub or URL source is called on this disk. */
+export function storedFileName(source: Extract<ModelSource, { kind: "hub" | "url" }>): string {
+  if (source.kind === "url") {
+    const last = new URL(source.url).pathname.split("/").at(-1) ?? "";
+    return decodeURIComponent(last).replaceAll(/[^A-Za-z0-9._-]/g, "_");
+  }
+  const { owner, repository, file, revision } = source;
+  const pinned = revision === "main" ? [] : [revision];
+  return [owner, repository, ...pinned, file.replaceAll("/", "--")].join("--");
+}
+
+function parseUrl(text: string): ModelSource {
+  if (!URL.canParse(text)) return refuse(text, "it is not a URL");
+  const url = new URL(text);
+  const isLocal = url.hostname === "localhost" || url.hostname === "127.0.0.1";
+  if (url.protocol !== "https:" && !isLocal) return refuse(text, "models come over https only");
+  if (!url.pathname.endsWith(".gguf")) return refuse(text, "the path does not end in .gguf");
+  const sha256 = /^#sha256=([0-9a-fA-F]{64})$/.exec(url.hash)?.[1]?.toLowerCase() ?? null;
+  if (url.hash !== "" && sha256 === null) {
+    return refuse(text, "after # comes sha256= and 64 hexadecimal digits");
+  }
+  url.hash = "";
+  return { kind: "url", url: url.href, sha256 };
+}
+
+function refuse(text: string, reason: string): never {
+  const accepted = reason === forms ? `it must be ${forms}` : reason;
+  throw new ModelError("bad_source", `Cannot use --model ${JSON.stringify(text)}: ${accepted}`);
+}
