@@ -1,0 +1,92 @@
+import type { AuthChallenge, AuthWelcome } from "../../shared/protocol/handshake.ts";
+import { provenMessage } from "../../shared/protocol/handshake.ts";
+import { protocolFloor, protocolVersion } from "../../shared/protocol/limits.ts";
+import { fullBucket } from "./credits.ts";
+import type { SessionEffect, SessionState, SessionStep } from "./session.ts";
+
+/** A challenge is answered with a proof, or it says that this worker has no business here. */
+export type ChallengeAnswer =
+  | { readonly kind: "proving"; readonly step: SessionStep }
+  | { readonly kind: "refused"; readonly reason: string };
+
+export function answerChallenge(state: SessionState, challenge: AuthChallenge): ChallengeAnswer {
+  const reason = versionRefusal(challenge) ?? syntheticRefusal(state, challenge);
+  if (reason !== null) return { kind: "refused", reason };
+  const version = Math.min(protocolVersion, challenge.version);
+  const { worker, origin, agent, account } = state.settings;
+  const { hub, nonce } = challenge;
+  const proof = { hub, origin, nonce, worker, version, agent, account: account ?? "" };
+  return {
+    kind: "proving",
+    step: {
+      state: { ...state, phase: { kind: "proving", proving: { challenge, version } } },
+      effects: [{ kind: "sign", message: provenMessage(proof) }],
+    },
+  };
+}
+
+function versionRefusal(challenge: AuthChallenge): string | null {
+  if (challenge.floor > protocolVersion) {
+    return (
+      `The edge speaks protocol ${challenge.floor} and later, this octo-worker ${protocolVersion}: ` +
+      "update it with npm install -g octo-worker@latest"
+    );
+  }
+  if (challenge.version < protocolFloor) {
+    return (
+      `The edge speaks protocol ${challenge.version}, this octo-worker ${protocolFloor} and later: ` +
+      "the edge's operator has to update it"
+    );
+  }
+  return null;
+}
+
+/** Made-up answers must never reach somebody who pays for real ones. */
+function syntheticRefusal(state: SessionState, challenge: AuthChallenge): string | null {
+  const { listings, isLoopback } = state.settings;
+  const synthetic = listings.find((listing) => listing.engine === "synthetic");
+  if (synthetic === undefined || (challenge.network === "local" && isLoopback)) return null;
+  return (
+    `The synthetic model ${synthetic.model} is served only to a local network on this machine, ` +
+    `and this edge is ${isLoopback ? `a ${challenge.network} network` : "on another machine"}`
+  );
+}
+
+/** The signature is there: send the proof. */
+export function prove(state: SessionState, signature: string): SessionStep {
+  // The socket may have gone while the signature was made.
+  if (state.phase.kind !== "proving") return { state, effects: [] };
+  const { worker, agent, account } = state.settings;
+  const { challenge, version } = state.phase.proving;
+  const owner = account === null ? {} : { account };
+  const frame = { type: "auth.prove", version, worker, agent, ...owner, signature } as const;
+  return {
+    state: { ...state, phase: { kind: "proved", hub: challenge.hub } },
+    effects: [{ kind: "send", frame }],
+  };
+}
+
+/** The hub let the worker in: say what it offers, and what is still owed for. */
+export function welcome(state: SessionState, frame: AuthWelcome, nowMs: number): SessionStep {
+  const hub = state.phase.kind === "proved" ? state.phase.hub : "";
+  const revision = state.revision + 1;
+  const publish = { type: "listing.publish", revision } as const;
+  const effects: SessionEffect[] = [
+    { kind: "set-timer", timer: "handshake", atMs: null },
+    { kind: "set-timer", timer: "heartbeat", atMs: nowMs + frame.heartbeat_ms },
+    { kind: "notice", notice: { kind: "connected", welcome: frame, hub } },
+    { kind: "send", frame: { ...publish, listings: [...state.settings.listings] } },
+    { kind: "submit-receipts", isFirst: true },
+  ];
+  if (state.drain !== null) effects.push({ kind: "send", frame: { type: "worker.drain" } });
+  const phase = {
+    kind: "serving",
+    welcome: frame,
+    sinceMs: nowMs,
+    heardMs: nowMs,
+    listed: null,
+    credits: 0,
+    bucket: fullBucket(nowMs),
+  } as const;
+  return { state: { ...state, revision, phase }, effects };
+}

@@ -1,0 +1,121 @@
+import type { OutputPart, ToolCallDelta } from "../../shared/openai/output.ts";
+import { partBytes, utf8Length } from "../../shared/protocol/receipt.ts";
+
+/** Limits of `outputPartSchema`, beyond which parts are not merged. */
+const toolCallsPerPartMax = 128;
+const logprobsPerPartMax = 4096;
+
+/** `gathered` with `part` behind it; neighbours of one choice become one part. */
+export function appendPart(gathered: readonly OutputPart[], part: OutputPart): OutputPart[] {
+  const last = gathered.at(-1);
+  if (last === undefined || last.index !== part.index || !canMerge(last, part)) {
+    return [...gathered, part];
+  }
+  return [...gathered.slice(0, -1), merge(last, part)];
+}
+
+function canMerge(a: OutputPart, b: OutputPart): boolean {
+  const calls = (a.tool_calls?.length ?? 0) + (b.tool_calls?.length ?? 0);
+  const logprobs = (a.logprobs?.length ?? 0) + (b.logprobs?.length ?? 0);
+  return calls <= toolCallsPerPartMax && logprobs <= logprobsPerPartMax;
+}
+
+function merge(a: OutputPart, b: OutputPart): OutputPart {
+  const merged: OutputPart = { index: a.index, tokens: a.tokens + b.tokens };
+  const text = (a.text ?? "") + (b.text ?? "");
+  const reasoning = (a.reasoning ?? "") + (b.reasoning ?? "");
+  if (text !== "") merged.text = text;
+  if (reasoning !== "") merged.reasoning = reasoning;
+  if (a.tool_calls ?? b.tool_calls) {
+    merged.tool_calls = [...(a.tool_calls ?? []), ...(b.tool_calls ?? [])];
+  }
+  if (a.logprobs ?? b.logprobs) merged.logprobs = [...(a.logprobs ?? []), ...(b.logprobs ?? [])];
+  return merged;
+}
+
+/** The first parts that hold at most `bytes` bytes of output, and what is left. A part may be cut in two. */
+export function takeBytes(
+  parts: readonly OutputPart[],
+  bytes: number,
+): { readonly head: OutputPart[]; readonly rest: OutputPart[] } {
+  const head: OutputPart[] = [];
+  let left = bytes;
+  for (const [at, part] of parts.entries()) {
+    const size = partBytes(part);
+    if (size <= left) {
+      head.push(part);
+      left -= size;
+      continue;
+    }
+    const [first, second] = cutPart(part, left, size);
+    if (first !== null) head.push(first);
+    return { head, rest: [second, ...parts.slice(at + 1)] };
+  }
+  return { head, rest: [] };
+}
+
+/**
+ * Cuts a part of `size` bytes after at most `bytes` of them, at a character's end. Tokens and logprobs go with the
+ * bytes they stand for, rounded towards the second half: a cut never makes the consumer pay early.
+ */
+function cutPart(part: OutputPart, bytes: number, size: number): [OutputPart | null, OutputPart] {
+  let left = bytes;
+  const text = cutText(part.text ?? "", left);
+  left -= utf8Length(text.head);
+  const reasoning = cutText(part.reasoning ?? "", text.rest === "" ? left : 0);
+  left -= utf8Length(reasoning.head);
+  const isCut = text.rest !== "" || reasoning.rest !== "";
+  const calls = cutToolCalls(part.tool_calls ?? [], isCut ? 0 : left);
+  const first: OutputPart = { index: part.index, tokens: 0 };
+  const second: OutputPart = { index: part.index, tokens: 0 };
+  if (text.head !== "") first.text = text.head;
+  if (text.rest !== "") second.text = text.rest;
+  if (reasoning.head !== "") first.reasoning = reasoning.head;
+  if (reasoning.rest !== "") second.reasoning = reasoning.rest;
+  if (calls.head.length > 0) first.tool_calls = calls.head;
+  if (calls.rest.length > 0) second.tool_calls = calls.rest;
+  first.tokens = Math.floor((part.tokens * partBytes(first)) / size);
+  second.tokens = part.tokens - first.tokens;
+  const logprobs = part.logprobs ?? [];
+  if (first.tokens > 0 && logprobs.length > 0) first.logprobs = logprobs.slice(0, first.tokens);
+  if (logprobs.length > first.tokens) second.logprobs = logprobs.slice(first.tokens);
+  return [partBytes(first) === 0 ? null : first, second];
+}
+
+function cutToolCalls(
+  calls: readonly ToolCallDelta[],
+  bytes: number,
+): { head: ToolCallDelta[]; rest: ToolCallDelta[] } {
+  const head: ToolCallDelta[] = [];
+  let left = bytes;
+  for (const [at, call] of calls.entries()) {
+    const size = utf8Length(call.name ?? "") + utf8Length(call.arguments ?? "");
+    if (size <= left) {
+      head.push(call);
+      left -= size;
+      continue;
+    }
+    const named = utf8Length(call.name ?? "");
+    const cut = cutText(call.arguments ?? "", left - named);
+    // The id and the name come once and whole, so a call is cut only inside its arguments.
+    if (named > left || cut.head === "") return { head, rest: calls.slice(at) };
+    head.push({ ...call, arguments: cut.head });
+    return { head, rest: [{ index: call.index, arguments: cut.rest }, ...calls.slice(at + 1)] };
+  }
+  return { head, rest: [] };
+}
+
+/** `text` cut after at most `bytes` UTF-8 bytes, never inside a surrogate pair. */
+function cutText(text: string, bytes: number): { readonly head: string; readonly rest: string } {
+  let used = 0;
+  let at = 0;
+  while (at < text.length) {
+    const code = text.codePointAt(at) ?? 0;
+    const units = code > 0xffff ? 2 : 1;
+    const size = utf8Length(text.slice(at, at + units));
+    if (used + size > bytes) break;
+    used += size;
+    at += units;
+  }
+  return { head: text.slice(0, at), rest: text.slice(at) };
+}
