@@ -1,0 +1,18 @@
+import { describe } from "vitest";
+import { describeAccounts } from "./accounts-suite.ts";
+import { describeLedger } from "./ledger-suite.ts";
+import { describeListings } from "./listings-suite.ts";
+import { describeTasks } from "./tasks-suite.ts";
+import { describeWorkers } from "./workers-suite.ts";
+import type { MakeDatabase } from "./worlds.ts";
+
+/** Everything the queries promise, on any driver. */
+export function describeQueries(name: string, makeDatabase: MakeDatabase): void {
+  describe(name, () => {
+    describe("accounts and keys", () => describeAccounts(makeDatabase));
+    describe("workers", () => describeWorkers(makeDatabase));
+    describe("listings", () => describeListings(makeDatabase));
+    describe("ledger", () => describeLedger(makeDatabase));
+    describe("tasks", () => describeTasks(makeDatabase));
+  });
+}
