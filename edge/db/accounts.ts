@@ -3,6 +3,7 @@ import type { Database } from "./database.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
 import type { accountStatuses } from "./schema.ts";
+import { selectRows } from "./rows.ts";
 import { accounts } from "./schema.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 
@@ -61,4 +62,24 @@ export async function countAccounts(db: Database): Promise<number> {
     orm.select({ count: sql`count(*)`.mapWith(Number) }).from(accounts),
   );
   return rows[0]?.count ?? 0;
+}
+
+/** Makes sure that the accounts workers earn for are in the registry; known ones stay as they are. */
+export async function ensureProviderAccounts(
+  db: Database,
+  ids: readonly string[],
+  nowMs: number,
+): Promise<void> {
+  if (ids.length === 0) return;
+  const rows: Account[] = [...new Set(ids)].map((id) => ({
+    id,
+    kind: "provider",
+    name: "",
+    status: "active",
+    concurrencyMax: 0,
+    createdAt: nowMs,
+  }));
+  await db.write("record provider accounts", (orm) => [
+    orm.insert(accounts).select(selectRows(accounts, rows)).onConflictDoNothing(),
+  ]);
 }

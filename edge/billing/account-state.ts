@@ -1,0 +1,215 @@
+import type { ErrorCode } from "../../shared/errors.ts";
+import {
+  costMicros,
+  divideBySplit,
+  type Micros,
+  type Price,
+  splitParties,
+} from "../../shared/money.ts";
+import type { TaskClosing } from "./closing.ts";
+
+/**
+ * The money of one account. Invariants:
+ * A1. Holds never exceed the balance when they are made: two tasks cannot spend the same credit.
+ * A2. A task is posted or voided at most once, whoever says so and however often.
+ * A3. A post is at most the limit its terms agreed to; the parts of its split add up to it exactly.
+ * A4. A hold that its object forgot (it is memory) is still honoured at the post; the balance may then go below zero
+ *     by what was in flight, and never by more.
+ * A5. Every change of a balance is a transfer with a debit and a credit side, under an id that says what it is for.
+ */
+export interface AccountState {
+  readonly accountId: string;
+  status: "active" | "suspended";
+  balance: Micros;
+  earned: Micros;
+  concurrencyMax: number;
+  readonly keys: Map<string, "active" | "revoked">;
+  readonly holds: Map<string, Hold>;
+  held: Micros;
+}
+
+export interface Hold {
+  readonly limit: Micros;
+  readonly expiresMs: number;
+}
+
+/** One row of the double-entry ledger, before it is stored. */
+export interface Transfer {
+  readonly id: string;
+  readonly taskId: string | null;
+  readonly kind: "mint" | "task";
+  readonly debit: string;
+  readonly credit: string;
+  readonly micros: Micros;
+  readonly createdMs: number;
+}
+
+/** The names of ledger accounts: an owner and what the money is to it. */
+export const ledgerName = {
+  available: (accountId: string) => `${accountId}:available`,
+  earned: (accountId: string) => `${accountId}:earned`,
+  mint: "system:mint",
+  orchestrator: "system:orchestrator",
+  treasury: "system:treasury",
+  burn: "system:burn",
+  stakers: "system:stakers",
+} as const;
+
+export interface HoldRequest {
+  readonly taskId: string;
+  readonly keyId: string;
+  readonly limit: Micros;
+  readonly expiresMs: number;
+}
+
+export type HoldResult =
+  | { readonly kind: "held" }
+  | { readonly kind: "refused"; readonly code: ErrorCode; readonly reason: string };
+
+export function createAccountState(accountId: string): AccountState {
+  return {
+    accountId,
+    status: "active",
+    balance: 0n,
+    earned: 0n,
+    concurrencyMax: 0,
+    keys: new Map(),
+    holds: new Map(),
+    held: 0n,
+  };
+}
+
+/** Sets credit aside for one task (A1). Also the last word on whether the key may still be used. */
+export function holdCredit(state: AccountState, request: HoldRequest, nowMs: number): HoldResult {
+  if (state.keys.get(request.keyId) !== "active") {
+    return refused("invalid_api_key", "the API key is unknown or revoked");
+  }
+  if (state.status !== "active") {
+    return refused("insufficient_scope", "the account is suspended");
+  }
+  if (state.holds.size >= state.concurrencyMax) {
+    expireHolds(state, nowMs);
+    if (state.holds.size >= state.concurrencyMax) {
+      return refused(
+        "rate_limit_exceeded",
+        `the account has ${state.holds.size} tasks running and may have ${state.concurrencyMax}`,
+      );
+    }
+  }
+  if (request.limit > state.balance - state.held) {
+    expireHolds(state, nowMs);
+    const free = state.balance - state.held;
+    if (request.limit > free) {
+      return refused(
+        "insufficient_quota",
+        `it may cost ${request.limit} micros and ${free < 0n ? 0n : free} are available`,
+      );
+    }
+  }
+  state.holds.set(request.taskId, { limit: request.limit, expiresMs: request.expiresMs });
+  state.held += request.limit;
+  return { kind: "held" };
+}
+
+function refused(code: ErrorCode, reason: string): HoldResult {
+  return { kind: "refused", code, reason };
+}
+
+function release(state: AccountState, taskId: string): void {
+  const hold = state.holds.get(taskId);
+  if (hold === undefined) return;
+  state.holds.delete(taskId);
+  state.held -= hold.limit;
+}
+
+/** Gives back what was held for tasks that nobody closed in time. */
+export function expireHolds(state: AccountState, nowMs: number): void {
+  for (const [taskId, hold] of state.holds) {
+    if (hold.expiresMs <= nowMs) release(state, taskId);
+  }
+}
+
+/** What closing a task did to the books. */
+export interface Resolution {
+  readonly taskId: string;
+  readonly kind: "posted" | "void";
+  readonly cost: Micros;
+  readonly transfers: readonly Transfer[];
+  /** What the provider's own account is to receive, if anything. */
+  readonly earning: { readonly accountId: string; readonly micros: Micros } | null;
+}
+
+/**
+ * Posts or voids a task (A2, A3). The caller has made sure that it was not resolved before, stores the resolution in
+ * the same transaction, and drops the state where that fails.
+ */
+export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: number): Resolution {
+  const taskId = closing.terms.task;
+  release(state, taskId);
+  const cost = closing.kind === "post" ? boundedCost(closing) : 0n;
+  if (closing.kind === "void" || cost === 0n) {
+    return {
+      taskId,
+      kind: closing.kind === "post" ? "posted" : "void",
+      cost,
+      transfers: [],
+      earning: null,
+    };
+  }
+  state.balance -= cost;
+  const parts = divideBySplit(cost, closing.terms.split);
+  const transfers: Transfer[] = [];
+  for (const party of splitParties) {
+    if (parts[party] === 0n) continue;
+    transfers.push({
+      id: `${taskId}:${party}`,
+      taskId,
+      kind: "task",
+      debit: ledgerName.available(state.accountId),
+      credit:
+        party === "provider" ? ledgerName.earned(closing.providerAccountId) : ledgerName[party],
+      micros: parts[party],
+      createdMs: nowMs,
+    });
+  }
+  const earning =
+    parts.provider === 0n ? null : { accountId: closing.providerAccountId, micros: parts.provider };
+  return { taskId, kind: "posted", cost, transfers, earning };
+}
+
+function boundedCost(closing: Extract<TaskClosing, { kind: "post" }>): Micros {
+  // An answer of no tokens costs nothing, whatever its prompt was.
+  if (closing.counts.completionTokens === 0) return 0n;
+  const cost = costMicros(closing.counts, closing.price);
+  const limit = BigInt(closing.terms.limit);
+  return cost < limit ? cost : limit;
+}
+
+/** The most a task can cost: what its hold must cover (A3). Counts are the bounds of the request. */
+export function limitOf(
+  bounds: { readonly promptTokensMax: number; readonly completionTokensMax: number },
+  price: Price,
+): Micros {
+  return costMicros(
+    { promptTokens: bounds.promptTokensMax, completionTokens: bounds.completionTokensMax },
+    price,
+  );
+}
+
+/** New credit, given by an operator (A5). */
+export function mintCredit(
+  state: AccountState,
+  mint: { readonly id: string; readonly micros: Micros },
+  nowMs: number,
+): Transfer {
+  state.balance += mint.micros;
+  return {
+    id: mint.id,
+    taskId: null,
+    kind: "mint",
+    debit: ledgerName.mint,
+    credit: ledgerName.available(state.accountId),
+    micros: mint.micros,
+    createdMs: nowMs,
+  };
+}

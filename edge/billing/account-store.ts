@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { type AccountState, createAccountState } from "./account-state.ts";
+
+/** The account's own SQLite: what memory is rebuilt from. Amounts stay below 2^53, which SQL values carry exactly. */
+export class AccountStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`
+      CREATE TABLE IF NOT EXISTS account (
+        id INTEGER PRIMARY KEY CHECK (id = 1), account_id TEXT NOT NULL, status TEXT NOT NULL,
+        balance INTEGER NOT NULL, earned INTEGER NOT NULL, concurrency_max INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS keys (key_id TEXT PRIMARY KEY, status TEXT NOT NULL);
+      CREATE TABLE IF NOT EXISTS resolutions (
+        task_id TEXT PRIMARY KEY, kind TEXT NOT NULL, micros INTEGER NOT NULL, at_ms INTEGER NOT NULL);
+      CREATE INDEX IF NOT EXISTS resolutions_by_time ON resolutions (at_ms);
+      CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
+      CREATE TABLE IF NOT EXISTS earnings (source TEXT PRIMARY KEY, seq INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS replies (
+        key TEXT PRIMARY KEY, request_hash TEXT NOT NULL, reply TEXT, at_ms INTEGER NOT NULL);
+    `);
+  }
+
+  /** The state as stored, or null for an account that was never opened. */
+  load(): AccountState | null {
+    const row = this.#sql.exec("SELECT * FROM account").toArray()[0];
+    if (row === undefined) return null;
+    const account = accountRow.parse(row);
+    const state = createAccountState(account.account_id);
+    state.status = account.status;
+    state.balance = BigInt(account.balance);
+    state.earned = BigInt(account.earned);
+    state.concurrencyMax = account.concurrency_max;
+    for (const key of this.#sql.exec("SELECT * FROM keys")) {
+      const { key_id, status } = keyRow.parse(key);
+      state.keys.set(key_id, status);
+    }
+    return state;
+  }
+
+  save(state: AccountState): void {
+    this.#sql.exec(
+      `INSERT INTO account VALUES (1, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+         status = excluded.status, balance = excluded.balance, earned = excluded.earned,
+         concurrency_max = excluded.concurrency_max`,
+      state.accountId,
+      state.status,
+      Number(state.balance),
+      Number(state.earned),
+      state.concurrencyMax,
+    );
+  }
+
+  saveKey(keyId: string, status: "active" | "revoked"): void {
+    this.#sql.exec("INSERT OR REPLACE INTO keys VALUES (?, ?)", keyId, status);
+  }
+
+  isResolved(id: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM resolutions WHERE task_id = ?", id).toArray().length > 0;
+  }
+
+  saveResolution(id: string, kind: string, micros: bigint, nowMs: number): void {
+    this.#sql.exec("INSERT INTO resolutions VALUES (?, ?, ?, ?)", id, kind, Number(micros), nowMs);
+  }
+
+  /** Resolutions are needed while a receipt of the task may still turn up. */
+  forgetBefore(ms: number): void {
+    this.#sql.exec("DELETE FROM resolutions WHERE at_ms < ?", ms);
+    this.#sql.exec("DELETE FROM replies WHERE at_ms < ?", ms);
+  }
+
+  appendOutbox(payload: string): void {
+    this.#sql.exec("INSERT INTO outbox (payload) VALUES (?)", payload);
+  }
+
+  /** The oldest rows of the outbox, in order. */
+  readOutbox(limit: number): { readonly seq: number; readonly payload: string }[] {
+    const rows = this.#sql.exec("SELECT seq, payload FROM outbox ORDER BY seq LIMIT ?", limit);
+    return rows.toArray().map((row) => outboxRow.parse(row));
+  }
+
+  clearOutbox(throughSeq: number): void {
+    this.#sql.exec("DELETE FROM outbox WHERE seq <= ?", throughSeq);
+  }
+
+  /** The last outbox row of `source` whose earnings were applied here. */
+  earningsSeq(source: string): number {
+    const row = this.#sql.exec("SELECT seq FROM earnings WHERE source = ?", source).toArray()[0];
+    return row === undefined ? 0 : z.object({ seq: z.int() }).parse(row).seq;
+  }
+
+  saveEarningsSeq(source: string, seq: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO earnings VALUES (?, ?)", source, seq);
+  }
+
+  reply(key: string): { readonly requestHash: string; readonly reply: string | null } | null {
+    const row = this.#sql.exec("SELECT * FROM replies WHERE key = ?", key).toArray()[0];
+    if (row === undefined) return null;
+    const parsed = replyRow.parse(row);
+    return { requestHash: parsed.request_hash, reply: parsed.reply };
+  }
+
+  saveReply(key: string, requestHash: string, reply: string, nowMs: number): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?)",
+      key,
+      requestHash,
+      reply,
+      nowMs,
+    );
+  }
+}
+
+const accountRow = z.object({
+  account_id: z.string(),
+  status: z.enum(["active", "suspended"]),
+  balance: z.int(),
+  earned: z.int(),
+  concurrency_max: z.int(),
+});
+const keyRow = z.object({ key_id: z.string(), status: z.enum(["active", "revoked"]) });
+const outboxRow = z.object({ seq: z.int(), payload: z.string() });
+const replyRow = z.object({ request_hash: z.string(), reply: z.string().nullable() });

@@ -1,0 +1,225 @@
+import { DurableObject } from "cloudflare:workers";
+import { assert } from "../../shared/assert.ts";
+import { describeError } from "../../shared/log.ts";
+import type { Micros } from "../../shared/money.ts";
+import { configOf, type Env } from "../env.ts";
+import { accountObject } from "../objects.ts";
+import { edgeLog } from "../log.ts";
+import {
+  type AccountState,
+  createAccountState,
+  expireHolds,
+  holdCredit,
+  type HoldResult,
+  mintCredit,
+  resolveTask,
+} from "./account-state.ts";
+import { AccountStore } from "./account-store.ts";
+import type { TaskClosing } from "./closing.ts";
+import { Replies, type ReplyClaim } from "./replies.ts";
+import { drainOutbox, type OutboxItem, outboxPayload } from "./outbox.ts";
+import { type Terms, TicketSeal } from "./ticket.ts";
+
+/** Settlements arrive in groups; the ledger gets them together a little later. */
+const outboxDelayMs = 250;
+/** After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for a statement. */
+const outboxRetryMs = 5_000;
+/** A receipt may come back for a day after its task; until then the task's resolution is remembered. */
+const resolutionKeptMs = 24 * 3_600_000;
+
+export interface HoldGranted {
+  readonly kind: "held";
+  readonly ticket: string;
+}
+
+export interface AccountSummary {
+  readonly accountId: string;
+  readonly status: "active" | "suspended";
+  readonly balance: Micros;
+  readonly held: Micros;
+  readonly earned: Micros;
+  readonly concurrencyMax: number;
+  readonly outboxEmpty: boolean;
+}
+
+/** One account's money: a single writer, so nothing races. The rules are in account-state.ts. */
+export class Account extends DurableObject<Env> {
+  readonly #store: AccountStore;
+  readonly #seal: TicketSeal;
+  readonly #replies: Replies;
+  #state: AccountState | null;
+  #draining: Promise<void> | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#store = new AccountStore(ctx.storage.sql);
+    this.#state = this.#store.load();
+    this.#seal = new TicketSeal(configOf(env).ticketSecret);
+    this.#replies = new Replies(this.#store);
+  }
+
+  /** Opens the account, or changes the settings of an open one. */
+  open(settings: {
+    readonly accountId: string;
+    readonly status: "active" | "suspended";
+    readonly concurrencyMax: number;
+  }): void {
+    const state = this.#state ?? createAccountState(settings.accountId);
+    state.status = settings.status;
+    state.concurrencyMax = settings.concurrencyMax;
+    this.#store.save(state);
+    this.#state = state;
+  }
+
+  isOpen(): boolean {
+    return this.#state !== null;
+  }
+
+  setKey(keyId: string, status: "active" | "revoked"): void {
+    this.#opened().keys.set(keyId, status);
+    this.#store.saveKey(keyId, status);
+  }
+
+  isKeyActive(keyId: string): boolean {
+    return this.#state?.keys.get(keyId) === "active" && this.#state.status === "active";
+  }
+
+  /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
+  async hold(terms: Terms): Promise<HoldGranted | Extract<HoldResult, { kind: "refused" }>> {
+    if (this.#state === null) {
+      return { kind: "refused", code: "invalid_api_key", reason: "the account is not open" };
+    }
+    const request = {
+      taskId: terms.task,
+      keyId: terms.key,
+      limit: BigInt(terms.limit),
+      expiresMs: terms.expires_ms,
+    };
+    const result = holdCredit(this.#state, request, Date.now());
+    if (result.kind === "refused") return result;
+    return { kind: "held", ticket: await this.#seal.seal(terms) };
+  }
+
+  /** Posts or voids tasks; returns once that is durable. Tasks that were resolved before are passed over (A2). */
+  async close(closings: readonly TaskClosing[]): Promise<void> {
+    const nowMs = Date.now();
+    const state = this.#opened();
+    const items: OutboxItem[] = [];
+    this.#durably(() => {
+      for (const closing of closings) {
+        assert(closing.terms.account === state.accountId, "a closing goes to its own account");
+        if (this.#store.isResolved(closing.terms.task)) continue;
+        const resolution = resolveTask(state, closing, nowMs);
+        this.#store.saveResolution(resolution.taskId, resolution.kind, resolution.cost, nowMs);
+        items.push({ closing, resolution });
+      }
+      if (items.length === 0) return;
+      this.#store.save(state);
+      this.#store.appendOutbox(outboxPayload(items, []));
+    });
+    if (items.length > 0) await this.#scheduleDrain(outboxDelayMs);
+  }
+
+  /** New credit from an operator, once per `id`. */
+  async mint(mint: { readonly id: string; readonly micros: Micros }): Promise<AccountSummary> {
+    const state = this.#opened();
+    this.#durably(() => {
+      if (this.#store.isResolved(mint.id)) return;
+      const transfer = mintCredit(state, mint, Date.now());
+      this.#store.saveResolution(mint.id, "mint", mint.micros, transfer.createdMs);
+      this.#store.save(state);
+      this.#store.appendOutbox(outboxPayload([], [transfer]));
+    });
+    await this.#scheduleDrain(0);
+    return this.summary();
+  }
+
+  /** What this account earned by rows of another account's outbox; rows seen before are passed over. */
+  earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
+    this.#durably(() => {
+      const state = this.#opened();
+      const seen = this.#store.earningsSeq(source);
+      let latest = seen;
+      for (const row of rows) {
+        if (row.seq <= seen) continue;
+        state.earned += row.micros;
+        latest = Math.max(latest, row.seq);
+      }
+      this.#store.save(state);
+      this.#store.saveEarningsSeq(source, latest);
+    });
+  }
+
+  summary(): AccountSummary {
+    const state = this.#opened();
+    expireHolds(state, Date.now());
+    return {
+      accountId: state.accountId,
+      status: state.status,
+      balance: state.balance,
+      held: state.held,
+      earned: state.earned,
+      concurrencyMax: state.concurrencyMax,
+      outboxEmpty: this.#store.readOutbox(1).length === 0,
+    };
+  }
+
+  /** Claims an idempotency key for a request; see `Replies`. */
+  claimReply(key: string, requestHash: string): ReplyClaim {
+    return this.#replies.claim(key, requestHash, Date.now());
+  }
+
+  /** Ends a claim: with the reply to repeat from now on, or with none, so that the next request is done afresh. */
+  finishReply(key: string, requestHash: string, reply: string | null): void {
+    this.#replies.finish(key, requestHash, reply, Date.now());
+  }
+
+  override async alarm(): Promise<void> {
+    this.#store.forgetBefore(Date.now() - resolutionKeptMs);
+    await this.#drain();
+  }
+
+  #opened(): AccountState {
+    assert(this.#state !== null, "the account is open before its money moves");
+    return this.#state;
+  }
+
+  /** Memory follows storage: where the transaction fails, memory is read again from what is stored. */
+  #durably(change: () => void): void {
+    try {
+      this.ctx.storage.transactionSync(change);
+    } catch (error) {
+      const holds = this.#state?.holds;
+      this.#state = this.#store.load();
+      for (const [taskId, hold] of holds ?? []) {
+        this.#state?.holds.set(taskId, hold);
+        if (this.#state !== null) this.#state.held += hold.limit;
+      }
+      throw error;
+    }
+  }
+
+  async #scheduleDrain(delayMs: number): Promise<void> {
+    // The alarm survives a crash of this object; it is set only where none is, as every alarm costs a row.
+    if ((await this.ctx.storage.getAlarm()) === null) {
+      await this.ctx.storage.setAlarm(Date.now() + delayMs);
+    }
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining ??= this.#drainOnce().finally(() => (this.#draining = null));
+    await this.#draining;
+  }
+
+  async #drainOnce(): Promise<void> {
+    try {
+      const earn = (accountId: string, rows: { seq: number; micros: Micros }[]) =>
+        accountObject(this.env, accountId).earn(this.#opened().accountId, rows);
+      await drainOutbox(this.#store, this.env, earn);
+    } catch (error) {
+      // The rows stay where they are, so nothing is lost: they are handed over when the database is back.
+      edgeLog("warn", "outbox not handed over", { error: describeError(error) });
+      await this.ctx.storage.setAlarm(Date.now() + outboxRetryMs);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import type { AccountStore } from "./account-store.ts";
+
+/** A claim that its request never ended (its isolate died) is void after this: longer than any answer may take. */
+const claimMs = 15 * 60_000;
+
+export type ReplyClaim =
+  /** Nobody has used this key: do the work, then `finish`. */
+  | { readonly kind: "claimed" }
+  /** The same request was answered: say the same again. */
+  | { readonly kind: "answered"; readonly reply: string }
+  /** The same request is being worked on. */
+  | { readonly kind: "running" }
+  /** The key was used with another body. */
+  | { readonly kind: "mismatch" };
+
+/** Which idempotency keys of one account are in use, and what was answered. Running claims live in memory. */
+export class Replies {
+  readonly #store: AccountStore;
+  readonly #running = new Map<string, { readonly requestHash: string; readonly sinceMs: number }>();
+
+  constructor(store: AccountStore) {
+    this.#store = store;
+  }
+
+  claim(key: string, requestHash: string, nowMs: number): ReplyClaim {
+    const running = this.#running.get(key);
+    if (running !== undefined && nowMs - running.sinceMs < claimMs) {
+      return running.requestHash === requestHash ? { kind: "running" } : { kind: "mismatch" };
+    }
+    const stored = this.#store.reply(key);
+    if (stored?.reply !== undefined && stored.reply !== null) {
+      return stored.requestHash === requestHash
+        ? { kind: "answered", reply: stored.reply }
+        : { kind: "mismatch" };
+    }
+    this.#running.set(key, { requestHash, sinceMs: nowMs });
+    return { kind: "claimed" };
+  }
+
+  finish(key: string, requestHash: string, reply: string | null, nowMs: number): void {
+    if (this.#running.get(key)?.requestHash !== requestHash) return;
+    this.#running.delete(key);
+    if (reply !== null) this.#store.saveReply(key, requestHash, reply, nowMs);
+  }
+}

@@ -1,0 +1,76 @@
+import { z } from "zod";
+import {
+  equalInConstantTime,
+  fromBase64Url,
+  toBase64Url,
+  utf8,
+} from "../../shared/crypto/bytes.ts";
+import type { Split } from "../../shared/money.ts";
+
+const percent = z.int().min(0).max(100);
+
+/** What a hold agreed to. It travels with the task, so that a settlement needs nobody's memory. */
+export const termsSchema = z.strictObject({
+  v: z.literal(1),
+  task: z.string(),
+  account: z.string(),
+  key: z.string(),
+  kind: z.enum(["chat", "completion"]),
+  model: z.string(),
+  region: z.string(),
+  streamed: z.boolean(),
+  /** The most this task may cost, in micros as decimal text. */
+  limit: z.string().regex(/^\d{1,16}$/),
+  /** No attempt is settled at a higher price than this, whatever its listing says later. */
+  input_micros_per_million: z.int().min(0),
+  output_micros_per_million: z.int().min(0),
+  split: z.strictObject({
+    provider: percent,
+    orchestrator: percent,
+    treasury: percent,
+    burn: percent,
+    stakers: percent,
+  }) satisfies z.ZodType<Split>,
+  created_ms: z.int(),
+  expires_ms: z.int(),
+});
+export type Terms = z.infer<typeof termsSchema>;
+
+/** Seals terms with HMAC-SHA-256, so that they can pass through a worker's hands and come back unaltered. */
+export class TicketSeal {
+  readonly #secret: string;
+  #key: CryptoKey | null = null;
+
+  constructor(secret: string) {
+    this.#secret = secret;
+  }
+
+  async seal(terms: Terms): Promise<string> {
+    const body = utf8(JSON.stringify(terms));
+    const mac = await crypto.subtle.sign("HMAC", await this.#hmacKey(), body);
+    return `${toBase64Url(body)}.${toBase64Url(new Uint8Array(mac))}`;
+  }
+
+  /** The terms of a ticket of ours, or null for any other text. */
+  async open(ticket: string): Promise<Terms | null> {
+    const [bodyText = "", macText = ""] = ticket.split(".", 2);
+    const body = fromBase64Url(bodyText);
+    const mac = fromBase64Url(macText);
+    if (body === null || mac === null) return null;
+    const expected = await crypto.subtle.sign("HMAC", await this.#hmacKey(), body);
+    if (!equalInConstantTime(new Uint8Array(expected), mac)) return null;
+    const parsed = termsSchema.safeParse(JSON.parse(new TextDecoder().decode(body)));
+    return parsed.success ? parsed.data : null;
+  }
+
+  async #hmacKey(): Promise<CryptoKey> {
+    this.#key ??= await crypto.subtle.importKey(
+      "raw",
+      utf8(this.#secret),
+      { name: "HMAC", hash: "SHA-256" },
+      false,
+      ["sign"],
+    );
+    return this.#key;
+  }
+}

@@ -1,0 +1,51 @@
+import { regionOf, isRegion, type Region } from "../shared/regions.ts";
+import { type Config, configOf, type Env } from "./env.ts";
+
+/** What one request of the front Worker has at hand. */
+export interface Context {
+  readonly env: Env;
+  readonly config: Config;
+  readonly requestId: string;
+  /** Where the consumer is, by its connection. */
+  readonly region: Region;
+  readonly startedMs: number;
+  /** Fires when the consumer hangs up. */
+  readonly signal: AbortSignal;
+  readonly waitUntil: (promise: Promise<unknown>) => void;
+}
+
+/** Who is asking, once the key is known. */
+export interface Caller {
+  readonly accountId: string;
+  readonly keyId: string;
+  readonly role: "consumer" | "operator";
+}
+
+export function createContext(
+  request: Request,
+  env: Env,
+  execution: { waitUntil(promise: Promise<unknown>): void },
+  requestId: string,
+): Context {
+  const config = configOf(env);
+  return {
+    env,
+    config,
+    requestId,
+    region: regionOfRequest(request, config),
+    startedMs: Date.now(),
+    signal: request.signal,
+    waitUntil: (promise) => execution.waitUntil(promise),
+  };
+}
+
+/** A connection's region: from Cloudflare's own knowledge of it, never from what a caller says. */
+export function regionOfRequest(request: Request, config: Config): Region {
+  if (isRegion(config.region)) return config.region;
+  const place = request.cf as IncomingRequestCfProperties | undefined;
+  return regionOf({
+    continent: place?.continent,
+    country: place?.country,
+    longitude: place?.longitude,
+  });
+}

@@ -1,0 +1,103 @@
+import { z } from "zod";
+import { importSigningKey, type SigningKey } from "../shared/crypto/signing.ts";
+import { parseApiKey } from "../shared/crypto/api-key.ts";
+import type { Account } from "./billing/account.ts";
+import type { Directory } from "./directory/directory.ts";
+import type { Hub } from "./hub/hub.ts";
+
+/** What the platform gives the Worker: bindings, variables and secrets, as `wrangler.toml` names them. */
+export interface Env {
+  readonly HUB: DurableObjectNamespace<Hub>;
+  readonly DIRECTORY: DurableObjectNamespace<Directory>;
+  readonly ACCOUNT: DurableObjectNamespace<Account>;
+  /** Locally the libSQL endpoint is a service beside the Worker; elsewhere it is reached by its URL. */
+  readonly LIBSQL?: Fetcher;
+  readonly LIBSQL_URL?: string;
+  readonly LIBSQL_AUTH_TOKEN?: string;
+  readonly OCTO_NETWORK?: string;
+  readonly OCTO_KEY_ENV?: string;
+  readonly OCTO_OPERATOR_KEY?: string;
+  readonly OCTO_EDGE_KEY?: string;
+  readonly OCTO_TICKET_SECRET?: string;
+  readonly OCTO_REGION?: string;
+  readonly OCTO_FIRST_TOKEN_MS?: string;
+  readonly OCTO_QUEUE_MS?: string;
+  readonly OCTO_STALL_MS?: string;
+}
+
+/** The settings of this edge, checked once. */
+export interface Config {
+  readonly network: "local" | "public";
+  /** The environment in API keys: `octo_sk_<env>_…`. */
+  readonly keyEnv: string;
+  readonly operatorKey: string;
+  readonly edgePrivateKey: string;
+  readonly ticketSecret: string;
+  readonly libsqlUrl: string;
+  readonly libsqlAuthToken: string | null;
+  /** Forces one region for every connection: for development, where `request.cf` knows no place. */
+  readonly region: string | null;
+  readonly firstTokenMs: number;
+  readonly queueMs: number;
+  readonly stallMs: number;
+}
+
+const duration = (fallback: number) =>
+  z.coerce.number().int().min(50).max(600_000).default(fallback);
+
+const configSchema = z.object({
+  OCTO_NETWORK: z.enum(["local", "public"]).default("public"),
+  OCTO_KEY_ENV: z
+    .string()
+    .regex(/^[a-z]{1,8}$/, "1 to 8 lower-case letters")
+    .default("live"),
+  OCTO_OPERATOR_KEY: z
+    .string("an API key made by `npm run octo:key`")
+    .refine((text) => parseApiKey(text) !== null, "an API key made by `npm run octo:key`"),
+  OCTO_EDGE_KEY: z.string("an Ed25519 private key, PKCS #8 in base64url").min(64),
+  OCTO_TICKET_SECRET: z.string("at least 32 random characters").min(32),
+  LIBSQL_URL: z.url({ protocol: /^(libsql|https?)$/, error: "a libsql: or https: URL" }),
+  LIBSQL_AUTH_TOKEN: z.string().optional(),
+  OCTO_REGION: z.string().optional(),
+  // Ten seconds to a first token is where people give up; see the limits in hub/hub-config.ts.
+  OCTO_FIRST_TOKEN_MS: duration(10_000),
+  OCTO_QUEUE_MS: duration(10_000),
+  OCTO_STALL_MS: duration(30_000),
+});
+
+const configByEnv = new WeakMap<Env, Config>();
+
+/** The configuration of an environment. Throws one sentence that names the variable and the accepted form. */
+export function configOf(env: Env): Config {
+  const known = configByEnv.get(env);
+  if (known !== undefined) return known;
+  const { LIBSQL, LIBSQL_URL } = env;
+  // Behind the service binding the host is never looked up; the client only wants a URL.
+  const url = LIBSQL === undefined ? LIBSQL_URL : "http://libsql.invalid";
+  const parsed = configSchema.safeParse({ ...env, LIBSQL_URL: url });
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new Error(`Cannot start: ${issue?.path.join(".")} must be ${issue?.message}`);
+  }
+  const values = parsed.data;
+  const config: Config = {
+    network: values.OCTO_NETWORK,
+    keyEnv: values.OCTO_KEY_ENV,
+    operatorKey: values.OCTO_OPERATOR_KEY,
+    edgePrivateKey: values.OCTO_EDGE_KEY,
+    ticketSecret: values.OCTO_TICKET_SECRET,
+    libsqlUrl: values.LIBSQL_URL,
+    libsqlAuthToken: values.LIBSQL_AUTH_TOKEN ?? null,
+    region: values.OCTO_REGION ?? null,
+    firstTokenMs: values.OCTO_FIRST_TOKEN_MS,
+    queueMs: values.OCTO_QUEUE_MS,
+    stallMs: values.OCTO_STALL_MS,
+  };
+  configByEnv.set(env, config);
+  return config;
+}
+
+/** The key with which this edge countersigns receipts. */
+export function edgeSigningKey(config: Config): Promise<SigningKey> {
+  return importSigningKey(config.edgePrivateKey);
+}

@@ -1,0 +1,39 @@
+/** The limits a hub works under; every one can be lowered for a test. */
+export interface HubConfig {
+  readonly id: string;
+  readonly network: "local" | "public";
+  /** How long an attempt may take to its first token before the next worker is asked. */
+  readonly firstTokenMs: number;
+  /** How long a task may wait for a free slot: a person gives up on a silent answer after about ten seconds. */
+  readonly queueMs: number;
+  /** No output for so long in mid-answer is a lost worker. */
+  readonly stallMs: number;
+  /** How long a cancelled attempt may take to say what it had made. */
+  readonly cancelMs: number;
+  /** Attempts that may fail before the task does; a fourth worker rarely fares better than the third. */
+  readonly failuresMax: number;
+  /** Attempts in all, polite refusals included. */
+  readonly attemptsMax: number;
+  /** Waiting tasks a hub holds; beyond it a consumer is better off with another hub. */
+  readonly queueMax: number;
+  readonly sessionsMax: number;
+  /** How long workers may gather output before sending. */
+  readonly paceMs: number;
+  readonly windowBytes: number;
+  /** Output of one task kept for a whole answer: no context served today makes more text. */
+  readonly outputBytesMax: number;
+}
+
+export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
+  firstTokenMs: 10_000,
+  queueMs: 10_000,
+  stallMs: 30_000,
+  cancelMs: 5_000,
+  failuresMax: 3,
+  attemptsMax: 8,
+  queueMax: 512,
+  sessionsMax: 256,
+  paceMs: 25,
+  windowBytes: 64 * 1024,
+  outputBytesMax: 8 * 1024 * 1024,
+};

@@ -1,0 +1,192 @@
+import type { ErrorCode } from "../../shared/errors.ts";
+import type { Finish, OutputPart } from "../../shared/openai/output.ts";
+import type { Price, TokenCounts } from "../../shared/money.ts";
+import type { CloseName } from "../../shared/protocol/close-codes.ts";
+import type { DownFrame, UpFrame } from "../../shared/protocol/frames.ts";
+import type { Listing } from "../../shared/protocol/listing.ts";
+import { OutputTranscript, type SignedReceipt } from "../../shared/protocol/receipt.ts";
+import type { Region } from "../../shared/regions.ts";
+import type { AttemptRecord, CountersignedReceipt, TaskRecord } from "../billing/closing.ts";
+import type { InferenceTask } from "../inference/task.ts";
+import type { HubConfig } from "./hub-config.ts";
+import type { RouteExplanation } from "./choose-worker.ts";
+
+/**
+ * The state of one hub, and the words its reducer speaks. Invariants, checked by the simulation after every event:
+ * H1. A task is in exactly one place: waiting, on one attempt, or gone; it leaves exactly once, by one `ended` effect.
+ * H2. A session never has more open attempts than it granted credits for.
+ * H3. A frame counts only on its own session, for an open attempt, with the next sequence number.
+ * H4. Output reaches a consumer from one attempt only: once `started`, a lost worker ends the task with an error.
+ * H5. Billed tokens are at most what was delivered (in bytes), what was agreed (the limit) and what the worker claims.
+ * H6. Memory is bounded: sessions, waiting tasks, and the output of a task all have a maximum.
+ */
+export interface HubState {
+  readonly config: HubConfig;
+  readonly sessions: Map<string, Session>;
+  readonly sessionIdByWorkerId: Map<string, string>;
+  /** Tasks in order of arrival; a task put back after a lost attempt goes first. */
+  waiting: TaskEntry[];
+  readonly tasks: Map<string, TaskEntry>;
+  readonly attempts: Map<string, Attempt>;
+}
+
+/** A proven worker on a socket. */
+export interface Session {
+  readonly id: string;
+  readonly workerId: string;
+  readonly accountId: string;
+  readonly region: Region;
+  readonly epoch: number;
+  listings: readonly Listing[];
+  revision: number;
+  credits: number;
+  draining: boolean;
+  readonly attemptIds: Set<string>;
+}
+
+export interface TaskEntry {
+  readonly task: InferenceTask;
+  /** Sessions that failed or refused this task: not asked again. */
+  readonly triedSessionIds: Set<string>;
+  readonly records: AttemptRecord[];
+  attempt: Attempt | null;
+  attemptNumber: number;
+  failures: number;
+  placeByMs: number;
+  /** Output has left for the consumer: from here on no other worker may answer. */
+  started: boolean;
+  route: RouteExplanation | null;
+}
+
+export interface Attempt {
+  readonly id: string;
+  readonly number: number;
+  readonly entry: TaskEntry;
+  readonly session: Session;
+  readonly listing: Listing;
+  readonly startedMs: number;
+  firstTokenMs: number | null;
+  lastFrameMs: number;
+  seqNext: number;
+  readonly transcript: OutputTranscript;
+  /** Parts held until the end where the consumer asked for a whole answer. */
+  readonly held: OutputPart[];
+  grantedBytes: number;
+  cancelledMs: number | null;
+}
+
+export type HubEvent =
+  | {
+      readonly kind: "session.opened";
+      readonly sessionId: string;
+      readonly workerId: string;
+      readonly accountId: string;
+      readonly region: Region;
+      readonly epoch: number;
+    }
+  /** After hibernation: what a socket's attachment and the hub's storage remember of an idle session. */
+  | {
+      readonly kind: "session.restored";
+      readonly session: Omit<Session, "attemptIds">;
+    }
+  | { readonly kind: "session.closed"; readonly sessionId: string; readonly reason: string }
+  | { readonly kind: "frame"; readonly sessionId: string; readonly frame: UpFrame }
+  | { readonly kind: "task.submitted"; readonly task: InferenceTask }
+  | { readonly kind: "consumer.gone"; readonly taskId: string }
+  /** The consumer has read: what was granted may be granted again. */
+  | { readonly kind: "consumer.reads"; readonly taskId: string }
+  | { readonly kind: "tick" };
+
+/** How a task left the hub. `counts` is what may be billed. */
+export type TaskEnding = {
+  readonly entry: TaskEntry;
+  readonly endedMs: number;
+} & (
+  | {
+      readonly kind: "answered" | "cancelled";
+      readonly attempt: Attempt;
+      readonly finishes: readonly Finish[];
+      readonly counts: TokenCounts;
+      readonly price: Price;
+      /** Null where a cancelled worker never sent one. */
+      readonly receipt: SignedReceipt | null;
+    }
+  | {
+      readonly kind: "failed";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly param: string | null;
+      readonly retryAfterS: number | null;
+    }
+);
+
+export type HubEffect =
+  | { readonly kind: "send"; readonly sessionId: string; readonly frame: DownFrame }
+  | {
+      readonly kind: "close";
+      readonly sessionId: string;
+      readonly close: CloseName;
+      readonly reason: string;
+    }
+  /** The first output of a streamed task: its response can begin. */
+  | { readonly kind: "started"; readonly attempt: Attempt }
+  | { readonly kind: "deliver"; readonly taskId: string; readonly parts: readonly OutputPart[] }
+  | { readonly kind: "ended"; readonly ending: TaskEnding }
+  /** The session's listings changed: tell the registry and remember it for waking up. */
+  | { readonly kind: "listed"; readonly session: Session }
+  | { readonly kind: "unlisted"; readonly session: Session }
+  | {
+      readonly kind: "receipts.submitted";
+      readonly sessionId: string;
+      readonly frame: Extract<UpFrame, { type: "receipt.submit" }>;
+    };
+
+export function createHubState(config: HubConfig): HubState {
+  return {
+    config,
+    sessions: new Map(),
+    sessionIdByWorkerId: new Map(),
+    waiting: [],
+    tasks: new Map(),
+    attempts: new Map(),
+  };
+}
+
+export function createTaskEntry(task: InferenceTask, placeByMs: number): TaskEntry {
+  return {
+    task,
+    triedSessionIds: new Set(),
+    records: [...task.earlierAttempts],
+    attempt: null,
+    attemptNumber: task.attemptsBefore,
+    failures: 0,
+    placeByMs,
+    started: false,
+    route: null,
+  };
+}
+
+export function priceOf(listing: Listing): Price {
+  return {
+    inputMicrosPerMillion: listing.input_micros_per_million,
+    outputMicrosPerMillion: listing.output_micros_per_million,
+  };
+}
+
+/** What is remembered of a task that ended here. */
+export function recordOf(ending: TaskEnding, receipt: CountersignedReceipt | null): TaskRecord {
+  const { entry } = ending;
+  const attempt = ending.kind === "failed" ? null : ending.attempt;
+  const finish = ending.kind === "answered" ? (ending.finishes[0]?.reason ?? "stop") : ending.kind;
+  return {
+    digest: attempt?.listing.digest ?? null,
+    class: entry.task.class,
+    finish,
+    errorCode: ending.kind === "failed" ? ending.code : null,
+    route: entry.route === null ? null : JSON.stringify(entry.route),
+    firstTokenMs: attempt?.firstTokenMs ?? null,
+    endedMs: ending.endedMs,
+    attempts: entry.records,
+    receipt,
+  };
+}

@@ -1,0 +1,289 @@
+import { assert } from "../../shared/assert.ts";
+import type { ErrorCode } from "../../shared/errors.ts";
+import { attemptId } from "../../shared/ids.ts";
+import type { TaskCancel } from "../../shared/protocol/task.ts";
+import { bodyPartChars } from "../../shared/protocol/limits.ts";
+import { OutputTranscript } from "../../shared/protocol/receipt.ts";
+import type { AttemptRecord } from "../billing/closing.ts";
+import { chooseWorker, type Exclusion } from "./choose-worker.ts";
+import {
+  type Attempt,
+  type HubEffect,
+  type HubState,
+  priceOf,
+  type TaskEnding,
+  type TaskEntry,
+} from "./hub-state.ts";
+
+/** Time, chance and the list of effects of one step. */
+export interface StepContext {
+  readonly nowMs: number;
+  readonly random: () => number;
+  readonly effects: HubEffect[];
+}
+
+/** Offers the task to a worker, or lets it wait for one, or ends it. */
+export function placeTask(state: HubState, entry: TaskEntry, step: StepContext): void {
+  const { task } = entry;
+  const choice = chooseWorker(task, state.sessions.values(), entry.triedSessionIds, step.random);
+  if (choice.kind === "chosen") {
+    entry.route = choice.route;
+    offer(state, entry, choice, step);
+    return;
+  }
+  // A task that already had an attempt waits too: its worker may be the only one and be restarting.
+  if (choice.kind === "busy" || entry.attemptNumber > 0) {
+    wait(state, entry, step);
+    return;
+  }
+  const { code, message, param } = whyNobody(entry, choice.excluded);
+  endTask(state, entry, step, { kind: "failed", code, message, param, retryAfterS: null });
+}
+
+function wait(state: HubState, entry: TaskEntry, step: StepContext): void {
+  if (state.waiting.length >= state.config.queueMax) {
+    endTask(state, entry, step, noCapacity(`${state.waiting.length} tasks are waiting already`));
+    return;
+  }
+  if (entry.attemptNumber > entry.task.attemptsBefore) {
+    // Time spent on a lost worker is not the queue's: its next worker may take as long as the first might have.
+    entry.placeByMs = step.nowMs + state.config.queueMs;
+    state.waiting.unshift(entry);
+  } else state.waiting.push(entry);
+}
+
+/** A slot came free: the first waiting tasks that fit are placed. */
+export function placeWaiting(state: HubState, step: StepContext): void {
+  if (state.waiting.length === 0) return;
+  const waiting = state.waiting;
+  state.waiting = [];
+  const kept: TaskEntry[] = [];
+  for (const entry of waiting) {
+    const choice = chooseWorker(
+      entry.task,
+      state.sessions.values(),
+      entry.triedSessionIds,
+      step.random,
+    );
+    if (choice.kind === "chosen") {
+      entry.route = choice.route;
+      offer(state, entry, choice, step);
+    } else kept.push(entry);
+  }
+  state.waiting = kept;
+}
+
+export function noCapacity(why: string): FailedEnding {
+  return {
+    kind: "failed",
+    code: "no_capacity",
+    message: `No worker is free for this task: ${why}. Try again in a few seconds.`,
+    param: null,
+    // The mean answer takes a few seconds; two let a slot come free without a herd arriving at once.
+    retryAfterS: 2,
+  };
+}
+
+type FailedEnding = Omit<Extract<TaskEnding, { kind: "failed" }>, "entry" | "endedMs">;
+
+function whyNobody(
+  entry: TaskEntry,
+  excluded: Partial<Record<Exclusion, number>>,
+): { code: ErrorCode; message: string; param: string | null } {
+  const { task } = entry;
+  if (excluded.price !== undefined) {
+    return {
+      code: "no_capacity",
+      message: `Prices for ${task.model} rose above the agreed limit`,
+      param: null,
+    };
+  }
+  if (excluded.draining !== undefined) {
+    return { code: "no_capacity", message: `Workers with ${task.model} are leaving`, param: null };
+  }
+  if (excluded.context !== undefined) {
+    return {
+      code: "context_length_exceeded",
+      message: `Cannot serve ${task.completionTokensMax} tokens: no worker with ${task.model} has that much context`,
+      param: "max_tokens",
+    };
+  }
+  if (excluded.ability !== undefined) {
+    return {
+      code: "unsupported_parameter",
+      message: `No worker with ${task.model} can do all of: ${task.demands.join(", ")}`,
+      param: null,
+    };
+  }
+  return {
+    code: "model_not_found",
+    message: `No worker offers the model ${task.model} for ${task.class} tasks`,
+    param: "model",
+  };
+}
+
+function offer(
+  state: HubState,
+  entry: TaskEntry,
+  choice: Extract<ReturnType<typeof chooseWorker>, { kind: "chosen" }>,
+  step: StepContext,
+): void {
+  const { session, listing } = choice;
+  const { task } = entry;
+  assert(entry.attempt === null, `task ${task.id} is on no attempt when it is offered`);
+  assert(session.credits > 0, "an offer uses up a credit that was granted (H2)");
+  session.credits -= 1;
+  entry.attemptNumber += 1;
+  const attempt: Attempt = {
+    id: attemptId(task.id, entry.attemptNumber),
+    number: entry.attemptNumber,
+    entry,
+    session,
+    listing,
+    startedMs: step.nowMs,
+    firstTokenMs: null,
+    lastFrameMs: step.nowMs,
+    seqNext: 0,
+    transcript: new OutputTranscript(),
+    held: [],
+    grantedBytes: state.config.windowBytes,
+    cancelledMs: null,
+  };
+  entry.attempt = attempt;
+  state.attempts.set(attempt.id, attempt);
+  session.attemptIds.add(attempt.id);
+  sendOffer(state, attempt, step);
+}
+
+function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {
+  const { task } = attempt.entry;
+  const parts = Math.max(1, Math.ceil(task.body.length / bodyPartChars));
+  const part = (index: number) =>
+    task.body.slice(index * bodyPartChars, (index + 1) * bodyPartChars);
+  const sessionId = attempt.session.id;
+  step.effects.push({
+    kind: "send",
+    sessionId,
+    frame: {
+      type: "task.offer",
+      attempt: attempt.id,
+      kind: task.kind,
+      model: attempt.listing.model,
+      digest: attempt.listing.digest,
+      body: part(0),
+      body_parts: parts,
+      window_bytes: state.config.windowBytes,
+      input_micros_per_million: attempt.listing.input_micros_per_million,
+      output_micros_per_million: attempt.listing.output_micros_per_million,
+      ticket: task.ticket,
+    },
+  });
+  for (let index = 1; index < parts; index++) {
+    step.effects.push({
+      kind: "send",
+      sessionId,
+      frame: { type: "task.body", attempt: attempt.id, part: index, text: part(index) },
+    });
+  }
+}
+
+/** Takes the attempt off the books of its session and task, and notes how it went. */
+export function closeAttempt(
+  state: HubState,
+  attempt: Attempt,
+  outcome: string,
+  step: StepContext,
+): void {
+  const { entry } = attempt;
+  assert(entry.attempt === attempt, `attempt ${attempt.id} is the open one of its task (H1)`);
+  entry.attempt = null;
+  state.attempts.delete(attempt.id);
+  attempt.session.attemptIds.delete(attempt.id);
+  const record: AttemptRecord = {
+    number: attempt.number,
+    workerId: attempt.session.workerId,
+    outcome,
+    startedMs: attempt.startedMs,
+    firstTokenMs: attempt.firstTokenMs,
+    endedMs: step.nowMs,
+    tokens: attempt.transcript.tokens,
+  };
+  entry.records.push(record);
+}
+
+/**
+ * The attempt will not finish. Before any output has left, the task goes to another worker and nobody notices;
+ * after that it ends with an error that says so (H4), never with a short answer that looks whole.
+ */
+export function loseAttempt(
+  state: HubState,
+  attempt: Attempt,
+  loss: { readonly outcome: string; readonly message: string; readonly countsAsFailure: boolean },
+  step: StepContext,
+): void {
+  const { entry } = attempt;
+  closeAttempt(state, attempt, loss.outcome, step);
+  entry.triedSessionIds.add(attempt.session.id);
+  if (attempt.cancelledMs !== null) {
+    endCancelled(state, attempt, step);
+    return;
+  }
+  if (loss.countsAsFailure) entry.failures += 1;
+  const made = entry.attemptNumber - entry.task.attemptsBefore;
+  if (entry.started || entry.failures >= state.config.failuresMax) {
+    endTask(state, entry, step, {
+      kind: "failed",
+      code: "worker_failed",
+      message: loss.message,
+      param: null,
+      retryAfterS: 1,
+    });
+  } else if (made >= state.config.attemptsMax) {
+    endTask(state, entry, step, noCapacity(`${made} workers refused it`));
+  } else placeTask(state, entry, step);
+}
+
+/** The consumer left and the worker never said what it had made: what was delivered is what is paid. */
+function endCancelled(state: HubState, attempt: Attempt, step: StepContext): void {
+  const { transcript, entry } = attempt;
+  endTask(state, entry, step, {
+    kind: "cancelled",
+    attempt,
+    finishes: [],
+    counts: {
+      promptTokens: 0,
+      completionTokens: Math.min(transcript.tokens, transcript.bytes),
+    },
+    price: priceOf(attempt.listing),
+    receipt: null,
+  });
+}
+
+export function sendCancel(
+  attempt: Attempt,
+  reason: TaskCancel["reason"],
+  step: StepContext,
+): void {
+  step.effects.push({
+    kind: "send",
+    sessionId: attempt.session.id,
+    frame: { type: "task.cancel", attempt: attempt.id, reason },
+  });
+}
+
+type WithoutContext<T> = T extends unknown ? Omit<T, "entry" | "endedMs"> : never;
+
+/** The one way out of the hub for a task (H1). */
+export function endTask(
+  state: HubState,
+  entry: TaskEntry,
+  step: StepContext,
+  ending: WithoutContext<TaskEnding>,
+): void {
+  const known = state.tasks.delete(entry.task.id);
+  assert(known, `task ${entry.task.id} ends once (H1)`);
+  step.effects.push({
+    kind: "ended",
+    ending: { ...ending, entry, endedMs: step.nowMs } as TaskEnding,
+  });
+}

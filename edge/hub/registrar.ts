@@ -1,0 +1,124 @@
+import { describeError } from "../../shared/log.ts";
+import type { Region } from "../../shared/regions.ts";
+import { databaseOf } from "../database.ts";
+import { markWorkersOffline, recordWorkers } from "../db/workers.ts";
+import { ensureProviderAccounts } from "../db/accounts.ts";
+import type { HubDigest } from "../directory/digest.ts";
+import type { Env } from "../env.ts";
+import { edgeLog } from "../log.ts";
+import { directoryObject } from "../objects.ts";
+import type { SessionStore, StoredSession } from "./session-store.ts";
+
+/** Publishing gathers changes for a second: a digest a second is what front Workers cache for. */
+const digestEveryMs = 1_000;
+/** The registry is for searching, not for routing: it may lag a moment behind. */
+const registryDelayMs = 200;
+const registryRetryMs = 5_000;
+
+/** Tells the outside what this hub has: its digest to the directory, its workers and listings to libSQL. */
+export class Registrar {
+  readonly #env: Env;
+  readonly #hub: { readonly id: string; readonly region: Region };
+  readonly #store: SessionStore;
+  readonly #digest: () => HubDigest;
+  readonly #changed = new Map<string, StoredSession>();
+  #digestTimer: Promise<void> | null = null;
+  #registryTimer: Promise<void> | null = null;
+  #digestedMs = 0;
+
+  constructor(
+    env: Env,
+    hub: { readonly id: string; readonly region: Region },
+    store: SessionStore,
+    digest: () => HubDigest,
+  ) {
+    this.#env = env;
+    this.#hub = hub;
+    this.#store = store;
+    this.#digest = digest;
+  }
+
+  /** Something a front Worker routes by has changed. */
+  digestChanged(nowMs: number): Promise<void> {
+    const waitMs = Math.max(0, this.#digestedMs + digestEveryMs - nowMs);
+    this.#digestTimer ??= after(waitMs).then(async () => {
+      this.#digestTimer = null;
+      const digest = this.#digest();
+      this.#digestedMs = digest.atMs;
+      try {
+        await directoryObject(this.#env, this.#hub.region).publish(digest);
+      } catch (error) {
+        // The next change, or the next alarm, says it again.
+        edgeLog("warn", "digest not published", { error: describeError(error) });
+      }
+    });
+    return this.#digestTimer;
+  }
+
+  /** A worker came, or changed its listings. */
+  workerChanged(session: StoredSession): Promise<void> {
+    this.#changed.set(session.workerId, session);
+    return this.#armRegistry(registryDelayMs);
+  }
+
+  /** A worker left; the departure is in storage until the registry has it. */
+  workerLeft(left: { readonly workerId: string; readonly epoch: number }): Promise<void> {
+    if (this.#changed.get(left.workerId)?.epoch === left.epoch) this.#changed.delete(left.workerId);
+    return this.#armRegistry(registryDelayMs);
+  }
+
+  #armRegistry(delayMs: number): Promise<void> {
+    this.#registryTimer ??= after(delayMs).then(async () => {
+      this.#registryTimer = null;
+      await this.#writeRegistry();
+    });
+    return this.#registryTimer;
+  }
+
+  async #writeRegistry(): Promise<void> {
+    const sessions = [...this.#changed.values()];
+    const departures = this.#store.departures();
+    this.#changed.clear();
+    try {
+      await using db = databaseOf(this.#env);
+      const atMs = Date.now();
+      await ensureProviderAccounts(
+        db,
+        sessions.map((session) => session.accountId),
+        atMs,
+      );
+      await recordWorkers(
+        db,
+        sessions.map((session) => ({
+          id: session.workerId,
+          accountId: session.accountId,
+          region: session.region,
+          agentVersion: session.agent,
+          hub: this.#hub.id,
+          sessionEpoch: session.epoch,
+          atMs,
+          listings: session.draining ? [] : session.listings,
+        })),
+      );
+      await markWorkersOffline(
+        db,
+        departures.map(({ workerId, epoch, atMs: leftMs }) => ({
+          id: workerId,
+          sessionEpoch: epoch,
+          atMs: leftMs,
+        })),
+      );
+      for (const departure of departures) this.#store.removeDeparture(departure);
+    } catch (error) {
+      edgeLog("warn", "registry not written", { error: describeError(error) });
+      for (const session of sessions) {
+        if (!this.#changed.has(session.workerId)) this.#changed.set(session.workerId, session);
+      }
+      void this.#armRegistry(registryRetryMs);
+    }
+  }
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,157 @@
+import { sha256Hex } from "../../shared/crypto/bytes.ts";
+import type { SigningKey } from "../../shared/crypto/signing.ts";
+import { describeError } from "../../shared/log.ts";
+import { countersign, type SignedReceipt, verifyReceipt } from "../../shared/protocol/receipt.ts";
+import type { CountersignedReceipt, TaskClosing } from "../billing/closing.ts";
+import { edgeLog } from "../log.ts";
+import { recordOf, type TaskEnding } from "./hub-state.ts";
+
+/**
+ * From ended tasks to closed books.
+ * S1. A receipt is acknowledged only after its account has closed the task durably; until then its worker keeps it.
+ * S2. A worker is paid only under a receipt that it signed over what was relayed, or, where a cancelled attempt never
+ *     brought one, for the bytes that were delivered.
+ * S3. What an account did not take is sent again: closing twice is a no-op there.
+ */
+export interface SettlerPorts {
+  readonly close: (accountId: string, closings: readonly TaskClosing[]) => Promise<void>;
+  readonly acknowledge: (workerId: string, attempts: readonly string[]) => void;
+  /** A worker signed something that is not what it sent. */
+  readonly distrust: (sessionId: string, reason: string) => void;
+  readonly edgeKey: () => Promise<SigningKey>;
+}
+
+/** Settlements gather for so long: one write an account instead of one a task, and nobody waits for it. */
+const gatherMs = 40;
+/** Between tries while an account cannot be reached; the worker's copy of the receipt outlasts this hub. */
+const retryMs = 500;
+/** At 1,000 tasks a second a minute of closings is 60,000; an account away for longer is settled from receipts. */
+const pendingMax = 60_000;
+
+interface Pending {
+  readonly closing: TaskClosing;
+  /** Who is told when it is closed. */
+  readonly acknowledge: { readonly workerId: string; readonly attempt: string } | null;
+}
+
+export class Settler {
+  readonly #ports: SettlerPorts;
+  #ended: TaskEnding[] = [];
+  #pending: Pending[] = [];
+  #timer: Promise<void> | null = null;
+
+  constructor(ports: SettlerPorts) {
+    this.#ports = ports;
+  }
+
+  /** Nothing is on its way to an account. */
+  get idle(): boolean {
+    return this.#timer === null && this.#ended.length === 0 && this.#pending.length === 0;
+  }
+
+  /** Takes an ended task; the promise is for `waitUntil`, nobody else waits for it. */
+  async settle(ending: TaskEnding): Promise<void> {
+    // Nothing has left for the consumer: the front Worker may still have another hub, and closes the books if not.
+    if (ending.kind === "failed" && !ending.entry.started) return;
+    this.#ended.push(ending);
+    await this.#arm(gatherMs);
+  }
+
+  /** Takes a closing from elsewhere: a receipt that came back after its hub was lost. */
+  submit(closing: TaskClosing, signed: SignedReceipt): Promise<void> {
+    const { worker, attempt } = signed.receipt;
+    this.#pending.push({ closing, acknowledge: { workerId: worker, attempt } });
+    return this.#arm(gatherMs);
+  }
+
+  #arm(delayMs: number): Promise<void> {
+    this.#timer ??= new Promise<void>((resolve) => setTimeout(resolve, delayMs)).then(async () => {
+      this.#timer = null;
+      await this.#flush();
+    });
+    return this.#timer;
+  }
+
+  async #flush(): Promise<void> {
+    const ended = this.#ended;
+    this.#ended = [];
+    for (const ending of ended) this.#pending.push(await this.#toPending(ending));
+    const byAccount = new Map<string, Pending[]>();
+    for (const pending of this.#pending) {
+      const { account } = pending.closing.terms;
+      const list = byAccount.get(account) ?? [];
+      list.push(pending);
+      byAccount.set(account, list);
+    }
+    this.#pending = [];
+    await Promise.all([...byAccount].map(([accountId, list]) => this.#close(accountId, list)));
+  }
+
+  async #close(accountId: string, pending: Pending[]): Promise<void> {
+    try {
+      const closings = pending.map((entry) => entry.closing);
+      await this.#ports.close(accountId, closings);
+    } catch (error) {
+      // S3: the object was reset or is overloaded.
+      edgeLog("warn", "account did not close tasks", { error: describeError(error) });
+      this.#pending.push(...pending.slice(0, Math.max(0, pendingMax - this.#pending.length)));
+      void this.#arm(retryMs);
+      return;
+    }
+    const attemptsByWorker = new Map<string, string[]>();
+    for (const { acknowledge } of pending) {
+      if (acknowledge === null) continue;
+      const list = attemptsByWorker.get(acknowledge.workerId) ?? [];
+      list.push(acknowledge.attempt);
+      attemptsByWorker.set(acknowledge.workerId, list);
+    }
+    for (const [workerId, list] of attemptsByWorker) this.#ports.acknowledge(workerId, list);
+  }
+
+  async #toPending(ending: TaskEnding): Promise<Pending> {
+    const { terms } = ending.entry.task;
+    if (ending.kind === "failed") {
+      return {
+        closing: { kind: "void", terms, record: recordOf(ending, null) },
+        acknowledge: null,
+      };
+    }
+    const { attempt, receipt } = ending;
+    const acknowledge =
+      receipt === null ? null : { workerId: attempt.session.workerId, attempt: attempt.id };
+    const checked = receipt === null ? null : await this.#check(ending, receipt);
+    if (checked === "false") {
+      this.#ports.distrust(
+        attempt.session.id,
+        `the receipt of ${attempt.id} is not what was relayed`,
+      );
+      const record = { ...recordOf(ending, null), finish: "receipt_invalid" };
+      return { closing: { kind: "void", terms, record }, acknowledge };
+    }
+    const closing: TaskClosing = {
+      kind: "post",
+      terms,
+      record: recordOf(ending, checked),
+      providerAccountId: attempt.session.accountId,
+      counts: ending.counts,
+      price: ending.price,
+    };
+    return { closing, acknowledge };
+  }
+
+  /** S2. The hashes are compared here, off the path of the answer. */
+  async #check(
+    ending: Exclude<TaskEnding, { kind: "failed" }>,
+    signed: SignedReceipt,
+  ): Promise<CountersignedReceipt | "false"> {
+    const { receipt } = signed;
+    const [prompt, output, valid] = await Promise.all([
+      sha256Hex(ending.entry.task.body),
+      ending.attempt.transcript.hash(),
+      verifyReceipt(signed),
+    ]);
+    if (!valid || receipt.prompt_hash !== prompt || receipt.output_hash !== output) return "false";
+    const key = await this.#ports.edgeKey();
+    return { signed, edgeKey: key.publicKey, edgeSignature: await countersign(signed, key) };
+  }
+}

@@ -1,0 +1,258 @@
+import { assert, assertNever } from "../../shared/assert.ts";
+import type { UpFrame } from "../../shared/protocol/frames.ts";
+import { slotsMax } from "../../shared/protocol/limits.ts";
+import type { ListingPublish } from "../../shared/protocol/listing.ts";
+import {
+  createTaskEntry,
+  type HubEffect,
+  type HubEvent,
+  type HubState,
+  type Session,
+} from "./hub-state.ts";
+import {
+  endTask,
+  loseAttempt,
+  noCapacity,
+  placeTask,
+  placeWaiting,
+  sendCancel,
+  type StepContext,
+} from "./place-task.ts";
+import { cancelTask, grant, takeDelta, takeEnd, takeFail } from "./take-output.ts";
+
+/** A restored or newly granted slot count is never above what the protocol allows. */
+const creditsMax = slotsMax;
+
+/**
+ * Advances the hub by one event and returns what must happen outside, in order. Changes `state` in place; does no
+ * I/O. `random` gives numbers in [0, 1).
+ */
+export function stepHub(
+  state: HubState,
+  event: HubEvent,
+  nowMs: number,
+  random: () => number,
+): HubEffect[] {
+  const effects: HubEffect[] = [];
+  const step: StepContext = { nowMs, random, effects };
+  switch (event.kind) {
+    case "session.opened":
+      openSession(state, event, step);
+      break;
+    case "session.restored":
+      addSession(state, { ...event.session, attemptIds: new Set() });
+      break;
+    case "session.closed":
+      closeSession(state, event.sessionId, event.reason, step);
+      break;
+    case "frame":
+      takeFrame(state, event.sessionId, event.frame, step);
+      break;
+    case "task.submitted": {
+      const entry = createTaskEntry(event.task, nowMs + state.config.queueMs);
+      assert(!state.tasks.has(event.task.id), `task ${event.task.id} is submitted once`);
+      state.tasks.set(event.task.id, entry);
+      placeTask(state, entry, step);
+      break;
+    }
+    case "consumer.gone":
+      cancelTask(state, event.taskId, step);
+      break;
+    case "consumer.reads": {
+      const attempt = state.tasks.get(event.taskId)?.attempt;
+      if (attempt) grant(state, attempt, step);
+      break;
+    }
+    case "tick":
+      passDeadlines(state, step);
+      break;
+    default:
+      assertNever(event);
+  }
+  return effects;
+}
+
+function openSession(
+  state: HubState,
+  event: Extract<HubEvent, { kind: "session.opened" }>,
+  step: StepContext,
+): void {
+  const older = state.sessionIdByWorkerId.get(event.workerId);
+  if (older !== undefined) {
+    // The newest connection of an identity wins: an old one may be a dead socket nobody has noticed yet.
+    step.effects.push({
+      kind: "close",
+      sessionId: older,
+      close: "replaced",
+      reason: "a newer connection with this identity took over",
+    });
+    closeSession(state, older, "replaced", step);
+  }
+  addSession(state, {
+    id: event.sessionId,
+    workerId: event.workerId,
+    accountId: event.accountId,
+    region: event.region,
+    epoch: event.epoch,
+    listings: [],
+    revision: 0,
+    credits: 0,
+    draining: false,
+    attemptIds: new Set(),
+  });
+}
+
+function addSession(state: HubState, session: Session): void {
+  state.sessions.set(session.id, session);
+  state.sessionIdByWorkerId.set(session.workerId, session.id);
+}
+
+function closeSession(state: HubState, sessionId: string, reason: string, step: StepContext): void {
+  const session = state.sessions.get(sessionId);
+  if (session === undefined) return;
+  state.sessions.delete(sessionId);
+  if (state.sessionIdByWorkerId.get(session.workerId) === sessionId) {
+    state.sessionIdByWorkerId.delete(session.workerId);
+  }
+  step.effects.push({ kind: "unlisted", session });
+  for (const attemptId of [...session.attemptIds]) {
+    const attempt = state.attempts.get(attemptId);
+    if (attempt === undefined) continue;
+    const message = "The worker was lost in the middle of the answer";
+    const outcome = `lost: ${reason}`;
+    loseAttempt(state, attempt, { outcome, message, countsAsFailure: true }, step);
+  }
+}
+
+function takeFrame(state: HubState, sessionId: string, frame: UpFrame, step: StepContext): void {
+  const session = state.sessions.get(sessionId);
+  // Frames of a socket that was just replaced or closed arrive late: they are nobody's (H3).
+  if (session === undefined) return;
+  switch (frame.type) {
+    case "auth.prove":
+      closeFor(session, "a proof was already given", step);
+      return;
+    case "listing.publish":
+      takeListings(state, session, frame, step);
+      return;
+    case "credit.grant":
+      session.credits = Math.min(session.credits + frame.slots, creditsMax);
+      placeWaiting(state, step);
+      return;
+    case "worker.drain":
+      session.draining = true;
+      step.effects.push({ kind: "listed", session });
+      return;
+    case "receipt.submit":
+      step.effects.push({ kind: "receipts.submitted", sessionId, frame });
+      return;
+    case "task.accept":
+    case "task.refuse":
+    case "task.delta":
+    case "task.end":
+    case "task.fail":
+      takeAttemptFrame(state, session, frame, step);
+      return;
+    default:
+      assertNever(frame);
+  }
+}
+
+function closeFor(session: Session, reason: string, step: StepContext): void {
+  step.effects.push({ kind: "close", sessionId: session.id, close: "malformed", reason });
+}
+
+function takeAttemptFrame(
+  state: HubState,
+  session: Session,
+  frame: Extract<UpFrame, { attempt: string }>,
+  step: StepContext,
+): void {
+  const attempt = state.attempts.get(frame.attempt);
+  // H3: late frames of an attempt that is over, and frames for somebody else's, have no effect.
+  if (attempt === undefined || attempt.session !== session) return;
+  switch (frame.type) {
+    case "task.accept":
+      return;
+    case "task.refuse": {
+      const message = `The worker refused: ${frame.reason}`;
+      const outcome = `refused: ${frame.reason}`;
+      loseAttempt(state, attempt, { outcome, message, countsAsFailure: false }, step);
+      return;
+    }
+    case "task.delta":
+      takeDelta(state, attempt, frame, step);
+      return;
+    case "task.end":
+      takeEnd(state, attempt, frame, step);
+      return;
+    case "task.fail":
+      takeFail(state, attempt, frame, step);
+      return;
+    default:
+      assertNever(frame);
+  }
+}
+
+function takeListings(
+  state: HubState,
+  session: Session,
+  frame: ListingPublish,
+  step: StepContext,
+): void {
+  if (frame.revision <= session.revision) return;
+  session.revision = frame.revision;
+  const refused: { model: string; reason: string }[] = [];
+  const listed = frame.listings.filter((listing, index) => {
+    const again = frame.listings.findIndex((other) => other.model === listing.model) < index;
+    const synthetic = listing.engine === "synthetic" && state.config.network !== "local";
+    if (again) refused.push({ model: listing.model, reason: "the model is listed twice" });
+    else if (synthetic) {
+      refused.push({
+        model: listing.model,
+        reason: "the synthetic engine is for local networks only",
+      });
+    }
+    return !again && !synthetic;
+  });
+  session.listings = listed;
+  step.effects.push(
+    {
+      kind: "send",
+      sessionId: session.id,
+      frame: {
+        type: "listing.result",
+        revision: frame.revision,
+        listed: listed.map((listing) => listing.model),
+        refused,
+      },
+    },
+    { kind: "listed", session },
+  );
+  placeWaiting(state, step);
+}
+
+/** Ends what has waited, been silent or been dying for too long. */
+function passDeadlines(state: HubState, step: StepContext): void {
+  const { config } = state;
+  for (const entry of state.waiting.filter((waiting) => step.nowMs >= waiting.placeByMs)) {
+    state.waiting.splice(state.waiting.indexOf(entry), 1);
+    endTask(state, entry, step, noCapacity(`it waited ${config.queueMs} ms for a free slot`));
+  }
+  for (const attempt of [...state.attempts.values()]) {
+    const silentMs = step.nowMs - attempt.lastFrameMs;
+    if (attempt.cancelledMs !== null) {
+      if (step.nowMs - attempt.cancelledMs < config.cancelMs) continue;
+      const loss = { outcome: "cancel ignored", message: "", countsAsFailure: true };
+      loseAttempt(state, attempt, loss, step);
+    } else if (attempt.firstTokenMs === null && silentMs >= config.firstTokenMs) {
+      sendCancel(attempt, "first_token_late", step);
+      const message = `The worker made no token within ${config.firstTokenMs} ms`;
+      loseAttempt(state, attempt, { outcome: "late", message, countsAsFailure: true }, step);
+    } else if (attempt.firstTokenMs !== null && silentMs >= config.stallMs) {
+      sendCancel(attempt, "stalled", step);
+      const message = `The worker made no token for ${config.stallMs} ms in the middle of the answer`;
+      loseAttempt(state, attempt, { outcome: "stalled", message, countsAsFailure: true }, step);
+    }
+  }
+}

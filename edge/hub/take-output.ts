@@ -1,0 +1,198 @@
+import type { OutputPart } from "../../shared/openai/output.ts";
+import type { TaskDelta, TaskEnd, TaskFail } from "../../shared/protocol/task.ts";
+import type { Attempt, HubState } from "./hub-state.ts";
+import { priceOf } from "./hub-state.ts";
+import { closeAttempt, endTask, loseAttempt, sendCancel, type StepContext } from "./place-task.ts";
+
+/** A worker that breaks the rules of an attempt loses its socket, and the attempt with it. */
+function breach(attempt: Attempt, reason: string, step: StepContext): void {
+  step.effects.push({
+    kind: "close",
+    sessionId: attempt.session.id,
+    close: "malformed",
+    reason: `${attempt.id}: ${reason}`,
+  });
+}
+
+/** More output: counted, then delivered at once or held for a whole answer. */
+export function takeDelta(
+  state: HubState,
+  attempt: Attempt,
+  frame: TaskDelta,
+  step: StepContext,
+): void {
+  if (!takeSeq(attempt, frame.seq, step)) return;
+  takeParts(state, attempt, frame.parts, step);
+}
+
+/** Whether the frame is the next of its attempt (H3). Gaps and repeats have no effect. */
+function takeSeq(attempt: Attempt, seq: number, step: StepContext): boolean {
+  if (seq !== attempt.seqNext) return false;
+  attempt.seqNext += 1;
+  attempt.lastFrameMs = step.nowMs;
+  return true;
+}
+
+function takeParts(
+  state: HubState,
+  attempt: Attempt,
+  parts: readonly OutputPart[],
+  step: StepContext,
+): boolean {
+  const { entry } = attempt;
+  for (const part of parts) {
+    if (part.index >= entry.task.choices) {
+      breach(attempt, `choice ${part.index} was not asked for`, step);
+      return false;
+    }
+    attempt.transcript.add(part);
+  }
+  if (attempt.cancelledMs !== null || parts.length === 0) return true;
+  if (entry.task.streamed && attempt.transcript.bytes > attempt.grantedBytes) {
+    breach(attempt, `more than the granted ${attempt.grantedBytes} bytes`, step);
+    return false;
+  }
+  if (attempt.transcript.bytes > state.config.outputBytesMax) {
+    breach(attempt, `more than ${state.config.outputBytesMax} bytes of output`, step);
+    return false;
+  }
+  attempt.firstTokenMs ??= step.nowMs;
+  if (entry.task.streamed) {
+    if (!entry.started) {
+      entry.started = true;
+      step.effects.push({ kind: "started", attempt });
+    }
+    step.effects.push({ kind: "deliver", taskId: entry.task.id, parts });
+  } else {
+    attempt.held.push(...parts);
+    // Nobody reads a whole answer piece by piece, so its window follows what has come.
+    grant(state, attempt, step);
+  }
+  return true;
+}
+
+/** Keeps a full window open beyond what has come; called when the consumer has read. */
+export function grant(state: HubState, attempt: Attempt, step: StepContext): void {
+  const windowBytes = state.config.windowBytes;
+  const open = attempt.grantedBytes - attempt.transcript.bytes;
+  if (open > windowBytes / 2 || attempt.cancelledMs !== null) return;
+  const bytes = windowBytes - open;
+  attempt.grantedBytes += bytes;
+  step.effects.push({
+    kind: "send",
+    sessionId: attempt.session.id,
+    frame: { type: "task.window", attempt: attempt.id, bytes },
+  });
+}
+
+/** The worker says the attempt is over; the receipt must be for exactly this attempt. */
+export function takeEnd(
+  state: HubState,
+  attempt: Attempt,
+  frame: TaskEnd,
+  step: StepContext,
+): void {
+  if (!takeSeq(attempt, frame.seq, step)) return;
+  const fault = receiptFault(attempt, frame);
+  if (fault !== null) {
+    breach(attempt, fault, step);
+    return;
+  }
+  if (!takeParts(state, attempt, frame.parts, step)) return;
+  const { entry, transcript } = attempt;
+  const cancelled = attempt.cancelledMs !== null;
+  if (!cancelled && frame.outcome === "cancelled") {
+    const message = "The worker stopped in the middle of the answer";
+    loseAttempt(state, attempt, { outcome: "stopped", message, countsAsFailure: true }, step);
+    return;
+  }
+  if (!cancelled && frame.finishes.length !== entry.task.choices) {
+    breach(attempt, `${frame.finishes.length} endings for ${entry.task.choices} choices`, step);
+    return;
+  }
+  // An answer of no text at all (the model ended at once) is an answer: its stream still has to begin.
+  if (!cancelled && entry.task.streamed && !entry.started) {
+    entry.started = true;
+    step.effects.push({ kind: "started", attempt });
+  }
+  closeAttempt(state, attempt, cancelled ? "cancelled" : "complete", step);
+  endTask(state, entry, step, {
+    kind: cancelled ? "cancelled" : "answered",
+    attempt,
+    finishes: frame.finishes,
+    counts: {
+      // H5: the least of what the worker claims, what was delivered, and what can be.
+      promptTokens: Math.min(frame.usage.prompt, entry.task.promptTokensMax),
+      completionTokens: Math.min(
+        frame.usage.completion,
+        transcript.bytes,
+        entry.task.completionTokensMax ?? Number.MAX_SAFE_INTEGER,
+      ),
+    },
+    price: priceOf(attempt.listing),
+    receipt: frame.receipt,
+  });
+}
+
+function receiptFault(attempt: Attempt, frame: TaskEnd): string | null {
+  const { receipt } = frame.receipt;
+  const expected = {
+    attempt: attempt.id,
+    worker: attempt.session.workerId,
+    model: attempt.listing.digest,
+    outcome: frame.outcome,
+    prompt_tokens: frame.usage.prompt,
+    completion_tokens: frame.usage.completion,
+    input_micros_per_million: attempt.listing.input_micros_per_million,
+    output_micros_per_million: attempt.listing.output_micros_per_million,
+  } as const;
+  for (const [field, value] of Object.entries(expected)) {
+    if (receipt[field as keyof typeof expected] !== value) return `the receipt's ${field} is wrong`;
+  }
+  return null;
+}
+
+/** The engine failed. The request's own fault ends the task; anything else is tried elsewhere. */
+export function takeFail(
+  state: HubState,
+  attempt: Attempt,
+  frame: TaskFail,
+  step: StepContext,
+): void {
+  if (!takeSeq(attempt, frame.seq, step)) return;
+  const own = frame.code === "context_length_exceeded" || frame.code === "invalid_request";
+  if (!own || attempt.entry.started || attempt.cancelledMs !== null) {
+    const message = `The worker failed: ${frame.message}`;
+    loseAttempt(state, attempt, { outcome: frame.code, message, countsAsFailure: true }, step);
+    return;
+  }
+  closeAttempt(state, attempt, frame.code, step);
+  endTask(state, attempt.entry, step, {
+    kind: "failed",
+    code: frame.code === "invalid_request" ? "invalid_request" : "context_length_exceeded",
+    message: frame.message,
+    param: null,
+    retryAfterS: null,
+  });
+}
+
+/** The consumer hung up: the engine stops, and what was delivered is paid. */
+export function cancelTask(state: HubState, taskId: string, step: StepContext): void {
+  const entry = state.tasks.get(taskId);
+  if (entry === undefined) return;
+  const { attempt } = entry;
+  if (attempt === null) {
+    state.waiting = state.waiting.filter((other) => other !== entry);
+    endTask(state, entry, step, {
+      kind: "failed",
+      code: "client_closed",
+      message: "The consumer hung up before a worker was free",
+      param: null,
+      retryAfterS: null,
+    });
+    return;
+  }
+  if (attempt.cancelledMs !== null) return;
+  attempt.cancelledMs = step.nowMs;
+  sendCancel(attempt, "consumer_gone", step);
+}

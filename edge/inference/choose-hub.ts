@@ -1,0 +1,97 @@
+import { OctoError } from "../../shared/errors.ts";
+import { highestPrice, type Price } from "../../shared/money.ts";
+import type { Demands } from "../../shared/openai/demands.ts";
+import { classes, type Class } from "../../shared/protocol/listing.ts";
+import type { HubDigest, ModelDigest } from "../directory/digest.ts";
+
+/** A request as far as choosing a hub goes. */
+export interface HubQuery {
+  readonly model: string;
+  readonly demands: Demands;
+  readonly class: Class;
+}
+
+export interface HubChoice {
+  /** In the order in which they should be asked. */
+  readonly hubIds: readonly string[];
+  /** What a hold must cover whichever of them serves. */
+  readonly price: Price;
+  readonly contextTokens: number;
+}
+
+/** A hub that cannot serve says so at once; asking more than three costs more than it finds. */
+const hubsMax = 3;
+
+/** The hubs that can serve, best first; throws what the consumer should know where none can. */
+export function chooseHub(
+  query: HubQuery,
+  digests: readonly HubDigest[],
+  random: () => number,
+): HubChoice {
+  const offers = digests.flatMap((hub) =>
+    hub.models.filter((model) => isNamed(model, query.model)).map((model) => ({ hub, model })),
+  );
+  const able = offers.filter(({ model }) => isAble(model, query.demands));
+  const fitting = able.filter(
+    ({ model }) => classes.indexOf(model.classCeiling) >= classes.indexOf(query.class),
+  );
+  if (fitting.length === 0) throw whyNone(query, digests, offers);
+  const scored = fitting.map((offer) => ({ ...offer, chance: random() }));
+  scored.sort(
+    (a, b) =>
+      Number(b.model.freeSlots > 0) - Number(a.model.freeSlots > 0) ||
+      total(a.model.lowestPrice) - total(b.model.lowestPrice) ||
+      a.chance - b.chance,
+  );
+  const hubIds = [...new Set(scored.map(({ hub }) => hub.hubId))].slice(0, hubsMax);
+  const served = fitting.filter(({ hub }) => hubIds.includes(hub.hubId));
+  return {
+    hubIds,
+    price: served.map(({ model }) => model.highestPrice).reduce(highestPrice),
+    contextTokens: Math.max(...served.map(({ model }) => model.contextTokens)),
+  };
+}
+
+/** Whether a digest is of the model asked for, by name or as `sha256:…`. */
+export function isNamed(model: ModelDigest, name: string): boolean {
+  return model.model === name || `sha256:${model.digest}` === name;
+}
+
+function isAble(model: ModelDigest, demands: Demands): boolean {
+  return model.abilitySets.some((set) =>
+    [...demands.fieldByAbility.keys()].every((ability) => set.includes(ability)),
+  );
+}
+
+function total(price: Price): number {
+  return price.inputMicrosPerMillion + price.outputMicrosPerMillion;
+}
+
+function whyNone(
+  query: HubQuery,
+  digests: readonly HubDigest[],
+  offers: readonly { readonly model: ModelDigest }[],
+): OctoError {
+  if (offers.length === 0) {
+    const names = [...new Set(digests.flatMap((hub) => hub.models.map((model) => model.model)))];
+    const offered = names.length === 0 ? "no models just now" : names.toSorted().join(", ");
+    return new OctoError(
+      "model_not_found",
+      `The model ${query.model} is not offered; the network offers ${offered}`,
+      { param: "model" },
+    );
+  }
+  for (const [ability, field] of query.demands.fieldByAbility) {
+    if (offers.some(({ model }) => model.abilities.includes(ability))) continue;
+    return new OctoError(
+      "unsupported_parameter",
+      `No worker with ${query.model} can do what ${field} asks for (${ability})`,
+      { param: field },
+    );
+  }
+  const fields = [...query.demands.fieldByAbility.values()].join(", ");
+  return new OctoError(
+    "unsupported_parameter",
+    `No single worker with ${query.model} can do all of ${fields} for ${query.class} tasks`,
+  );
+}

@@ -1,0 +1,140 @@
+import { OctoError } from "../../shared/errors.ts";
+import { newId } from "../../shared/ids.ts";
+import { defaultSplit } from "../../shared/money.ts";
+import type { ChatRequest } from "../../shared/openai/chat-request.ts";
+import type { CompletionRequest } from "../../shared/openai/completion-request.ts";
+import type { Demands } from "../../shared/openai/demands.ts";
+import { utf8Length } from "../../shared/protocol/receipt.ts";
+import { limitOf } from "../billing/account-state.ts";
+import type { Terms } from "../billing/ticket.ts";
+import type { Caller, Context } from "../context.ts";
+import { viewOf, viewOfAll } from "../directory/network-view.ts";
+import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
+import type { InferenceTask } from "./task.ts";
+
+/** A validated request of either API. */
+export type InferenceRequest =
+  | { readonly kind: "chat"; readonly request: ChatRequest; readonly demands: Demands }
+  | { readonly kind: "completion"; readonly request: CompletionRequest; readonly demands: Demands };
+
+/** OpenAI's older API makes 16 tokens unless told otherwise. */
+const completionTokensDefault = 16;
+
+/** A task that is ready to be held for and run, but for its ticket. */
+export interface Plan {
+  readonly task: Omit<InferenceTask, "ticket">;
+  readonly hubIds: readonly string[];
+}
+
+/** Tokens a chat template may add around one message, generously: role tags, separators, a default system prompt. */
+const tokensPerMessage = 64;
+/** A hold outlives the longest answer; a task that never ends is let go with it. */
+const holdMs = 15 * 60_000;
+
+/** Chooses hubs and fixes the terms of one task. */
+export async function planTask(
+  ctx: Context,
+  caller: Caller,
+  wanted: InferenceRequest,
+): Promise<Plan> {
+  const { request } = wanted;
+  const query: HubQuery = { model: request.model, demands: wanted.demands, class: "public" };
+  if (wanted.demands.refused !== null) {
+    const { param, reason } = wanted.demands.refused;
+    throw new OctoError("unsupported_parameter", `Cannot honour ${param}: ${reason}`, { param });
+  }
+  const choice = await chooseAnywhere(ctx, query);
+  const body = JSON.stringify(withDefaults(wanted));
+  const bounds = boundsOf(wanted, body, choice);
+  const createdMs = Date.now();
+  const id = newId("tsk");
+  const streamed = request.stream === true;
+  const terms: Terms = {
+    v: 1,
+    task: id,
+    account: caller.accountId,
+    key: caller.keyId,
+    kind: wanted.kind,
+    model: request.model,
+    region: ctx.region,
+    streamed,
+    limit: limitOf(bounds, choice.price).toString(),
+    input_micros_per_million: choice.price.inputMicrosPerMillion,
+    output_micros_per_million: choice.price.outputMicrosPerMillion,
+    split: defaultSplit,
+    created_ms: createdMs,
+    expires_ms: createdMs + holdMs,
+  };
+  const task = {
+    id,
+    kind: wanted.kind,
+    accountId: caller.accountId,
+    keyId: caller.keyId,
+    model: request.model,
+    body,
+    streamed,
+    usageChunk: request.stream_options?.include_usage === true,
+    choices: request.n ?? 1,
+    demands: [...wanted.demands.fieldByAbility.keys()],
+    ...bounds,
+    class: query.class,
+    region: ctx.region,
+    createdMs,
+    attemptsBefore: 0,
+    earlierAttempts: [],
+    terms,
+  };
+  return { task, hubIds: choice.hubIds };
+}
+
+/** The consumer's own region first, then all of them, then all of them asked anew: a worker may just have come. */
+async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<HubChoice> {
+  const views = [() => viewOf(ctx, ctx.region), () => viewOfAll(ctx), () => viewOfAll(ctx, true)];
+  let failure: unknown;
+  for (const view of views) {
+    try {
+      return chooseHub(query, await view(), Math.random);
+    } catch (error) {
+      if (!(error instanceof OctoError)) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** The most tokens a request can use: bytes bound the prompt, the context bounds both. */
+function boundsOf(
+  wanted: InferenceRequest,
+  body: string,
+  choice: HubChoice,
+): { readonly promptTokensMax: number; readonly completionTokensMax: number } {
+  const { request } = wanted;
+  const messages = wanted.kind === "chat" ? wanted.request.messages.length : 1;
+  const promptTokensMax = Math.min(
+    utf8Length(body) + (messages + 1) * tokensPerMessage,
+    choice.contextTokens,
+  );
+  const asked = askedTokens(wanted) ?? choice.contextTokens;
+  if (asked > choice.contextTokens) {
+    throw new OctoError(
+      "context_length_exceeded",
+      `Cannot make ${asked} tokens: ${request.model} has a context of ${choice.contextTokens}`,
+      { param: wanted.kind === "chat" ? "max_completion_tokens" : "max_tokens" },
+    );
+  }
+  return { promptTokensMax, completionTokensMax: asked * (request.n ?? 1) };
+}
+
+function askedTokens(wanted: InferenceRequest): number | null {
+  if (wanted.kind === "chat") {
+    return wanted.request.max_completion_tokens ?? wanted.request.max_tokens ?? null;
+  }
+  return wanted.request.max_tokens ?? completionTokensDefault;
+}
+
+/** The request as an engine gets it, with OpenAI's defaults where they are not an engine's own. */
+function withDefaults(wanted: InferenceRequest): unknown {
+  if (wanted.kind === "chat") return wanted.request;
+  const { request } = wanted;
+  return { ...request, max_tokens: request.max_tokens ?? completionTokensDefault };
+}

@@ -1,0 +1,82 @@
+import { Hono } from "hono";
+import { OctoError } from "../../shared/errors.ts";
+import { type AppEnv, callerOf } from "../app-env.ts";
+import type { ModelDigest } from "../directory/digest.ts";
+import { viewOfAll } from "../directory/network-view.ts";
+import { isNamed } from "../inference/choose-hub.ts";
+
+/** `GET /v1/models`: what the network serves just now, from the hubs' own digests. */
+export const modelRoutes = new Hono<AppEnv>()
+  .get("/models", async (c) => {
+    await callerOf(c);
+    return c.json({ object: "list", data: await modelsNow(c.get("ctx")) });
+  })
+  // Model names hold slashes and colons, so the rest of the path is the name.
+  .get("/models/:name{.+}", async (c) => {
+    await callerOf(c);
+    const name = decodeURIComponent(c.req.param("name"));
+    const models = await modelsNow(c.get("ctx"), (model) => isNamed(model, name));
+    const model = models[0];
+    if (model === undefined) {
+      throw new OctoError("model_not_found", `The model ${name} is not offered`, {
+        param: "model",
+      });
+    }
+    return c.json(model);
+  });
+
+interface ListedModel {
+  readonly id: string;
+  readonly object: "model";
+  readonly created: number;
+  readonly owned_by: string;
+  readonly octo: Record<string, unknown>;
+}
+
+/** One entry a name and digest, over all hubs. */
+async function modelsNow(
+  ctx: AppEnv["Variables"]["ctx"],
+  wanted: (model: ModelDigest) => boolean = () => true,
+): Promise<ListedModel[]> {
+  const byKey = new Map<string, { models: ModelDigest[]; regions: Set<string> }>();
+  for (const hub of await viewOfAll(ctx, true)) {
+    for (const model of hub.models.filter(wanted)) {
+      const key = `${model.model}\n${model.digest}`;
+      const entry = byKey.get(key) ?? { models: [], regions: new Set() };
+      entry.models.push(model);
+      entry.regions.add(hub.region);
+      byKey.set(key, entry);
+    }
+  }
+  return [...byKey.values()]
+    .map(({ models, regions }) => listedModel(models, [...regions].toSorted()))
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function listedModel(models: readonly ModelDigest[], regions: readonly string[]): ListedModel {
+  const [first] = models as [ModelDigest, ...ModelDigest[]];
+  const sum = (pick: (model: ModelDigest) => number) =>
+    models.reduce((total, model) => total + pick(model), 0);
+  const least = (pick: (model: ModelDigest) => number) => Math.min(...models.map(pick));
+  return {
+    id: first.model,
+    object: "model",
+    // When a model came to an open network says nothing about it; OpenAI's clients want a number.
+    created: 0,
+    owned_by: "cipherocto",
+    octo: {
+      digest: `sha256:${first.digest}`,
+      architecture: first.architecture,
+      quantization: first.quantization,
+      parameter_count: first.parameterCount,
+      context_tokens: Math.max(...models.map((model) => model.contextTokens)),
+      input_micros_per_million: least((model) => model.lowestPrice.inputMicrosPerMillion),
+      output_micros_per_million: least((model) => model.lowestPrice.outputMicrosPerMillion),
+      abilities: [...new Set(models.flatMap((model) => model.abilities))].toSorted(),
+      regions,
+      workers: sum((model) => model.workers),
+      slots: sum((model) => model.slots),
+      free_slots: sum((model) => model.freeSlots),
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import type { z } from "zod";
+import { OctoError } from "../../shared/errors.ts";
+import { requestBytesMax } from "../../shared/protocol/limits.ts";
+
+/** The request's body as text, of at most 4 MiB; reading stops where it grows over that. */
+export async function readText(request: Request): Promise<string> {
+  const declared = Number(request.headers.get("content-length") ?? 0);
+  if (declared > requestBytesMax) throw tooLarge(declared);
+  if (request.headers.has("content-length")) return request.text();
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of request.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > requestBytesMax) throw tooLarge(bytes);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function tooLarge(bytes: number): OctoError {
+  return new OctoError(
+    "body_too_large",
+    `Cannot read the body: it has ${bytes} bytes or more and may have ${requestBytesMax}`,
+  );
+}
+
+/** The text as JSON of `schema`, or an error that names the place. */
+export function parseBody<T>(text: string, schema: z.ZodType<T>): T {
+  const value = parseJson(text);
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { path, message } = deepestIssue(parsed.error.issues, []);
+  const param = pathText(path);
+  const place = param === "" ? "The body" : param;
+  throw new OctoError("invalid_request", `${place}: ${message}`, param === "" ? {} : { param });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const position = /position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1];
+    const at = position === undefined ? text.length : Number(position);
+    const before = text.slice(0, at);
+    const line = before.split("\n").length;
+    const column = at - before.lastIndexOf("\n");
+    throw new OctoError(
+      "invalid_json",
+      `The body is not JSON: it breaks at line ${line}, column ${column}`,
+      { cause: error },
+    );
+  }
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Of a union's branches the one that came closest says what is wrong; "Invalid input" says nothing. */
+function deepestIssue(
+  issues: readonly Issue[],
+  prefix: readonly PropertyKey[],
+): { readonly path: readonly PropertyKey[]; readonly message: string } {
+  const issue = issues[0];
+  if (issue === undefined) return { path: prefix, message: "it is not valid" };
+  const path = [...prefix, ...issue.path];
+  if (issue.code !== "invalid_union" || issue.errors.length === 0) {
+    return { path, message: issue.message };
+  }
+  const branches = issue.errors.map((branch) => deepestIssue(branch, path));
+  const deepest = branches.reduce((a, b) => (b.path.length > a.path.length ? b : a));
+  if (deepest.path.length > path.length) return deepest;
+  return { path, message: branches.map((branch) => branch.message).join(", or ") };
+}
+
+/** `messages[0].content`, as OpenAI writes places. */
+function pathText(path: readonly PropertyKey[]): string {
+  return path
+    .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
+    .join("")
+    .replace(/^\./, "");
+}

@@ -1,0 +1,18 @@
+import { Hono } from "hono";
+import { OctoError } from "../../shared/errors.ts";
+import type { AppEnv } from "../app-env.ts";
+import { directoryObject, hubObject } from "../objects.ts";
+
+/** `GET /worker`: where workers dial in. The hub challenges them inside the socket. */
+export const workerRoutes = new Hono<AppEnv>().get("/worker", async (c) => {
+  if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
+    throw new OctoError("upgrade_required", "Workers connect here by WebSocket: run `octo-worker`");
+  }
+  const { env, region } = c.get("ctx");
+  const hubId = await directoryObject(env, region).hubForWorker();
+  // Built afresh: what the worker says about its region, or anything else in headers, goes no further.
+  const request = new Request(c.req.url, {
+    headers: { upgrade: "websocket", "x-octo-region": region },
+  });
+  return hubObject(env, hubId).fetch(request);
+});
