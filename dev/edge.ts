@@ -1,0 +1,106 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import type { Database } from "../edge/db/database.ts";
+import { applyMigrations } from "../edge/db/migrate.ts";
+import { bundleEdge } from "./bundle-edge.ts";
+import { createEndpoint } from "./libsql/endpoint.ts";
+import { openLocalDatabase } from "./libsql/open-local.ts";
+import { readMigrations } from "./libsql/read-migrations.ts";
+import type { Secrets } from "./secrets.ts";
+
+const entry = fileURLToPath(new URL("../edge/worker.ts", import.meta.url));
+
+/** The compatibility settings of `wrangler.toml`; a test holds the two together. */
+export const compatibility = {
+  compatibilityDate: "2026-10-01",
+  compatibilityFlags: ["nodejs_compat", "enable_request_signal"],
+};
+
+export interface EdgeOptions {
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** Holds the database and the Durable Objects' storage. */
+  readonly stateDir: string;
+  readonly secrets: Secrets;
+  /** Variables of the Worker beside the secrets, say shorter deadlines. */
+  readonly vars?: Readonly<Record<string, string>>;
+  /** The bundle, where a caller starts several edges from one. */
+  readonly bundle?: string;
+}
+
+/** An edge on this machine: workerd, and libSQL on a file beside it. */
+export interface Edge extends AsyncDisposable {
+  readonly url: string;
+  readonly miniflare: Miniflare;
+  /** The same database file, read natively. */
+  readonly databaseUrl: string;
+}
+
+/** Starts an edge; resolves once it answers. */
+export async function startEdge(options: EdgeOptions): Promise<Edge> {
+  await mkdir(options.stateDir, { recursive: true });
+  const databasePath = join(options.stateDir, "octo.db");
+  const databaseUrl = `file:${databasePath}`;
+  await migrate(openLocalDatabase({ url: databaseUrl }));
+  const endpoint = createEndpoint({ path: databasePath });
+  const script = options.bundle ?? (await bundleEdge(entry));
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      host: "127.0.0.1",
+      port: options.port,
+      workers: [
+        {
+          name: "edge",
+          modules: [{ type: "ESModule", path: "worker.js", contents: script }],
+          ...compatibility,
+          durableObjects: {
+            HUB: { className: "Hub", useSQLite: true },
+            DIRECTORY: { className: "Directory", useSQLite: true },
+            ACCOUNT: { className: "Account", useSQLite: true },
+          },
+          bindings: bindingsOf(options),
+          serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },
+        },
+      ],
+      resourcePersistencePath: join(options.stateDir, "objects"),
+      logRequests: false,
+      // The default asks a server on the internet where this machine is.
+      cf: false,
+    }),
+  );
+  try {
+    const url = (await miniflare.ready).origin;
+    return {
+      url,
+      miniflare,
+      databaseUrl,
+      async [Symbol.asyncDispose]() {
+        await miniflare.dispose();
+        await endpoint[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await miniflare.dispose();
+    await endpoint[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function bindingsOf(options: EdgeOptions): Record<string, string> {
+  return {
+    OCTO_NETWORK: "local",
+    OCTO_KEY_ENV: "dev",
+    OCTO_REGION: "weur",
+    OCTO_OPERATOR_KEY: options.secrets.operatorKey,
+    OCTO_EDGE_KEY: options.secrets.edgeKey,
+    OCTO_TICKET_SECRET: options.secrets.ticketSecret,
+    ...options.vars,
+  };
+}
+
+async function migrate(database: Database): Promise<void> {
+  await using db = database;
+  await applyMigrations(db, await readMigrations(), Date.now());
+}
