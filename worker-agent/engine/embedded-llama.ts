@@ -8,31 +8,17 @@ import type {
   SequenceEvaluateOptions,
   Token,
 } from "node-llama-cpp";
-import type { Ability } from "../../shared/openai/demands.ts";
-import type { Finish, FinishReason, OutputPart, TokenLogprob } from "../../shared/openai/output.ts";
+import { assert } from "../../shared/assert.ts";
 import type { Log } from "../../shared/log.ts";
-import type { TokenNames } from "./embedded-logprobs.ts";
-import { tokenLogprob } from "./embedded-logprobs.ts";
-import { historyOf } from "./embedded-prompt.ts";
+import { EmbeddedEngine } from "./embedded-engine.ts";
+import type { LoadedModel, LoadedSequence, Step, StepSettings } from "./embedded-model.ts";
+import type { HistoryItem } from "./embedded-prompt.ts";
 import type { Sampling } from "./embedded-sampling.ts";
-import { choiceSeed, readSampling } from "./embedded-sampling.ts";
-import type { Engine, EngineEvent, EngineModel, EngineTask } from "./engine.ts";
+import type { Engine, EngineModel } from "./engine.ts";
 import { EngineError } from "./engine.ts";
-import { jsonObjectGrammar, jsonSchemaGrammar } from "./json-grammar.ts";
-import { mergeChoices } from "./merge-choices.ts";
-import { PartAssembler } from "./part-assembler.ts";
-import { SlotPool } from "./slot-pool.ts";
-import { tokenBytes } from "./token-bytes.ts";
-import { TokenDecoder } from "./token-decoder.ts";
-import { tokenLimit } from "./token-limit.ts";
 
 /*
- * The embedded engine: llama.cpp inside this process, through node-llama-cpp. The only file that imports it, and only
- * when an engine is opened, because loading it takes a third of a second.
- *
- * E1. One model and one context; a slot is one sequence of it, so that running generations share each decoding step.
- * E2. A slot is given back cleared, whatever ended the generation on it.
- * E3. The context is never shifted: a generation ends with `length` before it would overwrite its own beginning.
+ * The only file that imports node-llama-cpp, and only when an engine is opened: loading it takes a third of a second.
  */
 
 export interface EmbeddedOptions {
@@ -50,9 +36,6 @@ export interface EmbeddedOptions {
 const batchTokens = 512;
 /** Bounds the memory of a penalty's history; the text of a long answer beyond it is no longer counted. */
 const penaltyTokensMax = 8192;
-/** Compiled grammars kept: agents send the same few schemas again and again. */
-const grammarsMax = 16;
-
 /** Loads the model and makes its context. Throws EngineError `out_of_memory` or `engine_failed`. */
 export async function openEmbeddedEngine(
   options: EmbeddedOptions,
@@ -84,7 +67,8 @@ export async function openEmbeddedEngine(
       createSignal: signal,
     });
     const wrapper = createWrapper(library, options.chatTemplate, options.log);
-    return new EmbeddedEngine({ library, llama, model, context, wrapper }, options.model);
+    const loaded = new EmbeddedModel({ library, llama, model, context, wrapper });
+    return new EmbeddedEngine(loaded, options.model);
   } catch (error) {
     await llama.dispose();
     throw loadError(error, options.path);
@@ -101,79 +85,50 @@ interface Loaded {
   readonly wrapper: ChatWrapper | null;
 }
 
-/** A task made ready: everything its choices have in common. */
-interface Plan {
-  readonly prompt: readonly Token[];
-  readonly sampling: Sampling;
-  readonly tokensMax: number;
-  readonly grammar: LlamaGrammar | null;
-  readonly stopTokens: ReadonlySet<Token>;
-  readonly seed: number;
-}
-
-interface ChoiceEnd {
-  /** Null where it was aborted. */
-  readonly reason: FinishReason | null;
-  readonly tokens: number;
-  readonly isPromptRead: boolean;
-}
-
-/** One step of decoding; the probabilities come only where they were asked for. */
-interface Step {
-  readonly token: Token;
-  readonly probabilities?: ReadonlyMap<Token, number>;
-}
-
-interface Slot {
-  sequence: LlamaContextSequence;
-}
-
-class EmbeddedEngine implements Engine {
-  readonly kind = "llama.cpp";
-  readonly model: EngineModel;
+class EmbeddedModel implements LoadedModel<LlamaGrammar> {
+  readonly sequences: readonly EmbeddedSequence[];
+  readonly vocabulary: LoadedModel<LlamaGrammar>["vocabulary"];
+  readonly isChatModel: boolean;
   readonly #loaded: Loaded;
-  readonly #pool: SlotPool<Slot>;
-  readonly #vocabulary: { readonly tokens: readonly string[]; readonly kind: string };
-  readonly #grammarByText = new Map<string, Promise<LlamaGrammar>>();
 
-  constructor(loaded: Loaded, model: Omit<EngineModel, "abilities">) {
+  constructor(loaded: Loaded) {
     this.#loaded = loaded;
-    this.model = { ...model, abilities: abilitiesOf(loaded.wrapper !== null) };
-    const slots = Array.from({ length: model.slots }, () => ({
-      sequence: loaded.context.getSequence(),
-    }));
-    this.#pool = new SlotPool(slots);
+    this.isChatModel = loaded.wrapper !== null;
     const { ggml } = loaded.model.fileInfo.metadata.tokenizer;
-    this.#vocabulary = { tokens: ggml.tokens ?? [], kind: ggml.model };
+    this.vocabulary = { tokens: ggml.tokens ?? [], kind: ggml.model };
+    const count = loaded.context.totalSequences;
+    this.sequences = Array.from({ length: count }, () => new EmbeddedSequence(loaded));
   }
 
-  async *generate(task: EngineTask, signal: AbortSignal): AsyncGenerator<EngineEvent> {
-    const plan = await this.#plan(task);
-    const stop = new AbortController();
-    // One choice alone ends when it is returned; several must also end when one of them fails.
-    const isAlone = plan.sampling.choices === 1;
-    const either = isAlone ? signal : AbortSignal.any([signal, stop.signal]);
-    const sources = Array.from({ length: plan.sampling.choices }, (_, index) =>
-      this.#choice(plan, index, either),
-    );
-    const merged = mergeChoices(sources, () => stop.abort());
-    let next = await merged.next();
-    try {
-      for (; next.done !== true; next = await merged.next()) {
-        yield { kind: "part", part: next.value };
-      }
-    } finally {
-      await merged.return([]);
+  chatPrompt(history: readonly HistoryItem[]): { prompt: Token[]; endTokens: Set<Token> } {
+    const { model, wrapper } = this.#loaded;
+    assert(wrapper !== null, "only chat models are asked to chat");
+    const { contextText, stopGenerationTriggers } = wrapper.generateContextState({
+      chatHistory: [...history],
+    });
+    const endTokens = new Set<Token>();
+    for (const trigger of stopGenerationTriggers) {
+      const [first] = trigger.tokenize(model.tokenizer);
+      if (first !== undefined && model.isSpecialToken(first)) endTokens.add(first);
     }
-    const finishes: Finish[] = [];
-    let completion = 0;
-    for (const [index, { reason, tokens }] of next.value.entries()) {
-      completion += tokens;
-      if (reason !== null) finishes.push({ index, reason });
-    }
-    const isPromptRead = next.value.some((end) => end.isPromptRead);
-    const usage = { prompt: isPromptRead ? plan.prompt.length : 0, completion, cached: 0 };
-    yield { kind: "end", finishes, usage };
+    return { prompt: withBeginning(model, contextText.tokenize(model.tokenizer)), endTokens };
+  }
+
+  textPrompt(text: string): Token[] {
+    const { model } = this.#loaded;
+    return withBeginning(model, model.tokenize(text));
+  }
+
+  text(tokens: readonly Token[], before: readonly Token[]): string {
+    return this.#loaded.model.detokenize(tokens, false, before);
+  }
+
+  tokenText(token: Token): string {
+    return this.#loaded.model.detokenize([token], true);
+  }
+
+  compileGrammar(text: string): Promise<LlamaGrammar> {
+    return this.#loaded.llama.createGrammar({ grammar: text });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -181,122 +136,46 @@ class EmbeddedEngine implements Engine {
     await this.#loaded.model.dispose();
     await this.#loaded.llama.dispose();
   }
+}
 
-  async #plan(task: EngineTask): Promise<Plan> {
-    const sampling = readSampling(task);
-    const { prompt, stopTokens } = this.#prompt(task);
-    const tokensMax = tokenLimit(task, prompt.length, this.model.contextTokens);
-    const vocabularySize = this.#vocabulary.tokens.length;
-    for (const id of sampling.biasByTokenId.keys()) {
-      if (id < vocabularySize) continue;
-      const message = `Cannot bias token ${id}: the model has ${vocabularySize} tokens`;
-      throw new EngineError("invalid_request", message);
-    }
-    const grammar = await this.#grammar(task);
-    const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
-    return { prompt, sampling, tokensMax, grammar, stopTokens, seed };
+class EmbeddedSequence implements LoadedSequence<LlamaGrammar> {
+  readonly #loaded: Loaded;
+  #sequence: LlamaContextSequence;
+
+  constructor(loaded: Loaded) {
+    this.#loaded = loaded;
+    this.#sequence = loaded.context.getSequence();
   }
 
-  #prompt(task: EngineTask): { prompt: readonly Token[]; stopTokens: ReadonlySet<Token> } {
-    const { model, wrapper } = this.#loaded;
-    if (task.kind === "completion") {
-      const { prompt } = task.request;
-      const text = typeof prompt === "string" ? prompt : (prompt[0] ?? "");
-      return { prompt: withBeginning(model, model.tokenize(text)), stopTokens: new Set() };
-    }
-    if (wrapper === null) {
-      throw new EngineError("invalid_request", "Cannot chat: this model has no chat template");
-    }
-    const history = historyOf(task.request.messages);
-    const { contextText, stopGenerationTriggers } = wrapper.generateContextState({
-      chatHistory: history,
-    });
-    const stopTokens = new Set<Token>();
-    for (const trigger of stopGenerationTriggers) {
-      const [first] = trigger.tokenize(model.tokenizer);
-      if (first !== undefined && model.isSpecialToken(first)) stopTokens.add(first);
-    }
-    return { prompt: withBeginning(model, contextText.tokenize(model.tokenizer)), stopTokens };
-  }
-
-  async #grammar(task: EngineTask): Promise<LlamaGrammar | null> {
-    const format = task.kind === "chat" ? task.request.response_format : null;
-    if (!format || format.type === "text") return null;
-    const schema = format.type === "json_schema" ? format.json_schema.schema : undefined;
-    const text = schema === undefined ? jsonObjectGrammar : jsonSchemaGrammar(schema);
-    const known = this.#grammarByText.get(text);
-    if (known !== undefined) return known;
-    const [oldest] = this.#grammarByText.keys();
-    if (this.#grammarByText.size >= grammarsMax && oldest !== undefined) {
-      this.#grammarByText.delete(oldest);
-    }
-    const compiled = this.#loaded.llama.createGrammar({ grammar: text }).catch((cause: unknown) => {
-      this.#grammarByText.delete(text);
-      const message = "Cannot keep the JSON schema: llama.cpp does not accept its grammar";
-      throw new EngineError("invalid_request", message, { cause });
-    });
-    this.#grammarByText.set(text, compiled);
-    return compiled;
-  }
-
-  async *#choice(
-    plan: Plan,
-    index: number,
+  async *steps(
+    prompt: readonly Token[],
+    settings: StepSettings<LlamaGrammar>,
     signal: AbortSignal,
-  ): AsyncGenerator<OutputPart, ChoiceEnd, void> {
-    const slot = await this.#pool.take(signal);
-    if (slot === null) return { reason: null, tokens: 0, isPromptRead: false };
+  ): AsyncGenerator<Step, void, void> {
+    // All batches of the prompt but the last, of which the first token comes.
+    let at = 0;
+    for (; prompt.length - at > batchTokens && !signal.aborted; at += batchTokens) {
+      const batch = prompt.slice(at, at + batchTokens);
+      await this.#sequence.evaluateWithoutGeneratingNewTokens(batch);
+    }
+    if (signal.aborted) return;
+    const metadata = { probabilities: settings.sampling.alternatives !== null };
+    const options = this.#options(settings);
+    yield* this.#sequence.evaluateWithMetadata(prompt.slice(at), metadata, options);
+  }
+
+  async clear(): Promise<void> {
     try {
-      return yield* this.#generateOn(slot.sequence, plan, { index, signal });
-    } catch (cause) {
-      if (cause instanceof EngineError) throw cause;
-      throw new EngineError("engine_failed", "The engine failed while generating", { cause });
-    } finally {
-      await this.#clear(slot);
-      this.#pool.give(slot);
+      await this.#sequence.clearHistory();
+    } catch {
+      // The sequence broke with the choice that ran on it: a new one takes its place.
+      await this.#sequence.dispose();
+      if (!this.#loaded.context.disposed) this.#sequence = this.#loaded.context.getSequence();
     }
   }
 
-  async *#generateOn(
-    sequence: LlamaContextSequence,
-    plan: Plan,
-    choice: { readonly index: number; readonly signal: AbortSignal },
-  ): AsyncGenerator<OutputPart, ChoiceEnd, void> {
-    const { signal, index } = choice;
-    const { model } = this.#loaded;
-    const assembler = new PartAssembler(index, plan.sampling.stops);
-    const decoder = new TokenDecoder<Token>((tokens, before) =>
-      model.detokenize(tokens, false, before),
-    );
-    const made: Token[] = [];
-    let reason: FinishReason | null = null;
-    const lastBatch = await readPrompt(sequence, plan.prompt, signal);
-    const steps: AsyncIterable<Step> = sequence.evaluateWithMetadata(
-      signal.aborted ? [] : lastBatch,
-      { probabilities: plan.sampling.alternatives !== null },
-      this.#evaluateOptions(plan, index, made),
-    );
-    let isEnded = false;
-    for await (const { token, probabilities } of steps) {
-      isEnded = plan.stopTokens.has(token);
-      if (isEnded) break;
-      made.push(token);
-      const logprob = this.#logprob(plan, token, probabilities);
-      const part = assembler.add(decoder.push(token), logprob);
-      if (part !== null) yield part;
-      if (assembler.isStopped) reason = "stop";
-      else if (made.length >= plan.tokensMax) reason = "length";
-      if (reason !== null || signal.aborted) break;
-    }
-    // Without a reason and not aborted, the loop ended by a token of the model's own that ends an answer.
-    if (reason === null && (isEnded || !signal.aborted)) reason = "stop";
-    const last = assembler.finish(decoder.finish());
-    if (last !== null) yield last;
-    return { reason, tokens: made.length, isPromptRead: !signal.aborted || made.length > 0 };
-  }
-
-  #evaluateOptions(plan: Plan, index: number, made: readonly Token[]): SequenceEvaluateOptions {
-    const { sampling, grammar } = plan;
+  #options(settings: StepSettings<LlamaGrammar>): SequenceEvaluateOptions {
+    const { sampling, seed, grammar, tokensMax, made } = settings;
     const { library, model } = this.#loaded;
     const options: SequenceEvaluateOptions = {
       temperature: sampling.temperature,
@@ -304,15 +183,15 @@ class EmbeddedEngine implements Engine {
       // Null leaves the sampler out; the library's own default would keep 40, and 0 sorts the whole vocabulary.
       topK: sampling.topK > 0 ? sampling.topK : (null as unknown as number),
       minP: sampling.minP,
-      seed: choiceSeed(plan.seed, index),
+      seed,
     };
     if (grammar !== null) {
       options.grammarEvaluationState = new library.LlamaGrammarEvaluationState({ model, grammar });
     }
     const { repeatPenalty: penalty, frequencyPenalty, presencePenalty } = sampling;
     if (penalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0) {
-      const maxPunishTokens = Math.min(plan.tokensMax, penaltyTokensMax);
-      const punishTokens = (): Token[] => made.slice(-maxPunishTokens);
+      const maxPunishTokens = Math.min(tokensMax, penaltyTokensMax);
+      const punishTokens = (): Token[] => made.slice(-maxPunishTokens) as Token[];
       const penalties = { penalty, frequencyPenalty, presencePenalty };
       options.repeatPenalty = { punishTokens, maxPunishTokens, ...penalties };
     }
@@ -322,56 +201,19 @@ class EmbeddedEngine implements Engine {
 
   #bias(sampling: Sampling): InstanceType<Library["TokenBias"]> {
     const bias = this.#loaded.library.TokenBias.for(this.#loaded.model);
+    // The library's own `set` ignores tokens that end an answer, and keeping those away is a common wish.
+    const { _biases: logitByToken } = bias as unknown as { readonly _biases: unknown };
+    assert(logitByToken instanceof Map, "node-llama-cpp 3.22 keeps biases in a map");
     for (const [id, logit] of sampling.biasByTokenId) {
       // OpenAI: values like -100 ban a token.
-      bias.set(id as Token, logit <= -100 ? "never" : { logit });
+      logitByToken.set(id, logit <= -100 ? Number.NEGATIVE_INFINITY : logit);
     }
     return bias;
   }
-
-  #logprob(
-    plan: Plan,
-    token: Token,
-    probabilities: ReadonlyMap<Token, number> | undefined,
-  ): TokenLogprob | null {
-    const { alternatives, temperature } = plan.sampling;
-    if (alternatives === null || probabilities === undefined) return null;
-    const { model } = this.#loaded;
-    const { tokens, kind } = this.#vocabulary;
-    const names: TokenNames<Token> = {
-      text: (one) => model.detokenize([one], true),
-      bytes: (one) => tokenBytes(tokens[one] ?? "", kind),
-    };
-    return tokenLogprob(token, probabilities, { temperature, alternatives, names });
-  }
-
-  async #clear(slot: Slot): Promise<void> {
-    const { context } = this.#loaded;
-    try {
-      await slot.sequence.clearHistory();
-    } catch {
-      // The sequence broke with the generation that ran on it: a new one takes its place.
-      await slot.sequence.dispose();
-      if (!context.disposed) slot.sequence = context.getSequence();
-    }
-  }
-}
-
-/** Evaluates all batches of the prompt but the last, which is returned: the first token comes of it. */
-async function readPrompt(
-  sequence: LlamaContextSequence,
-  prompt: readonly Token[],
-  signal: AbortSignal,
-): Promise<Token[]> {
-  let at = 0;
-  for (; prompt.length - at > batchTokens && !signal.aborted; at += batchTokens) {
-    await sequence.evaluateWithoutGeneratingNewTokens(prompt.slice(at, at + batchTokens));
-  }
-  return prompt.slice(at);
 }
 
 /** Prompts begin with the model's own first token where it was trained so and the template did not write it. */
-function withBeginning(model: LlamaModel, tokens: Token[]): readonly Token[] {
+function withBeginning(model: LlamaModel, tokens: Token[]): Token[] {
   const { bos, shouldPrependBosToken } = model.tokens;
   if (bos !== null && shouldPrependBosToken && tokens[0] !== bos) return [bos, ...tokens];
   const start = bos ?? model.tokens.eos;
@@ -392,21 +234,6 @@ function createWrapper(library: Library, template: string | null, log: Log): Cha
     log("warn", "the model's chat template cannot be used, so it serves no chats", { reason });
     return null;
   }
-}
-
-function abilitiesOf(hasChat: boolean): Ability[] {
-  const always: Ability[] = [
-    "completions",
-    "seed",
-    "penalties",
-    "logit_bias",
-    "logprobs",
-    "choices",
-    "param:top_k",
-    "param:min_p",
-    "param:repeat_penalty",
-  ];
-  return hasChat ? ["chat", "json_object", "json_schema", ...always] : always;
 }
 
 function loadError(cause: unknown, path: string): unknown {

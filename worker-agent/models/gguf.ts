@@ -81,8 +81,8 @@ function readHeader(cursor: GgufCursor, file: File): GgufFile {
   if (typeof parts === "number" && parts > 1) {
     file.fail(`it is one of ${parts} parts; merge them with llama-gguf-split first`);
   }
-  const weights = readTensors(cursor, tensorCount, metadata, file);
-  return { path: file.path, ...weights, ...describe(metadata, weights.commonType, file) };
+  const { commonType, ...weights } = readTensors(cursor, tensorCount, metadata, file);
+  return { path: file.path, ...weights, ...describe(metadata, commonType, file) };
 }
 
 function readValue(cursor: GgufCursor, type: number, file: File, depth: number): Value {

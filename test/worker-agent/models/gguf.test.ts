@@ -1,0 +1,148 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { readGguf } from "../../../worker-agent/models/gguf.ts";
+import { bundledModelPath } from "../../../worker-agent/models/model-source.ts";
+import { scratchFolder } from "./scratch-folder.ts";
+
+type Item = string | number | bigint | Buffer;
+
+/** Lays out a header by hand: a number is 32 bits, a bigint 64, a string GGUF's own text. */
+function bytes(...items: readonly Item[]): Buffer {
+  const parts = items.map((item) => {
+    if (Buffer.isBuffer(item)) return item;
+    if (typeof item === "string")
+      return Buffer.concat([bytes(BigInt(item.length)), Buffer.from(item)]);
+    const part = Buffer.alloc(typeof item === "bigint" ? 8 : 4);
+    if (typeof item === "bigint") part.writeBigUInt64LE(item);
+    else part.writeUInt32LE(item);
+    return part;
+  });
+  return Buffer.concat(parts);
+}
+
+const magic = Buffer.from("GGUF");
+const values = [
+  bytes("general.architecture", 8, "llama"),
+  bytes("llama.context_length", 4, 128),
+  bytes("llama.block_count", 4, 3),
+  bytes("llama.embedding_length", 4, 64),
+  bytes("llama.attention.head_count", 4, 8),
+];
+const tensor = bytes("weights", 1, 64n, 0, 0n);
+
+function file(own: readonly Buffer[] = [], tensors: readonly Buffer[] = [tensor]): Buffer {
+  const all = [...values, ...own];
+  const head = bytes(magic, 3, BigInt(tensors.length), BigInt(all.length), ...all, ...tensors);
+  return Buffer.concat([head, Buffer.alloc(32 - (head.length % 32)), Buffer.alloc(256)]);
+}
+
+async function reading(content: Buffer): Promise<() => unknown> {
+  await using folder = await scratchFolder();
+  const path = join(folder.path, "model.gguf");
+  await writeFile(path, content);
+  try {
+    const read = readGguf(path);
+    return () => read;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
+
+describe("reading a GGUF file", () => {
+  test("the bundled model is described as it is", () => {
+    const path = bundledModelPath();
+    expect(readGguf(path)).toEqual({
+      path,
+      architecture: "llama",
+      contextTokens: 512,
+      quantization: "Q8_0",
+      parameterCount: 1_752_800,
+      weightBytes: expect.any(Number),
+      vocabularySize: 1024,
+      chatTemplate: expect.stringContaining("<|im_start|>"),
+      // Five layers, five heads of 32, a key and a value, two bytes each.
+      cacheBytesPerToken: 5 * 5 * 32 * 2 * 2,
+    });
+  });
+
+  test("a file without head_count_kv caches every head, in every layer", async () => {
+    expect((await reading(file()))()).toMatchObject({
+      architecture: "llama",
+      contextTokens: 128,
+      quantization: "F32",
+      parameterCount: 64,
+      weightBytes: 256,
+      chatTemplate: null,
+      cacheBytesPerToken: 3 * 64 * 2 * 2,
+    });
+  });
+
+  test("heads may be given layer by layer", async () => {
+    const byLayer = bytes("llama.attention.head_count_kv", 9, 4, 3n, 2, 0, 1);
+    expect((await reading(file([byLayer])))()).toMatchObject({ cacheBytesPerToken: 3 * 16 * 2 });
+  });
+
+  const cases: readonly (readonly [string, Buffer, string])[] = [
+    ["an empty file", Buffer.alloc(0), "it does not begin with GGUF"],
+    ["a web page", Buffer.from("<!doctype html><html></html>"), "it does not begin with GGUF"],
+    ["another version", bytes(magic, 1, 1n, 1n), "its GGUF version is 1, not 2 or 3"],
+    ["too many tensors", bytes(magic, 3, 2n ** 40n, 1n), "1099511627776 tensors, more than 100000"],
+    ["too many values", bytes(magic, 3, 1n, 2n ** 63n), "values, more than 100000"],
+    ["no tensors", bytes(magic, 3, 0n, 0n), "it has no tensors"],
+    ["a cut header", bytes(magic, 3, 1n), "it ends where 8 more bytes"],
+    [
+      "a text longer than the file",
+      bytes(magic, 3, 1n, 1n, 2n ** 50n),
+      "a text of 1125899906842624 bytes",
+    ],
+    ["an array longer than the file", file([bytes("a", 9, 4, 2n ** 50n)]), "an array of"],
+    ["an unknown type of value", file([bytes("a", 13)]), "a value has type 13"],
+    [
+      "arrays within arrays",
+      file([bytes("a", 9, ...Array.from({ length: 6 }, () => [9, 1n]).flat())]),
+      "arrays lie",
+    ],
+    ["a tensor of no dimension", file([], [bytes("w", 0, 0, 0n)]), "tensor w has 0 dimensions"],
+    [
+      "a tensor of absurd size",
+      file([], [bytes("w", 2, 2n ** 40n, 2n ** 40n, 0, 0n)]),
+      "tensor w has",
+    ],
+    [
+      "tensors beyond the end",
+      file([], [bytes("w", 1, 64_000n, 0, 0n)]),
+      "it is truncated: its tensors end at",
+    ],
+    [
+      "one of several parts",
+      file([bytes("split.count", 2, Buffer.from([3, 0]))]),
+      "it is one of 3 parts",
+    ],
+    ["an absurd alignment", file([bytes("general.alignment", 4, 0)]), "its alignment is 0"],
+  ];
+
+  test.each(cases)(
+    "%s is refused with the rule and the value met",
+    async (_name, content, rule) => {
+      const read = await reading(content);
+      expect(read).toThrow(expect.objectContaining({ code: "bad_file" }));
+      expect(read).toThrow(/^Cannot use the model file .*model\.gguf: /);
+      expect(read).toThrow(rule);
+    },
+  );
+
+  test("a download that was cut is refused as truncated", async () => {
+    const whole = await readFile(bundledModelPath());
+    const read = await reading(whole.subarray(0, whole.length / 2));
+    expect(read).toThrow(new RegExp(`its tensors end at byte \\d+ of ${whole.length / 2}`));
+  });
+
+  test("a missing file and a folder are named", async () => {
+    await using folder = await scratchFolder();
+    expect(() => readGguf(join(folder.path, "none.gguf"))).toThrow("there is no such file");
+    expect(() => readGguf(folder.path)).toThrow("it is not a file");
+  });
+});

@@ -1,0 +1,76 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { ModelSource } from "../../../worker-agent/models/model-source.ts";
+import {
+  bundledModelPath,
+  parseModelSource,
+  storedFileName,
+} from "../../../worker-agent/models/model-source.ts";
+
+const hash = "ab".repeat(32);
+
+const accepted: readonly (readonly [string, ModelSource])[] = [
+  ["octo-tiny", { kind: "bundled", name: "octo-tiny" }],
+  ["synthetic", { kind: "synthetic", name: "synthetic" }],
+  ["synthetic:fast", { kind: "synthetic", name: "fast" }],
+  ["models/a.gguf", { kind: "file", path: resolve("models/a.gguf") }],
+  ["file:models/a.gguf", { kind: "file", path: resolve("models/a.gguf") }],
+  ["file:///tmp/a%20b.gguf", { kind: "file", path: "/tmp/a b.gguf" }],
+  [
+    "hf:owner/repo/deep/file-Q4_K_M.gguf@v1.0",
+    {
+      kind: "hub",
+      owner: "owner",
+      repository: "repo",
+      file: "deep/file-Q4_K_M.gguf",
+      revision: "v1.0",
+    },
+  ],
+  [
+    "hf:owner/repo/file.gguf",
+    { kind: "hub", owner: "owner", repository: "repo", file: "file.gguf", revision: "main" },
+  ],
+  ["https://h.example/a.gguf", { kind: "url", url: "https://h.example/a.gguf", sha256: null }],
+  [
+    `https://h.example/a.gguf?x=1#sha256=${hash.toUpperCase()}`,
+    { kind: "url", url: "https://h.example/a.gguf?x=1", sha256: hash },
+  ],
+];
+
+describe("--model", () => {
+  test.each(accepted)("%s is understood", (text, source) => {
+    expect(parseModelSource(text)).toEqual(source);
+  });
+
+  test.each([
+    ["", "it must be octo-tiny, a path"],
+    ["ftp://h.example/a.gguf", "it must be octo-tiny, a path"],
+    ["synthetic:", "it must be octo-tiny, a path"],
+    ["hf:owner/file.gguf", "hf:OWNER/REPOSITORY/FILE.gguf[@REVISION]"],
+    ["hf:owner/repo/../../x.gguf", "hf:OWNER/REPOSITORY/FILE.gguf[@REVISION]"],
+    ["hf:owner/repo/file.bin", "hf:OWNER/REPOSITORY/FILE.gguf[@REVISION]"],
+    ["http://h.example/a.gguf", "models come over https only"],
+    ["https://h.example/a.zip", "the path does not end in .gguf"],
+    ["https://h.example/a.gguf#sha256=12", "64 hexadecimal digits"],
+  ])("%j is refused with the form it should have", (text, form) => {
+    const parse = (): unknown => parseModelSource(text);
+    expect(parse).toThrow(expect.objectContaining({ code: "bad_source" }));
+    expect(parse).toThrow(`Cannot use --model ${JSON.stringify(text)}: `);
+    expect(parse).toThrow(form);
+  });
+
+  test("the bundled model is where it is looked for", () => {
+    expect(existsSync(bundledModelPath())).toBe(true);
+  });
+
+  test("stored files of different sources have different names, with no path in them", () => {
+    const names = ["hf:o/r/a/f.gguf", "hf:o/r/f.gguf", "hf:o/r/f.gguf@v2"].map((text) => {
+      const source = parseModelSource(text);
+      return source.kind === "hub" ? storedFileName(source) : "";
+    });
+    expect(names).toEqual(["o--r--a--f.gguf", "o--r--f.gguf", "o--r--v2--f.gguf"]);
+    const url = parseModelSource("https://h.example/x/a%2F..%2Fb.gguf");
+    expect(url.kind === "url" && storedFileName(url)).toBe("a_.._b.gguf");
+  });
+});
