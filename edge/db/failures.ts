@@ -1,3 +1,4 @@
+import { DrizzleQueryError } from "drizzle-orm";
 import { AssertionError } from "../../shared/assert.ts";
 import { OctoError } from "../../shared/errors.ts";
 
@@ -22,9 +23,11 @@ export function isBusy(error: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
 }
 
-/** What leaves this boundary: neither SQL nor a bound value is ever in the message. */
-export function failureToError(action: string, error: unknown): unknown {
-  if (isOurBug(error)) return error;
+/** What leaves this boundary: neither SQL nor a bound value is in its message or in that of any cause. */
+export function failureToError(action: string, failure: unknown): unknown {
+  if (isOurBug(failure)) return failure;
+  // Drizzle's own error spells out the statement with its values.
+  const error = failure instanceof DrizzleQueryError ? failure.cause : failure;
   const code = codeOf(error);
   if (code.startsWith("SQLITE_CONSTRAINT")) {
     const kind = code.slice("SQLITE_CONSTRAINT".length + 1).toLowerCase() || "constraint";
