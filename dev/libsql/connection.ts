@@ -101,12 +101,14 @@ export class Connection implements Disposable {
 
   /** Opens it anew, with the settings it began with. */
   replace(): void {
-    this.#engine.close();
+    this[Symbol.dispose]();
     this.#engine = openEngine(this.#path);
     this.#isPoisoned = false;
   }
 
   [Symbol.dispose](): void {
+    // The engine really closes when its statements are collected; until then a transaction would keep its locks.
+    if (this.isInTransaction) this.#engine.exec("ROLLBACK");
     this.#engine.close();
   }
 

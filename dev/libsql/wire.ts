@@ -37,7 +37,8 @@ const conditionSchema: z.ZodType<Condition> = z.lazy(() =>
 
 const shallowConditionSchema = z
   .unknown()
-  .refine((value) => depthOf(value) <= conditionDepthMax)
+  // Without `abort` the check of the whole batch would still walk what is too deep.
+  .refine((value) => depthOf(value) <= conditionDepthMax, { abort: true })
   .pipe(conditionSchema);
 
 const stepSchema = z.object({
