@@ -1,0 +1,7 @@
+import { exports } from "cloudflare:workers";
+import { expect, test } from "vitest";
+
+test("the edge answers in workerd", async () => {
+  const response = await exports.default.fetch(new Request("https://edge.test/healthz"));
+  expect(response.status).toBe(200);
+});

@@ -1,0 +1,75 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+import { applyMigrations } from "./edge/db/migrate.ts";
+import { createEndpoint } from "./dev/libsql/endpoint.ts";
+import { openLocalDatabase } from "./dev/libsql/open-local.ts";
+import { readMigrations } from "./dev/libsql/read-migrations.ts";
+import { newSecrets } from "./dev/secrets.ts";
+
+/** The tests inside workerd share one database file: each of them makes accounts of its own. */
+async function workerdOptions() {
+  const path = join(mkdtempSync(join(tmpdir(), "octo-workerd-")), "octo.db");
+  await using db = openLocalDatabase({ url: `file:${path}` });
+  await applyMigrations(db, await readMigrations(), Date.now());
+  const endpoint = createEndpoint({ path });
+  const secrets = await newSecrets("test");
+  return {
+    wrangler: { configPath: "./wrangler.toml" },
+    miniflare: {
+      cf: false,
+      bindings: {
+        OCTO_NETWORK: "local",
+        OCTO_KEY_ENV: "test",
+        OCTO_REGION: "weur",
+        OCTO_OPERATOR_KEY: secrets.operatorKey,
+        OCTO_EDGE_KEY: secrets.edgeKey,
+        OCTO_TICKET_SECRET: secrets.ticketSecret,
+        // Short enough for a test to see a deadline pass, long enough for a busy machine.
+        OCTO_FIRST_TOKEN_MS: "1500",
+        OCTO_QUEUE_MS: "1500",
+        OCTO_STALL_MS: "2000",
+      },
+      serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    // Two cores: more files at once only make each other late.
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          name: "node",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/workerd/**", "test/flow/**"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "flow",
+          include: ["test/flow/**/*.test.ts"],
+          // Each file starts a whole network of processes.
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        plugins: [cloudflareTest(workerdOptions)],
+        test: {
+          name: "workerd",
+          include: ["test/workerd/**/*.test.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
