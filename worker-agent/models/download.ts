@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, statfs } from "node:fs/promises";
+import { mkdir, rename, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { fileDigest } from "./digest.ts";
 import { httpGet } from "./http-get.ts";
@@ -49,11 +49,11 @@ export async function downloadFile(download: Download): Promise<string> {
   const transfer = new Transfer(download);
   try {
     await transfer.receiveAll();
+    return await transfer.finish();
   } catch (error) {
     await transfer.release();
     throw describeFailure(error, download, transfer.received);
   }
-  return transfer.finish();
 }
 
 class Transfer {
@@ -100,7 +100,8 @@ class Transfer {
     if (sha256 !== null) {
       const digest = await fileDigest(part.path, { cacheFolder: digestFolder, signal });
       if (digest !== sha256) {
-        await rm(part.path, { force: true });
+        await part.discard();
+        this.#part = null;
         throw new ModelError(
           "download_failed",
           `Cannot use the download of ${url}: its SHA-256 is ${digest} and should be ${sha256}; it was deleted`,

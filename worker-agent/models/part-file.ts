@@ -17,6 +17,7 @@ export class PartFile {
   readonly #freePath: string;
   readonly #handle: FileHandle;
   #bytes: number;
+  #isOpen = true;
 
   constructor(path: string, freePath: string, handle: FileHandle, bytes: number) {
     this.path = path;
@@ -51,19 +52,24 @@ export class PartFile {
   /** Makes the bytes durable and the part closed, ready to be checked and renamed. */
   async close(): Promise<void> {
     await this.#handle.sync();
-    await this.#handle.close();
+    await this.#closeHandle();
   }
 
   /** Leaves the part for whoever resumes it. */
   async release(): Promise<void> {
-    await this.#handle.close();
+    await this.#closeHandle();
     if (this.#bytes > 0) await rename(this.path, this.#freePath);
     else await rm(this.path, { force: true });
   }
 
   async discard(): Promise<void> {
-    await this.#handle.close();
+    await this.#closeHandle();
     await rm(this.path, { force: true });
+  }
+
+  async #closeHandle(): Promise<void> {
+    if (this.#isOpen) await this.#handle.close();
+    this.#isOpen = false;
   }
 }
 

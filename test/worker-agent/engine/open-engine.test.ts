@@ -1,0 +1,110 @@
+import { readFile, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { OpenEngineOptions } from "../../../worker-agent/engine/open-engine.ts";
+import { openEngine, openEngineDefaults } from "../../../worker-agent/engine/open-engine.ts";
+import { bundledModelPath, parseModelSource } from "../../../worker-agent/models/model-source.ts";
+import { startFileServer } from "../models/file-server.ts";
+import { scratchFolder } from "../models/scratch-folder.ts";
+import { chat, collect } from "./collect.ts";
+
+const never = new AbortController().signal;
+const tinyDigest = "73cc8e441a53b560e1e1bd13e4004787126e9b460ea46aa37e7e2cb36ef65754";
+
+async function createWorld() {
+  const folder = await scratchFolder();
+  const hub = await startFileServer(await readFile(bundledModelPath()));
+  const storage = await startFileServer(hub.content);
+  hub.redirect = `${storage.url}/blob`;
+  const open = (model: string, own: Partial<OpenEngineOptions> = {}) =>
+    openEngine(
+      parseModelSource(model),
+      {
+        ...openEngineDefaults,
+        slots: 1,
+        gpu: "none",
+        modelsFolder: folder.path,
+        hubUrl: hub.url,
+        log: () => {},
+        ...own,
+      },
+      never,
+    );
+  return {
+    hub,
+    storage,
+    folder: folder.path,
+    open,
+    async [Symbol.asyncDispose]() {
+      await hub[Symbol.asyncDispose]();
+      await storage[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe("opening an engine", () => {
+  test("synthetic takes its name and shape from the options", async () => {
+    await using world = await createWorld();
+    await using engine = await world.open("synthetic:fast", { slots: 9, contextTokensMax: 77 });
+    expect(engine.kind).toBe("synthetic");
+    expect(engine.model).toMatchObject({ slots: 9, contextTokens: 77 });
+  });
+
+  test("a hub's file is fetched once, checked, and served", async () => {
+    await using world = await createWorld();
+    const model = "hf:owner/repo/tiny.gguf";
+    await using engine = await world.open(model, { hubToken: "secret" });
+    expect(engine.model.digest).toBe(tinyDigest);
+    expect(world.hub.asked.map(({ method, path }) => [method, path])).toEqual([
+      ["HEAD", "/owner/repo/resolve/main/tiny.gguf"],
+      ["GET", "/owner/repo/resolve/main/tiny.gguf"],
+    ]);
+    expect(world.hub.asked.every(({ authorization }) => authorization === "Bearer secret")).toBe(
+      true,
+    );
+    expect(world.storage.asked.map(({ authorization }) => authorization)).toEqual([undefined]);
+    const { texts } = await collect(engine, chat("What is this?", { temperature: 0 }));
+    expect(texts[0]).toContain("HTTPS endpoint");
+    await using again = await world.open(model);
+    expect(again.model.digest).toBe(tinyDigest);
+    expect(world.hub.asked).toHaveLength(2);
+  });
+
+  test("a hub's file that is not what the hub says is not kept", async () => {
+    await using world = await createWorld();
+    world.storage.content = Buffer.from("something else");
+    await expect(world.open("hf:owner/repo/tiny.gguf")).rejects.toThrow(
+      /SHA-256 .* it was deleted/,
+    );
+    expect(await readdir(world.folder)).not.toContain("owner--repo--tiny.gguf");
+  });
+
+  test.each([
+    [404, "so there is no such file"],
+    [401, "set HF_TOKEN if it is private or gated"],
+  ])("a hub that answers %d is explained", async (status, reason) => {
+    await using world = await createWorld();
+    world.hub.failures = [status];
+    await expect(world.open("hf:owner/repo/tiny.gguf")).rejects.toThrow(
+      `Cannot download owner/repo/tiny.gguf at main: the hub answered ${status}`,
+    );
+    world.hub.failures = [status];
+    await expect(world.open("hf:owner/repo/tiny.gguf")).rejects.toThrow(reason);
+  });
+
+  test("a file on disk that has another digest than its URL says is refused", async () => {
+    await using world = await createWorld();
+    await writeFile(join(world.folder, "blob.gguf"), world.storage.content);
+    const url = `${world.storage.url}/blob.gguf#sha256=${"00".repeat(32)}`;
+    await expect(world.open(url)).rejects.toMatchObject({ code: "bad_file" });
+    expect(world.storage.asked).toEqual([]);
+  });
+
+  test("a file that is no model is refused before anything is loaded", async () => {
+    await using world = await createWorld();
+    const path = join(world.folder, "page.gguf");
+    await writeFile(path, "<html>");
+    await expect(world.open(path)).rejects.toMatchObject({ code: "bad_file" });
+  });
+});
