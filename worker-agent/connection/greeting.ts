@@ -1,7 +1,6 @@
 import type { AuthChallenge, AuthWelcome } from "../../shared/protocol/handshake.ts";
 import { provenMessage } from "../../shared/protocol/handshake.ts";
 import { protocolFloor, protocolVersion } from "../../shared/protocol/limits.ts";
-import { fullBucket } from "./credits.ts";
 import type { SessionEffect, SessionState, SessionStep } from "./session.ts";
 
 /** A challenge is answered with a proof, or it says that this worker has no business here. */
@@ -16,11 +15,12 @@ export function answerChallenge(state: SessionState, challenge: AuthChallenge): 
   const { worker, origin, agent, account } = state.settings;
   const { hub, nonce } = challenge;
   const proof = { hub, origin, nonce, worker, version, agent, account: account ?? "" };
+  const message = provenMessage(proof);
   return {
     kind: "proving",
     step: {
-      state: { ...state, phase: { kind: "proving", proving: { challenge, version } } },
-      effects: [{ kind: "sign", message: provenMessage(proof) }],
+      state: { ...state, phase: { kind: "proving", proving: { challenge, version, message } } },
+      effects: [{ kind: "sign", message }],
     },
   };
 }
@@ -53,13 +53,26 @@ function syntheticRefusal(state: SessionState, challenge: AuthChallenge): string
 }
 
 /** The signature is there: send the proof. */
-export function prove(state: SessionState, signature: string): SessionStep {
-  // The socket may have gone while the signature was made.
-  if (state.phase.kind !== "proving") return { state, effects: [] };
+export function prove(
+  state: SessionState,
+  signed: { readonly message: string; readonly signature: string },
+): SessionStep {
+  const { phase } = state;
+  // The socket may have gone, or another one may be greeted, since the signature was asked for.
+  if (phase.kind !== "proving" || phase.proving.message !== signed.message) {
+    return { state, effects: [] };
+  }
   const { worker, agent, account } = state.settings;
-  const { challenge, version } = state.phase.proving;
+  const { challenge, version } = phase.proving;
   const owner = account === null ? {} : { account };
-  const frame = { type: "auth.prove", version, worker, agent, ...owner, signature } as const;
+  const frame = {
+    type: "auth.prove",
+    version,
+    worker,
+    agent,
+    ...owner,
+    signature: signed.signature,
+  } as const;
   return {
     state: { ...state, phase: { kind: "proved", hub: challenge.hub } },
     effects: [{ kind: "send", frame }],
@@ -86,7 +99,6 @@ export function welcome(state: SessionState, frame: AuthWelcome, nowMs: number):
     heardMs: nowMs,
     listed: null,
     credits: 0,
-    bucket: fullBucket(nowMs),
   } as const;
   return { state: { ...state, revision, phase }, effects };
 }

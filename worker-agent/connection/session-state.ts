@@ -2,7 +2,7 @@ import { closeCodes, closeReason, isFinalClose } from "../../shared/protocol/clo
 import type { DownFrame } from "../../shared/protocol/frames.ts";
 import type { TaskOffer } from "../../shared/protocol/task.ts";
 import { refusalOf } from "./admission.ts";
-import { nextGrant } from "./credits.ts";
+import { slotsToGrant } from "./credits.ts";
 import { answerChallenge, prove, welcome } from "./greeting.ts";
 import { retryDelayMs, steadySessionMs } from "./reconnect.ts";
 import type {
@@ -69,7 +69,7 @@ export function reduceSession(
     case "closed":
       return onClosed(state, event, nowMs, random);
     case "signed":
-      return prove(state, event.signature);
+      return prove(state, event);
     case "timer":
       return onTimer(state, event.timer, nowMs, random);
     case "submitted": {
@@ -78,7 +78,7 @@ export function reduceSession(
       return { state, effects: [{ kind: "set-timer", timer: "submit", atMs }] };
     }
     case "attempt-over":
-      return onAttemptOver(state, event.attempt, nowMs);
+      return onAttemptOver(state, event.attempt);
     case "drain":
       return onDrain(state, nowMs);
     case "flushed":
@@ -133,10 +133,10 @@ function onFrame(
       if (frame.revision !== state.revision) return { state, effects: [] };
       const listed = { ...state, phase: { ...phase, listed: frame.listed } };
       const told = { kind: "notice", notice: { kind: "listed", result: frame } } as const;
-      return withGrant({ state: listed, effects: [told] }, nowMs);
+      return withGrant({ state: listed, effects: [told] });
     }
     case "task.offer":
-      return onOffer(state, frame, nowMs);
+      return onOffer(state, frame);
     case "task.body":
     case "task.window":
     case "task.cancel":
@@ -148,7 +148,7 @@ function onFrame(
   }
 }
 
-function onOffer(state: SessionState, offer: TaskOffer, nowMs: number): SessionStep {
+function onOffer(state: SessionState, offer: TaskOffer): SessionStep {
   const { phase } = state;
   if (phase.kind !== "serving" || state.modelsByAttempt.has(offer.attempt)) {
     return { state, effects: [] };
@@ -161,7 +161,7 @@ function onOffer(state: SessionState, offer: TaskOffer, nowMs: number): SessionS
       { kind: "send", frame: { type: "task.refuse", attempt, reason } },
       { kind: "notice", notice: { kind: "offer-refused", attempt, reason } },
     ];
-    return withGrant({ state: used, effects }, nowMs);
+    return withGrant({ state: used, effects });
   }
   const modelsByAttempt = new Map(state.modelsByAttempt).set(offer.attempt, offer.model);
   return {
@@ -170,34 +170,23 @@ function onOffer(state: SessionState, offer: TaskOffer, nowMs: number): SessionS
   };
 }
 
-/** Adds the grant that is due, now or by timer. */
-function withGrant(step: SessionStep, nowMs: number): SessionStep {
+/** Adds the grant that is due. */
+function withGrant(step: SessionStep): SessionStep {
   const { state, effects } = step;
   if (state.phase.kind !== "serving") return step;
-  const grant = nextGrant(state, state.phase, nowMs);
-  switch (grant.kind) {
-    case "nothing":
-      return step;
-    case "later":
-      return {
-        state,
-        effects: [...effects, { kind: "set-timer", timer: "grant", atMs: grant.atMs }],
-      };
-    case "now": {
-      const { slots, bucket } = grant;
-      const phase = { ...state.phase, credits: state.phase.credits + slots, bucket };
-      const frame = { type: "credit.grant", slots } as const;
-      return { state: { ...state, phase }, effects: [...effects, { kind: "send", frame }] };
-    }
-  }
+  const slots = slotsToGrant(state, state.phase);
+  if (slots === 0) return step;
+  const phase = { ...state.phase, credits: state.phase.credits + slots };
+  const frame = { type: "credit.grant", slots } as const;
+  return { state: { ...state, phase }, effects: [...effects, { kind: "send", frame }] };
 }
 
-function onAttemptOver(state: SessionState, attempt: string, nowMs: number): SessionStep {
+function onAttemptOver(state: SessionState, attempt: string): SessionStep {
   const modelsByAttempt = new Map(state.modelsByAttempt);
   modelsByAttempt.delete(attempt);
   const freed = { ...state, modelsByAttempt };
   if (freed.drain !== null) return flushOnceIdle(freed, []);
-  return withGrant({ state: freed, effects: [] }, nowMs);
+  return withGrant({ state: freed, effects: [] });
 }
 
 function onTimer(
@@ -227,8 +216,6 @@ function onTimer(
     case "retry":
       if (phase.kind !== "waiting" || state.drain !== null) return { state, effects: [] };
       return dial(state, nowMs);
-    case "grant":
-      return withGrant({ state, effects: [] }, nowMs);
     case "submit":
       if (phase.kind !== "serving") return { state, effects: [] };
       return { state, effects: [{ kind: "submit-receipts", isFirst: false }] };
@@ -288,9 +275,9 @@ function leave(
   return isLeaving ? flushOnceIdle(waiting, effects) : { state: waiting, effects };
 }
 
-const clearTimers: readonly SessionEffect[] = (
-  ["handshake", "heartbeat", "grant", "submit"] as const
-).map((timer) => ({ kind: "set-timer", timer, atMs: null }));
+const clearTimers: readonly SessionEffect[] = (["handshake", "heartbeat", "submit"] as const).map(
+  (timer) => ({ kind: "set-timer", timer, atMs: null }),
+);
 
 function onDrain(state: SessionState, nowMs: number): SessionStep {
   if (state.drain !== null) return { state, effects: [] };

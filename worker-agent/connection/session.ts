@@ -2,7 +2,6 @@ import type { AuthChallenge, AuthWelcome } from "../../shared/protocol/handshake
 import type { Listing, ListingResult } from "../../shared/protocol/listing.ts";
 import type { DownFrame, UpFrame } from "../../shared/protocol/frames.ts";
 import type { TaskBody, TaskCancel, TaskOffer, TaskWindow } from "../../shared/protocol/task.ts";
-import type { GrantBucket } from "./credits.ts";
 
 /**
  * What the worker's side of the conversation with a hub knows, is told and asks for. `session-state.ts` is the
@@ -25,12 +24,13 @@ export interface SessionSettings {
   readonly drainMs: number;
 }
 
-export type SessionTimer = "handshake" | "heartbeat" | "retry" | "grant" | "submit" | "drain";
+export type SessionTimer = "handshake" | "heartbeat" | "retry" | "submit" | "drain";
 
 /** Who is asked to prove what: kept between the challenge and the signature. */
 export interface Proving {
   readonly challenge: AuthChallenge;
   readonly version: number;
+  readonly message: string;
 }
 
 export interface Serving {
@@ -42,7 +42,6 @@ export interface Serving {
   readonly listed: readonly string[] | null;
   /** Slots granted and not used up by an offer yet. */
   readonly credits: number;
-  readonly bucket: GrantBucket;
 }
 
 export type SessionPhase =
@@ -85,7 +84,7 @@ export type SessionEvent =
   /** What came could not be understood; `code` is the close code that says so. */
   | { readonly kind: "broken"; readonly code: number; readonly reason: string }
   | { readonly kind: "closed"; readonly code: number; readonly reason: string }
-  | { readonly kind: "signed"; readonly signature: string }
+  | { readonly kind: "signed"; readonly message: string; readonly signature: string }
   | { readonly kind: "timer"; readonly timer: SessionTimer }
   /** Some frames of receipts went out; `left` receipts are still to be submitted. */
   | { readonly kind: "submitted"; readonly left: number }

@@ -1,0 +1,118 @@
+import { resolve } from "node:path";
+import type { LogLevel } from "../shared/log.ts";
+import type { Price } from "../shared/money.ts";
+import type { Class } from "../shared/protocol/listing.ts";
+import type { ModelSource } from "./models/model-source.ts";
+import { parseModelSource } from "./models/model-source.ts";
+import { ModelError } from "./models/model-error.ts";
+import type { Found, Inputs } from "./cli/find-settings.ts";
+import { findSetting } from "./cli/find-settings.ts";
+import { ConfigError } from "./cli/config-error.ts";
+import * as form from "./cli/setting-forms.ts";
+import { defaultThreads } from "./hardware/hardware.ts";
+
+export interface ConfiguredModel {
+  /** The name it is listed under. */
+  readonly name: string;
+  readonly source: ModelSource;
+}
+
+/** Everything a worker can be told, with nothing optional left. */
+export interface Config {
+  /** Without a slash at its end. */
+  readonly edge: string;
+  readonly models: readonly ConfiguredModel[];
+  readonly price: Price;
+  /** Of each model. */
+  readonly slots: number;
+  /** The most context a slot gets; null is what the model was trained for. */
+  readonly contextTokensMax: number | null;
+  readonly threads: number;
+  readonly gpu: "auto" | "none";
+  readonly classCeiling: Class;
+  /** The account that earns; null is the worker's own. */
+  readonly account: string | null;
+  readonly stateDir: string;
+  readonly logLevel: LogLevel;
+  readonly json: boolean;
+  readonly drainMs: number;
+  /** HF_TOKEN, for gated models of Hugging Face. */
+  readonly hubToken: string | null;
+}
+
+/**
+ * The configuration by flag, else environment, else file, else default. Throws ConfigError, which names where the
+ * wrong value came from and the accepted form.
+ */
+export function readConfig(inputs: Inputs): Config {
+  const find = <Value>(name: Parameters<typeof findSetting>[0], parse: form.Form<Value>): Value =>
+    parse(findSetting(name, inputs));
+  const isInsecure = find("insecure", form.flag);
+  return {
+    edge: find("edge", form.edge(isInsecure)),
+    models: readModels(findSetting("model", inputs), findSetting("as", inputs)),
+    price: {
+      inputMicrosPerMillion: find("priceInput", form.price),
+      outputMicrosPerMillion: find("priceOutput", form.price),
+    },
+    slots: find("slots", form.integer(1, 256)),
+    contextTokensMax: find("context", form.orWord("model", form.integer(256, 100_000_000))),
+    threads: find("threads", form.orWord("auto", form.integer(1, 1024))) ?? defaultThreads(),
+    gpu: find("gpu", form.choice(["auto", "none"])),
+    classCeiling: find("class", form.choice(["public", "shared", "confidential", "private"])),
+    account: find("account", form.orWord("own", form.account)),
+    stateDir: resolve(find("stateDir", form.path(inputs.home))),
+    logLevel: find("logLevel", form.choice(["debug", "info", "warn", "error"])),
+    json: find("json", form.flag),
+    drainMs: 1_000 * find("drain", form.integer(0, 3_600)),
+    hubToken: inputs.env["HF_TOKEN"] ?? null,
+  };
+}
+
+function readModels(sources: Found, names: Found): ConfiguredModel[] {
+  const models = sources.texts.map((text, at): ConfiguredModel => {
+    const source = readSource(text, sources);
+    const given = names.texts[at] ?? "";
+    return { source, name: given === "" ? modelName(source) : form.modelName(given, names) };
+  });
+  const seen = new Set<string>();
+  for (const { name } of models) {
+    if (seen.has(name)) {
+      throw new ConfigError(
+        `Cannot list two models as ${JSON.stringify(name)} (${sources.from}): name one with --as`,
+      );
+    }
+    seen.add(name);
+  }
+  return models;
+}
+
+function readSource(text: string, found: Found): ModelSource {
+  try {
+    return parseModelSource(text);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    throw new ConfigError(`${error.message} (from ${found.from})`, { cause: error });
+  }
+}
+
+/** What a source is listed as when nobody says: its file's name without `.gguf`. */
+export function modelName(source: ModelSource): string {
+  switch (source.kind) {
+    case "bundled":
+    case "synthetic":
+      return source.name;
+    case "file":
+      return fileName(source.path);
+    case "hub":
+      return fileName(source.file);
+    case "url":
+      return fileName(decodeURIComponent(new URL(source.url).pathname));
+  }
+}
+
+function fileName(path: string): string {
+  const last = path.split(/[/\\]/).at(-1) ?? "";
+  const bare = last.replace(/\.gguf$/i, "").replaceAll(/[^A-Za-z0-9._:-]/g, "-");
+  return bare.replace(/^[^A-Za-z0-9]+/, "").slice(0, 128) || "model";
+}

@@ -1,0 +1,70 @@
+import { WebSocket } from "ws";
+import { frameBytesMax } from "../../shared/protocol/limits.ts";
+
+export interface HubSocketEvents {
+  opened(): void;
+  received(data: unknown): void;
+  closed(code: number, reason: string): void;
+}
+
+/** Twice what a frame may have: a frame too large by our own count is closed with a code that says so. */
+const payloadBytesMax = 2 * frameBytesMax;
+/** A peer that does not answer a close frame within a second is not waited for. */
+const closeWithinMs = 1_000;
+/** RFC 6455 section 7.1.5: there was no close frame. */
+const noCloseFrame = 1006;
+
+/** One socket to a hub. After `hangUp` its events end. */
+export class HubSocket {
+  readonly #ws: WebSocket;
+  #events: HubSocketEvents | null;
+  #failure = "";
+
+  constructor(url: string, agent: string, events: HubSocketEvents) {
+    this.#events = events;
+    this.#ws = new WebSocket(url, {
+      perMessageDeflate: false,
+      maxPayload: payloadBytesMax,
+      headers: { "user-agent": agent },
+    });
+    this.#ws.on("open", () => this.#events?.opened());
+    this.#ws.on("message", (data, isBinary) => {
+      this.#events?.received(isBinary ? data : String(data));
+    });
+    this.#ws.on("unexpected-response", (request, response) => {
+      this.#failure = `the edge answered ${response.statusCode ?? "nothing"}`;
+      response.resume();
+      request.destroy();
+    });
+    this.#ws.on("error", (error) => {
+      if (this.#failure === "") this.#failure = error.message || error.name;
+    });
+    this.#ws.on("close", (code, reason) => this.#close(code, reason.toString()));
+  }
+
+  send(text: string): void {
+    // A socket that is closing: its close event follows.
+    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.send(text);
+  }
+
+  /** Closes and forgets; resolves when the socket is gone. */
+  async hangUp(code: number, reason: string): Promise<void> {
+    this.#events = null;
+    const ws = this.#ws;
+    if (ws.readyState === WebSocket.CLOSED) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => ws.terminate(), closeWithinMs);
+      ws.once("close", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      ws.close(code, reason);
+    });
+  }
+
+  #close(code: number, reason: string): void {
+    const events = this.#events;
+    this.#events = null;
+    events?.closed(code === 1005 ? noCloseFrame : code, reason === "" ? this.#failure : reason);
+  }
+}

@@ -1,0 +1,172 @@
+import { assert } from "../../shared/assert.ts";
+import type { SigningKey } from "../../shared/crypto/signing.ts";
+import { sha256Hex } from "../../shared/crypto/bytes.ts";
+import type { SignedReceipt } from "../../shared/protocol/receipt.ts";
+import { OutputTranscript, signReceipt } from "../../shared/protocol/receipt.ts";
+import type { TaskOffer } from "../../shared/protocol/task.ts";
+import type { Engine, EngineEvent, EngineTask } from "../engine/engine.ts";
+import { EngineError } from "../engine/engine.ts";
+import type {
+  AttemptEffect,
+  AttemptEvent,
+  AttemptFrame,
+  AttemptState,
+  AttemptSummary,
+  ReceiptDraft,
+} from "./attempt.ts";
+import { createAttempt, reduceAttempt } from "./attempt-state.ts";
+import type { ReceiptEntry } from "./receipt-journal.ts";
+
+export interface AttemptPorts {
+  readonly key: SigningKey;
+  send(frame: AttemptFrame): void;
+  keep(entry: ReceiptEntry): void;
+  over(summary: AttemptSummary): void;
+  /** A failure nobody expected: a bug of an engine or of ours. */
+  unexpected(error: unknown): void;
+}
+
+/** An engine that never waits would keep sockets and timers from their turn for longer than this. */
+const turnMs = 8;
+
+/** Performs what one attempt's reducer asks for. */
+export class RunningAttempt {
+  readonly #engine: Engine;
+  readonly #ports: AttemptPorts;
+  readonly #controller = new AbortController();
+  readonly #transcript = new OutputTranscript();
+  /** Anchored to the wall clock once, so that a clock that is set back moves no timer of this attempt. */
+  readonly #offsetMs = Date.now() - performance.now();
+  #state: AttemptState;
+  #task: EngineTask | null = null;
+  #iterator: AsyncIterator<EngineEvent> | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #turnStartedMs = performance.now();
+
+  constructor(engine: Engine, offer: TaskOffer, paceMs: number, ports: AttemptPorts) {
+    this.#engine = engine;
+    this.#ports = ports;
+    this.#state = createAttempt(offer, paceMs, this.#nowMs());
+  }
+
+  dispatch(event: AttemptEvent): void {
+    const step = reduceAttempt(this.#state, event, this.#nowMs());
+    this.#state = step.state;
+    for (const effect of step.effects) this.#perform(effect);
+  }
+
+  #nowMs(): number {
+    return Math.round(this.#offsetMs + performance.now());
+  }
+
+  #perform(effect: AttemptEffect): void {
+    switch (effect.kind) {
+      case "send":
+        if (effect.frame.type === "task.delta") this.#record(effect.frame.parts);
+        this.#ports.send(effect.frame);
+        return;
+      case "generate":
+        this.#task = effect.task;
+        return;
+      case "pull":
+        void this.#pull();
+        return;
+      case "halt":
+        this.#controller.abort();
+        return;
+      case "set-timer":
+        this.#setTimer(effect.atMs);
+        return;
+      case "seal":
+        void this.#seal(effect.draft);
+        return;
+      case "keep":
+        this.#ports.keep({ ticket: effect.ticket, signed: effect.signed });
+        return;
+      case "over":
+        // Its `finally` blocks give the slot back where the engine is left in the middle.
+        void this.#iterator?.return?.()?.catch(this.#ports.unexpected);
+        this.#ports.over(effect.summary);
+        return;
+    }
+  }
+
+  #record(parts: ReceiptDraft["parts"]): void {
+    for (const part of parts) this.#transcript.add(part);
+  }
+
+  #setTimer(atMs: number | null): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (atMs === null) return;
+    this.#timer = setTimeout(
+      () => this.dispatch({ kind: "pace" }),
+      Math.max(0, atMs - this.#nowMs()),
+    );
+  }
+
+  async #pull(): Promise<void> {
+    const event = await this.#next();
+    this.dispatch(event);
+  }
+
+  async #next(): Promise<AttemptEvent> {
+    if (performance.now() - this.#turnStartedMs > turnMs) {
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#turnStartedMs = performance.now();
+    }
+    try {
+      this.#iterator ??= this.#generate();
+      const next = await this.#iterator.next();
+      if (next.done !== true) {
+        const event = next.value;
+        return event.kind === "part" ? event : { ...event, kind: "ended" };
+      }
+      throw new Error("the engine ended without saying how");
+    } catch (error) {
+      if (error instanceof EngineError) {
+        return { kind: "failed", code: error.code, message: error.message };
+      }
+      // The message of an unknown error never leaves the machine.
+      this.#ports.unexpected(error);
+      return { kind: "failed", code: "engine_failed", message: "The engine failed" };
+    }
+  }
+
+  #generate(): AsyncIterator<EngineEvent> {
+    assert(this.#task !== null, "an engine is pulled after it was given its task");
+    const events = this.#engine.generate(this.#task, this.#controller.signal);
+    return events[Symbol.asyncIterator]();
+  }
+
+  async #seal(draft: ReceiptDraft): Promise<void> {
+    this.#record(draft.parts);
+    const signed = await this.#sign(draft);
+    this.dispatch({ kind: "sealed", signed });
+  }
+
+  async #sign(draft: ReceiptDraft): Promise<SignedReceipt> {
+    const { offer } = this.#state;
+    const [promptHash, outputHash] = await Promise.all([
+      sha256Hex(draft.body),
+      this.#transcript.hash(),
+    ]);
+    const receipt = {
+      v: 1,
+      attempt: offer.attempt,
+      worker: this.#ports.key.publicKey,
+      model: offer.digest,
+      prompt_hash: promptHash,
+      output_hash: outputHash,
+      outcome: draft.outcome,
+      prompt_tokens: draft.promptTokens,
+      completion_tokens: draft.completionTokens,
+      input_micros_per_million: offer.input_micros_per_million,
+      output_micros_per_million: offer.output_micros_per_million,
+      started_ms: draft.startedMs,
+      first_token_ms: draft.firstTokenMs,
+      ended_ms: draft.endedMs,
+    } as const;
+    return signReceipt(receipt, this.#ports.key);
+  }
+}
