@@ -64,7 +64,9 @@ export async function countAccounts(db: Database): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-/** Makes sure that the accounts workers earn for are in the registry; known ones stay as they are. */
+/**
+ * Makes sure that the accounts workers earn for are in the registry; known ones stay as they are.
+ */
 export async function ensureProviderAccounts(
   db: Database,
   ids: readonly string[],

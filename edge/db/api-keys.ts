@@ -52,7 +52,10 @@ export async function findApiKey(db: Database, id: string): Promise<KeyWithAccou
   return rows[0] ?? null;
 }
 
-/** Revokes an account's key; false where the account has no such key. The first revocation's time stays. */
+/**
+ * Revokes an account's key; false where the account has no such key. The first revocation's time
+ * stays.
+ */
 export async function revokeApiKey(
   db: Database,
   key: { readonly accountId: string; readonly id: string; readonly atMs: number },

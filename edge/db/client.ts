@@ -10,16 +10,21 @@ export interface DatabaseAddress {
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
 }
 
-/** The database at an address, for workerd (and anything else that has `fetch`). Opens nothing until used. */
+/**
+ * The database at an address, for workerd (and anything else that has `fetch`). Opens nothing until
+ * used.
+ */
 export function createDatabase(address: DatabaseAddress): Database {
   const { url, authToken, fetch } = address;
   return openDatabase({
     connect: () =>
       createClient({
         url,
-        // Micros exceed what a float holds: every INTEGER is a bigint until its column says otherwise.
+        // Micros exceed what a float holds: every INTEGER is a bigint until its column says
+        // otherwise.
         intMode: "bigint",
-        // The client's own queue would let one request wake another's promise, which workerd forbids.
+        // The client's own queue would let one request wake another's promise, which workerd
+        // forbids.
         concurrency: Number.POSITIVE_INFINITY,
         ...(authToken === undefined ? {} : { authToken }),
         ...(fetch === undefined ? {} : { fetch }),

@@ -2,10 +2,16 @@ import { DrizzleQueryError } from "drizzle-orm";
 import { AssertionError } from "../../shared/assert.ts";
 import { OctoError } from "../../shared/errors.ts";
 
-/** Drizzle wraps the driver's error, and a batch wraps its statement's: the code sits a few causes down. */
+/**
+ * Drizzle wraps the driver's error, and a batch wraps its statement's: the code sits a few causes
+ * down.
+ */
 const causesMax = 8;
 
-/** The driver's finest code for a failure, such as `SQLITE_CONSTRAINT_UNIQUE`; "" where there is none. */
+/**
+ * The driver's finest code for a failure, such as `SQLITE_CONSTRAINT_UNIQUE`; "" where there is
+ * none.
+ */
 export function codeOf(error: unknown): string {
   let cursor = error;
   for (let depth = 0; depth < causesMax && cursor instanceof Error; depth++) {
@@ -18,12 +24,18 @@ export function codeOf(error: unknown): string {
   return "";
 }
 
-/** Whether another writer held the lock. Then nothing was committed, and the client that saw it is poisoned. */
+/**
+ * Whether another writer held the lock. Then nothing was committed, and the client that saw it is
+ * poisoned.
+ */
 export function isBusy(error: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
 }
 
-/** What leaves this boundary: neither SQL nor a bound value is in its message or in that of any cause. */
+/**
+ * What leaves this boundary: neither SQL nor a bound value is in its message or in that of any
+ * cause.
+ */
 export function failureToError(action: string, failure: unknown): unknown {
   if (isOurBug(failure)) return failure;
   // Drizzle's own error spells out the statement with its values.

@@ -10,8 +10,10 @@ import { selectRows } from "./rows.ts";
 import { transfers } from "./schema-ledger.ts";
 
 /*
- * L1. Every transfer debits one ledger account and credits another by the same amount: all balances sum to zero.
- * L2. A transfer is applied once: its id derives from what caused it, and a second insert changes nothing.
+ * L1. Every transfer debits one ledger account and credits another by the same amount: all balances
+ *     sum to zero.
+ * L2. A transfer is applied once: its id derives from what caused it, and a second insert changes
+ *     nothing.
  */
 
 /** The asset of the built-in credit. */
@@ -21,7 +23,10 @@ export type Transfer = typeof transfers.$inferSelect;
 /** A transfer to store; without an asset it moves credits. */
 export type NewTransfer = Omit<Transfer, "asset"> & { readonly asset?: string };
 
-/** What a ledger account (`acct_…:available`, `system:treasury`) has received less what it has given. */
+/**
+ * What a ledger account (`acct_…:available`, `system:treasury`) has received less what it has
+ * given.
+ */
 export interface Balance {
   readonly account: string;
   readonly asset: string;
@@ -122,7 +127,8 @@ export async function listTransfers(
         .select()
         .from(transfers)
         .where(and(eq(account, query.account), beforeInTime(order, after)));
-    // No transfer has one account on both sides (L1). SQLite merges the two indexes; an `or` would sort them whole.
+    // No transfer has one account on both sides (L1). SQLite merges the two indexes; an `or` would
+    // sort them whole.
     return unionAll(side(transfers.creditAccount), side(transfers.debitAccount))
       .orderBy(...newestFirst(order))
       .limit(query.limit + 1);

@@ -46,8 +46,8 @@ export interface ListingSearch extends PageRequest {
 const priceCursorSchema = z.tuple([z.int().min(0), z.int().min(0), z.string().max(128)]);
 
 /**
- * The statements that make each worker's listings exactly those published, in the batch that stored the workers'
- * reports. A publication whose report was not taken changes nothing.
+ * The statements that make each worker's listings exactly those published, in the batch that stored
+ * the workers' reports. A publication whose report was not taken changes nothing.
  */
 export function publishListings(orm: Orm, published: readonly Publication[]): Statement[] {
   const rows = published.flatMap(({ worker, listings }) =>
@@ -79,7 +79,10 @@ export function publishListings(orm: Orm, published: readonly Publication[]): St
   ];
 }
 
-/** Takes the listings of workers that are offline offline with them; `ends` is a JSON array of `{ id }`. */
+/**
+ * Takes the listings of workers that are offline offline with them; `ends` is a JSON array of `{ id
+ * }`.
+ */
 export function silenceListings(orm: Orm, ends: string): Statement {
   return orm
     .update(listings)

@@ -19,9 +19,10 @@ const recordTable = `create table if not exists applied_migrations (
 const insertRecord = `insert into applied_migrations (name, checksum, applied_at) values (?, ?, ?)`;
 
 /**
- * Applies the migrations a database does not have yet, in order of name; gives the names of those it applied. Each
- * is one transaction that begins with its own record, so of two runners at once one applies it and the other finds
- * it applied. Throws `conflict` where an applied migration has another text by now: they are append-only.
+ * Applies the migrations a database does not have yet, in order of name; gives the names of those
+ * it applied. Each is one transaction that begins with its own record, so of two runners at once
+ * one applies it and the other finds it applied. Throws `conflict` where an applied migration has
+ * another text by now: they are append-only.
  */
 export async function applyMigrations(
   db: Database,

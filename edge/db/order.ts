@@ -2,7 +2,9 @@ import type { SQL } from "drizzle-orm";
 import { desc, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 
-/** The order of lists: by time, and by id among rows of one millisecond, so that no two rows tie. */
+/**
+ * The order of lists: by time, and by id among rows of one millisecond, so that no two rows tie.
+ */
 export interface TimeOrder {
   readonly time: SQLiteColumn;
   readonly id: SQLiteColumn;

@@ -21,7 +21,10 @@ export function encodeCursor(keys: readonly (string | number)[]): string {
   return toBase64Url(utf8(JSON.stringify(keys)));
 }
 
-/** The sort keys in a cursor, null without one. Throws `invalid_request` on anything we did not make. */
+/**
+ * The sort keys in a cursor, null without one. Throws `invalid_request` on anything we did not
+ * make.
+ */
 export function decodeCursor<T>(schema: z.ZodType<T>, cursor: string | null | undefined): T | null {
   if (cursor === null || cursor === undefined) return null;
   const bytes = fromBase64Url(cursor);

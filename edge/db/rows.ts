@@ -3,13 +3,14 @@ import { getTableColumns, sql } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 
 /*
- * A batch of rows travels as one bound JSON text a table, an array an row: the number of statements and of bound
- * values does not grow with the batch (SQLite binds at most 100 values on some hosts).
+ * A batch of rows travels as one bound JSON text a table, an array a row: the number of statements
+ * and of bound values does not grow with the batch (SQLite binds at most 100 values on some hosts).
  */
 
 /**
- * `select … from json_each(?)` giving `rows` in the order of the table's columns, for an insert. Integers travel as
- * digits in a string and become INTEGER by the column's affinity: exact beyond what a JSON number promises.
+ * `select … from json_each(?)` giving `rows` in the order of the table's columns, for an insert.
+ * Integers travel as digits in a string and become INTEGER by the column's affinity: exact beyond
+ * what a JSON number promises.
  */
 export function selectRows<T extends SQLiteTable>(
   table: T,
@@ -24,7 +25,8 @@ export function selectRows<T extends SQLiteTable>(
       sql`value ->> ${sql.raw(String(place))} as ${sql.identifier(column.name)}`,
   );
   // `where true` parts the select from an upsert clause (sqlite.org/lang_upsert.html, section 2.2).
-  return sql`select ${sql.join(fields, sql.raw(", "))} from json_each(${JSON.stringify(encoded)}) where true`;
+  const json = JSON.stringify(encoded);
+  return sql`select ${sql.join(fields, sql.raw(", "))} from json_each(${json}) where true`;
 }
 
 function encode(column: SQLiteColumn, value: unknown): unknown {

@@ -1,8 +1,9 @@
 import { customType } from "drizzle-orm/sqlite-core";
 
 /*
- * The client reads every INTEGER as a bigint, so that money never passes through a float; a column says what it
- * becomes in code. All three bind bigints: the native driver binds a JavaScript number as REAL.
+ * The client reads every INTEGER as a bigint, so that money never passes through a float; a column
+ * says what it becomes in code. All three bind bigints: the native driver binds a JavaScript number
+ * as REAL.
  */
 
 /** Money: a bigint of micros, exact over the whole range of SQLite's INTEGER. */

@@ -4,8 +4,8 @@ import { classes } from "../../shared/protocol/listing.ts";
 import { flag, micros, whole } from "./schema-columns.ts";
 
 /*
- * What was done and who was paid. Rows come in batches from outboxes, more than once and in any order across
- * batches: every key derives from the task id, and rows are only ever inserted.
+ * What was done and who was paid. Rows come in batches from outboxes, more than once and in any
+ * order across batches: every key derives from the task id, and rows are only ever inserted.
  */
 
 export const taskKinds = ["chat", "completion"] as const;

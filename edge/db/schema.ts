@@ -5,8 +5,8 @@ import { regions } from "../../shared/regions.ts";
 import { flag, whole } from "./schema-columns.ts";
 
 /*
- * Who is in the network and what they offer. Rows of workers and listings come in batches from hubs, in any order;
- * a foreign key stands only where one batch carries both rows.
+ * Who is in the network and what they offer. Rows of workers and listings come in batches from
+ * hubs, in any order; a foreign key stands only where one batch carries both rows.
  */
 
 export const accountKinds = ["consumer", "provider", "operator", "system"] as const;

@@ -32,9 +32,9 @@ export interface SettlementCounts {
 const { route: _, ...summaryColumns } = getTableColumns(tasks);
 
 /**
- * Stores settlements in one transaction, every row at most once: sending the same again, as after an answer that
- * was lost, changes nothing. Gives how many rows were new. Throws `conflict` where an attempt has no task, in the
- * batch or before it.
+ * Stores settlements in one transaction, every row at most once: sending the same again, as after
+ * an answer that was lost, changes nothing. Gives how many rows were new. Throws `conflict` where
+ * an attempt has no task, in the batch or before it.
  */
 export async function recordSettlements(
   db: Database,
@@ -66,7 +66,10 @@ export async function recordSettlements(
   };
 }
 
-/** One of an account's tasks with its attempts and receipts, in order; null where the account has none such. */
+/**
+ * One of an account's tasks with its attempts and receipts, in order; null where the account has
+ * none such.
+ */
 export async function findTask(
   db: Database,
   key: { readonly accountId: string; readonly id: string },

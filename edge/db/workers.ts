@@ -10,9 +10,11 @@ import { selectRows } from "./rows.ts";
 import { workers } from "./schema.ts";
 
 /*
- * W1. A worker's sessions are numbered (`sessionEpoch`); a report of an older session changes nothing, and of one
- *     session the report with the latest time stands, so hubs may report late, twice and out of order.
- * W2. A report's listings replace the worker's: what it no longer offers goes offline, and is kept for its history.
+ * W1. A worker's sessions are numbered (`sessionEpoch`); a report of an older session changes
+ *     nothing, and of one session the report with the latest time stands, so hubs may report late,
+ *     twice and out of order.
+ * W2. A report's listings replace the worker's: what it no longer offers goes offline, and is kept
+ *     for its history.
  */
 
 export type Worker = typeof workers.$inferSelect;
@@ -40,7 +42,10 @@ export interface WorkerEnd {
 const isCurrent = sql`(excluded.session_epoch, excluded.last_seen_at) >=
   (${workers.sessionEpoch}, ${workers.lastSeenAt})`;
 
-/** Stores what hubs report of workers online, with their models and listings. A worker is named once a batch. */
+/**
+ * Stores what hubs report of workers online, with their models and listings. A worker is named once
+ * a batch.
+ */
 export async function recordWorkers(db: Database, reports: readonly WorkerReport[]): Promise<void> {
   if (reports.length === 0) return;
   const rows: Worker[] = reports.map((report) => ({
@@ -78,7 +83,10 @@ export async function recordWorkers(db: Database, reports: readonly WorkerReport
   ]);
 }
 
-/** Takes workers whose session ended offline, with their listings; the end of an older session changes nothing. */
+/**
+ * Takes workers whose session ended offline, with their listings; the end of an older session
+ * changes nothing.
+ */
 export async function markWorkersOffline(db: Database, ends: readonly WorkerEnd[]): Promise<void> {
   if (ends.length === 0) return;
   const json = JSON.stringify(ends);
