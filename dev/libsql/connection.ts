@@ -5,10 +5,10 @@ import { engineToWire, wireToEngine } from "./values.ts";
 import type { StatementResult, WireError, WireStatement } from "./wire.ts";
 
 /*
- * C1. The engine never waits for a lock: it would stop this process, and with it the holder of the lock. Who waits
- *     is the caller, between tries.
- * C2. A statement that met SQLITE_BUSY stays open in the engine and fails every later commit on its connection, so
- *     that connection is replaced as soon as it is out of a transaction.
+ * C1. The engine never waits for a lock: it would stop this process, and with it the holder of the
+ *     lock. Who waits is the caller, between tries.
+ * C2. A statement that met SQLITE_BUSY stays open in the engine and fails every later commit on its
+ *     connection, so that connection is replaced as soon as it is out of a transaction.
  */
 
 /** A failure as Hrana reports it; a stream survives it. */
@@ -74,7 +74,9 @@ export class Connection implements Disposable {
     });
   }
 
-  /** Runs any number of statements and ignores their rows. Throws SqlError at the first that fails. */
+  /**
+   * Runs any number of statements and ignores their rows. Throws SqlError at the first that fails.
+   */
   sequence(sql: string): void {
     this.#guard(() => this.#engine.exec(sql));
   }
@@ -107,7 +109,8 @@ export class Connection implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    // The engine really closes when its statements are collected; until then a transaction would keep its locks.
+    // The engine really closes when its statements are collected; until then a transaction would
+    // keep its locks.
     if (this.isInTransaction) this.#engine.exec("ROLLBACK");
     this.#engine.close();
   }

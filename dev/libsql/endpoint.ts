@@ -69,7 +69,8 @@ async function route(request: Request, streams: Streams, bytesMax: number): Prom
     case "POST /v3/cursor":
       return runCursor(await readBody(request, cursorSchema, bytesMax), streams);
     default:
-      // A client that prefers Protobuf asks for /v3-protobuf first and falls back to JSON on this answer.
+      // A client that prefers Protobuf asks for /v3-protobuf first and falls back to JSON on this
+      // answer.
       return refusal(404, "NOT_FOUND", "only Hrana 2 and 3 over HTTP in JSON are spoken here");
   }
 }

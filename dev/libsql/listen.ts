@@ -9,7 +9,9 @@ export interface Listening extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Serves `fetch` on the loopback interface only; port 0 takes a free one. Disposing frees the port. */
+/**
+ * Serves `fetch` on the loopback interface only; port 0 takes a free one. Disposing frees the port.
+ */
 export async function listen(fetch: Endpoint["fetch"], port = 0): Promise<Listening> {
   const server = createServer((incoming, outgoing) => {
     answer(fetch, incoming, outgoing).catch((error: unknown) => {

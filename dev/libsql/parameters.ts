@@ -1,22 +1,38 @@
 /** What a statement's text says without running it. */
 export interface SqlText {
-  /** By bound index from 0: a parameter's name with its sigil, `?3` for a number, null for a plain `?`. */
+  /**
+   * By bound index from 0: a parameter's name with its sigil, `?3` for a number, null for a plain
+   * `?`.
+   */
   readonly parameters: readonly (string | null)[];
   /** Whether another statement follows the first. */
   readonly hasTail: boolean;
 }
 
 /**
- * The tokens that matter, after everything a parameter could hide in: quoted text and names, comments, and names
- * (SQLite allows `$` inside one). A doubled quote reads as two quoted pieces, which is as good.
+ * The tokens that matter, after everything a parameter could hide in. A doubled quote reads as two
+ * quoted pieces, which is as good; SQLite allows `$` inside a name.
  */
-const tokens =
-  /'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\?\d*|[:@$][\w$\u0080-\uffff]+|\d[\w.]*|;|[^\s;]/g;
+const tokens = new RegExp(
+  [
+    /'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]/,
+    /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/,
+    /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/,
+    /\?\d*|[:@$][\w$\u0080-\uffff]+/,
+    /\d[\w.]*|;|[^\s;]/,
+  ]
+    .map((pattern) => pattern.source)
+    .join("|"),
+  "g",
+);
 
 /** SQLite's own default limit on a `?NNN` (sqlite.org/limits.html, number 9). */
 const parametersMax = 32_766;
 
-/** Numbers the parameters as sqlite3_bind_parameter_index does (sqlite.org/lang_expr.html, section 4). */
+/**
+ * Numbers the parameters as sqlite3_bind_parameter_index does (sqlite.org/lang_expr.html, section
+ * 4).
+ */
 export function readSql(sql: string): SqlText {
   const parameters: (string | null)[] = [];
   const hasBody = /^\s*create\s+(temp\s+|temporary\s+)?trigger\b/i.test(sql);

@@ -1,7 +1,10 @@
 import type { z } from "zod";
 import { StreamRefused } from "./streams.ts";
 
-/** The JSON body of a request by its schema; refused whole, before anything of it is done, where it is not that. */
+/**
+ * The JSON body of a request by its schema; refused whole, before anything of it is done, where it
+ * is not that.
+ */
 export async function readBody<T>(
   request: Request,
   schema: z.ZodType<T>,

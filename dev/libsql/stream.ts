@@ -15,8 +15,8 @@ export interface Patience {
 const busyPollMs = 5;
 /** The client keeps at most 30 texts of at most 5,000 characters; libsql-server allows 150. */
 const storedSqlMax = 150;
-/** What outlives a statement on its connection. */
-const settingsPattern = /\b(pragma|attach|detach|temp|temporary)\b/i;
+/** What outlives a statement on its connection; an explained write never ends there. */
+const settingsPattern = /\b(pragma|attach|detach|temp|temporary|explain)\b/i;
 
 /** A Hrana stream: a connection and the SQL texts stored on it. */
 export class Stream {
@@ -75,7 +75,10 @@ export class Stream {
     }
   }
 
-  /** Waits for other writers as SQLite's busy handler would; inside a transaction that could be for ever. */
+  /**
+   * Waits for other writers as SQLite's busy handler would; inside a transaction that could be for
+   * ever.
+   */
   async #execute(statement: WireStatement): Promise<StatementResult> {
     const known = { ...statement, sql: this.#sqlOf(statement) };
     const { nowMs, sleep, busyTimeoutMs } = this.#patience;

@@ -4,10 +4,12 @@ import type { Patience } from "./stream.ts";
 import { Stream } from "./stream.ts";
 
 /*
- * S1. A pipeline that closes its stream runs on the shared connection, one at a time from its first request to its
- *     last: no other pipeline is ever inside its transaction.
- * S2. Any other stream has a connection of its own and is reached by a baton, which each answer replaces.
- * S3. A baton not used in time is gone, and its transaction with it: nobody else waits for its lock for ever.
+ * S1. A pipeline that closes its stream runs on the shared connection, one at a time from its first
+ *     request to its last: no other pipeline is ever inside its transaction.
+ * S2. Any other stream has a connection of its own and is reached by a baton, which each answer
+ *     replaces.
+ * S3. A baton not used in time is gone, and its transaction with it: nobody else waits for its lock
+ *     for ever.
  */
 
 export interface StreamsOptions extends Patience {
@@ -62,12 +64,16 @@ export class Streams implements AsyncDisposable {
         if (stream.isUntidy) this.#shared.replace();
       }
     });
-    // The next in line starts whether this one failed or not; its failure is its caller's to handle.
+    // The next in line starts whether this one failed or not; its failure is its caller's to
+    // handle.
     this.#lastShared = turn.catch(() => undefined);
     return turn;
   }
 
-  /** Runs `work` on the stream of `baton`, or on a new one; gives the baton to go on with, null once closed. */
+  /**
+   * Runs `work` on the stream of `baton`, or on a new one; gives the baton to go on with, null once
+   * closed.
+   */
   async runOwn<T>(
     baton: string | null,
     work: (stream: Stream) => Promise<T>,

@@ -3,7 +3,10 @@ import { z } from "zod";
 const integerMin = -(2n ** 63n);
 const integerMax = 2n ** 63n - 1n;
 
-/** A value on the wire (Hrana 3 specification, "Values"): integers are text, so that no JSON parser rounds them. */
+/**
+ * A value on the wire (Hrana 3 specification, "Values"): integers are text, so that no JSON parser
+ * rounds them.
+ */
 export const wireValueSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("null") }),
   z.object({

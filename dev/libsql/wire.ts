@@ -3,11 +3,14 @@ import type { WireValue } from "./values.ts";
 import { wireValueSchema } from "./values.ts";
 
 /*
- * Requests of Hrana 2 and 3 over HTTP in JSON (libsql, docs/HRANA_2_SPEC.md and HRANA_3_SPEC.md). What 3 adds is
- * served to both: a client of 2 never asks for it.
+ * Requests of Hrana 2 and 3 over HTTP in JSON (libsql, docs/HRANA_2_SPEC.md and HRANA_3_SPEC.md).
+ * What 3 adds is served to both: a client of 2 never asks for it.
  */
 
-/** A condition nests as deep as a client chains its steps with `and`; no client needs more than a few. */
+/**
+ * A condition nests as deep as a client chains its steps with `and`; no client needs more than a
+ * few.
+ */
 const conditionDepthMax = 32;
 const sqlId = z.int().min(0).max(0x7fffffff);
 const sqlText = { sql: z.string().nullish(), sql_id: sqlId.nullish() };
@@ -100,7 +103,10 @@ function looksBack(condition: Condition | null | undefined, at: number): boolean
   }
 }
 
-/** How deep conditions nest, counted no further than one beyond what is allowed: the body is not ours. */
+/**
+ * How deep conditions nest, counted no further than one beyond what is allowed: the body is not
+ * ours.
+ */
 function depthOf(value: unknown, level = 0): number {
   if (level > conditionDepthMax || typeof value !== "object" || value === null) return level;
   const inner = [

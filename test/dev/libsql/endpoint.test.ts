@@ -68,7 +68,7 @@ test("arguments bind by place and by name, with and without the sigil", async ()
   ]);
 });
 
-test("a failing statement is a result with SQLite's code, and what follows still runs", async () => {
+test("a failing statement is a result with SQLite's code, and the next still runs", async () => {
   await using world = await makeHranaWorld();
   const answer = await world.pipe([
     execute("create table t (id integer primary key)"),
@@ -132,6 +132,15 @@ test("settings of one pipeline do not reach the next", async () => {
   expect(await world.rows("select name from sqlite_master")).toEqual([]);
   expect(await world.rows("select name from temp.sqlite_master")).toEqual([]);
   expect(await world.rows("PRAGMA journal_mode")).toEqual([[text("wal")]]);
+});
+
+test("an explained write does not spoil the commits after it", async () => {
+  await using world = await makeHranaWorld();
+  await world.pipe([execute("create table t (a)"), close]);
+  await world.rows("explain query plan insert into t values (1)");
+  const write = [execute("begin"), execute("insert into t values (2)"), execute("commit"), close];
+  const { results } = await world.pipe(write);
+  expect(results.map((result) => result.type)).toEqual(["ok", "ok", "ok", "ok"]);
 });
 
 test("a body that is not a request is refused and disturbs nothing", async () => {

@@ -83,7 +83,7 @@ test("a writer waits for another to let go, and the wait does not stop that one"
   expect(await world.rows("select a from t")).toEqual([[integer(2)]]);
 });
 
-test("a lock held too long is SQLITE_BUSY, and the endpoint writes again once it is free", async () => {
+test("a lock held too long is SQLITE_BUSY, and the endpoint writes once it is free", async () => {
   let nowMs = 0;
   const sleep = async (ms: number): Promise<void> => void (nowMs += ms);
   await using world = await makeHranaWorld({ sleep, nowMs: () => nowMs, busyTimeoutMs: 100 });
