@@ -8,8 +8,11 @@ import { createDatabase } from "../../../edge/db/client.ts";
 import type { Database } from "../../../edge/db/database.ts";
 import { openDatabase } from "../../../edge/db/database.ts";
 import { applyMigrations } from "../../../edge/db/migrate.ts";
+import { balanceOf } from "../../../edge/db/ledger.ts";
+import { recordSettlements } from "../../../edge/db/tasks.ts";
+import { createEndpoint } from "../../../dev/libsql/endpoint.ts";
 import { readMigrations } from "../../../dev/libsql/read-migrations.ts";
-import { sampleAccount } from "./samples.ts";
+import { sampleAccount, sampleSettlements } from "./samples.ts";
 import { temporaryFolder } from "./worlds.ts";
 
 interface LockWorld extends AsyncDisposable {
@@ -56,7 +59,7 @@ async function makeLockWorld(): Promise<LockWorld> {
   return Object.assign(world, { db });
 }
 
-test("a bare client that met a busy lock fails for ever, which is why ours is replaced", async () => {
+test("a bare client that met a busy lock fails for ever, so ours is replaced", async () => {
   await using world = await makeLockWorld();
   const bare = createClient({ url: world.url, concurrency: 1 });
   const write = () => bare.batch(["create table if not exists t (a)"], "write");
@@ -139,7 +142,28 @@ test("a lost connection is not tried again: the write may have been done", async
   expect(requests).toBe(1);
 });
 
-test("an answer that is no database's is unavailable, and no SQL or value is in the message", async () => {
+test("settlements sent again after their answer was lost are stored once", async () => {
+  await using stack = new AsyncDisposableStack();
+  const endpoint = stack.use(
+    createEndpoint({ path: join(await temporaryFolder(stack), "octo.db") }),
+  );
+  let isAnswerLost = false;
+  const fetch = async (request: Request): Promise<Response> => {
+    const response = await endpoint.fetch(request);
+    if (isAnswerLost) throw new TypeError("connection reset");
+    return response;
+  };
+  const db = createDatabase({ url: "http://libsql.invalid", fetch });
+  await applyMigrations(db, await readMigrations(), 0);
+  isAnswerLost = true;
+  const batch = sampleSettlements("tsk_one");
+  await expect(recordSettlements(db, batch)).rejects.toMatchObject({ code: "unavailable" });
+  isAnswerLost = false;
+  expect((await recordSettlements(db, batch)).tasks).toBe(0);
+  expect(await balanceOf(db, "acct_paul:earned")).toBe(4_000n);
+});
+
+test("an answer that is no database's is unavailable, and tells no SQL and no value", async () => {
   const json = { headers: { "content-type": "application/json" } };
   const answers = [
     () => new Response("bad gateway", { status: 502 }),

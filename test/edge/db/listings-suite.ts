@@ -87,7 +87,7 @@ function describeSearch(makeDatabase: MakeDatabase): void {
 }
 
 function describePaging(makeDatabase: MakeDatabase): void {
-  test("paging meets every steady listing once, while others come, go and change price", async () => {
+  test("paging meets every steady listing once, while others come, go and reprice", async () => {
     await using db = await makeDatabase();
     const steady = Array.from({ length: 23 }, (_, i) => ({
       model: `steady-${i}`,

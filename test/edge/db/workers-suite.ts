@@ -13,6 +13,7 @@ import type { MakeDatabase } from "./worlds.ts";
 
 export function describeWorkers(makeDatabase: MakeDatabase): void {
   describeReports(makeDatabase);
+  describeLateReports(makeDatabase);
   describeEnds(makeDatabase);
 }
 
@@ -66,7 +67,9 @@ function describeReports(makeDatabase: MakeDatabase): void {
     await recordWorkers(db, [sampleReport({ atMs: 6_000, listings: undefined })]);
     expect(await offers(db)).toEqual({ "tiny-llama": true });
   });
+}
 
+function describeLateReports(makeDatabase: MakeDatabase): void {
   test("the same report twice changes nothing", async () => {
     await using db = await makeDatabase();
     await recordWorkers(db, [sampleReport()]);
