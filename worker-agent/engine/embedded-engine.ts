@@ -19,9 +19,11 @@ import { tokenLimit } from "./token-limit.ts";
 /*
  * The embedded engine: llama.cpp inside this process.
  *
- * E1. A choice runs on one sequence of one shared context, so that running choices share each decoding step.
+ * E1. A choice runs on one sequence of one shared context, so that running choices share each
+ *     decoding step.
  * E2. A sequence is given back cleared, whatever ended the choice on it.
- * E3. The context is never shifted: a choice ends with `length` before it would overwrite its own beginning.
+ * E3. The context is never shifted: a choice ends with `length` before it would overwrite its own
+ *     beginning.
  * E4. An aborted choice has no finish; what it made is still counted.
  */
 
@@ -183,7 +185,8 @@ export class EmbeddedEngine<Grammar> implements Engine {
       else if (made.length >= tokensMax) reason = "length";
       if (reason !== null || signal.aborted) break;
     }
-    // Without a reason and not aborted, the loop ended by a token of the model's own that ends an answer.
+    // Without a reason and not aborted, the loop ended by a token of the model's own that ends an
+    // answer.
     if (reason === null && (isEnded || !signal.aborted)) reason = "stop";
     const last = assembler.finish(decoder.finish());
     if (last !== null) yield last;

@@ -18,7 +18,8 @@ import type { Engine, EngineModel } from "./engine.ts";
 import { EngineError } from "./engine.ts";
 
 /*
- * The only file that imports node-llama-cpp, and only when an engine is opened: loading it takes a third of a second.
+ * The only file that imports node-llama-cpp, and only when an engine is opened: loading it takes a
+ * third of a second.
  */
 
 export interface EmbeddedOptions {
@@ -32,9 +33,15 @@ export interface EmbeddedOptions {
   readonly log: Log;
 }
 
-/** llama.cpp evaluates a prompt in batches of this many tokens; an abort waits for one batch at most. */
+/**
+ * llama.cpp evaluates a prompt in batches of this many tokens; an abort waits for one batch at
+ * most.
+ */
 const batchTokens = 512;
-/** Bounds the memory of a penalty's history; the text of a long answer beyond it is no longer counted. */
+/**
+ * Bounds the memory of a penalty's history; the text of a long answer beyond it is no longer
+ * counted.
+ */
 const penaltyTokensMax = 8192;
 /** Loads the model and makes its context. Throws EngineError `out_of_memory` or `engine_failed`. */
 export async function openEmbeddedEngine(
@@ -46,7 +53,8 @@ export async function openEmbeddedEngine(
   const isSevere: readonly string[] = [LlamaLogLevel.error, LlamaLogLevel.fatal];
   const llama = await getLlama({
     gpu: options.gpu === "none" ? false : "auto",
-    // Never compile or download behind the provider's back: a missing binary is an error said at once.
+    // Never compile or download behind the provider's back: a missing binary is an error said at
+    // once.
     build: "never",
     skipDownload: true,
     progressLogs: false,
@@ -54,7 +62,8 @@ export async function openEmbeddedEngine(
     logger: (level, message) => {
       options.log(isSevere.includes(level) ? "error" : "warn", `llama.cpp: ${message.trim()}`);
     },
-    // Splitting threads between generations is llama.cpp's to decide; the context's own number is the limit.
+    // Splitting threads between generations is llama.cpp's to decide; the context's own number is
+    // the limit.
     maxThreads: 0,
   });
   try {
@@ -180,7 +189,8 @@ class EmbeddedSequence implements LoadedSequence<LlamaGrammar> {
     const options: SequenceEvaluateOptions = {
       temperature: sampling.temperature,
       topP: sampling.topP,
-      // Null leaves the sampler out; the library's own default would keep 40, and 0 sorts the whole vocabulary.
+      // Null leaves the sampler out; the library's own default would keep 40, and 0 sorts the whole
+      // vocabulary.
       topK: sampling.topK > 0 ? sampling.topK : (null as unknown as number),
       minP: sampling.minP,
       seed,
@@ -201,7 +211,8 @@ class EmbeddedSequence implements LoadedSequence<LlamaGrammar> {
 
   #bias(sampling: Sampling): InstanceType<Library["TokenBias"]> {
     const bias = this.#loaded.library.TokenBias.for(this.#loaded.model);
-    // The library's own `set` ignores tokens that end an answer, and keeping those away is a common wish.
+    // The library's own `set` ignores tokens that end an answer, and keeping those away is a common
+    // wish.
     const { _biases: logitByToken } = bias as unknown as { readonly _biases: unknown };
     assert(logitByToken instanceof Map, "node-llama-cpp 3.22 keeps biases in a map");
     for (const [id, logit] of sampling.biasByTokenId) {
@@ -212,7 +223,10 @@ class EmbeddedSequence implements LoadedSequence<LlamaGrammar> {
   }
 }
 
-/** Prompts begin with the model's own first token where it was trained so and the template did not write it. */
+/**
+ * Prompts begin with the model's own first token where it was trained so and the template did not
+ * write it.
+ */
 function withBeginning(model: LlamaModel, tokens: Token[]): Token[] {
   const { bos, shouldPrependBosToken } = model.tokens;
   if (bos !== null && shouldPrependBosToken && tokens[0] !== bos) return [bos, ...tokens];

@@ -12,9 +12,9 @@ export interface TokenNames<Token> {
 }
 
 /**
- * OpenAI's entry for a chosen token. `probabilities` are those the token was drawn by, most likely first, after
- * temperature; the logarithms given are of the distribution before temperature (p^T, normalised), over the tokens that
- * top_k, top_p, min_p and a grammar left.
+ * OpenAI's entry for a chosen token. `probabilities` are those the token was drawn by, most likely
+ * first, after temperature; the logarithms given are of the distribution before temperature (p^T,
+ * normalised), over the tokens that top_k, top_p, min_p and a grammar left.
  */
 export function tokenLogprob<Token>(
   token: Token,

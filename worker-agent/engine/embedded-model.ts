@@ -4,7 +4,9 @@ import type { Sampling } from "./embedded-sampling.ts";
 /** A token's number in the model's vocabulary. */
 export type TokenId = number;
 
-/** One step of decoding; the probabilities, most likely first, come only where they were asked for. */
+/**
+ * One step of decoding; the probabilities, most likely first, come only where they were asked for.
+ */
 export interface Step {
   readonly token: TokenId;
   readonly probabilities?: ReadonlyMap<TokenId, number>;
@@ -23,7 +25,10 @@ export interface StepSettings<Grammar> {
 
 /** One sequence of the context. Only one choice runs on it at a time. */
 export interface LoadedSequence<Grammar> {
-  /** Evaluates `prompt` and generates, until a token of the model's own ends it. An abort waits for one batch at most. */
+  /**
+   * Evaluates `prompt` and generates, until a token of the model's own ends it. An abort waits for
+   * one batch at most.
+   */
   steps(
     prompt: readonly TokenId[],
     settings: StepSettings<Grammar>,
@@ -33,7 +38,9 @@ export interface LoadedSequence<Grammar> {
   clear(): Promise<void>;
 }
 
-/** A model in memory, in the terms of this engine: what `embedded-llama.ts` makes of node-llama-cpp. */
+/**
+ * A model in memory, in the terms of this engine: what `embedded-llama.ts` makes of node-llama-cpp.
+ */
 export interface LoadedModel<Grammar> extends AsyncDisposable {
   readonly sequences: readonly LoadedSequence<Grammar>[];
   readonly vocabulary: { readonly tokens: readonly string[]; readonly kind: string };

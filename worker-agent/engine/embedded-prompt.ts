@@ -8,8 +8,9 @@ export type HistoryItem =
   | { type: "model"; response: string[] };
 
 /**
- * The messages of a request as a history that the model is to answer. Where the last message is the assistant's, the
- * model continues that message. Throws EngineError `invalid_request` on what a text model cannot read.
+ * The messages of a request as a history that the model is to answer. Where the last message is the
+ * assistant's, the model continues that message. Throws EngineError `invalid_request` on what a
+ * text model cannot read.
  */
 export function historyOf(messages: readonly ChatMessage[]): HistoryItem[] {
   const history = messages.map(itemOf);

@@ -35,7 +35,10 @@ const accepted: Record<keyof typeof ownFields, string> = {
   repeat_penalty: "a number from 0.1 to 10 (1 changes nothing)",
 };
 
-/** Reads a request's sampling fields. Throws EngineError `invalid_request` on the engine's own fields out of range. */
+/**
+ * Reads a request's sampling fields. Throws EngineError `invalid_request` on the engine's own
+ * fields out of range.
+ */
 export function readSampling(task: EngineTask): Sampling {
   const { request } = task;
   const own = (field: keyof typeof ownFields, otherwise: number): number => {
@@ -74,13 +77,12 @@ function alternativesOf(task: EngineTask): number | null {
 const randomSeedMark = 0xffff_ffff;
 
 /**
- * The generator's seed of one choice: 32 bits of the request's seed (which may have 53 and a sign), another for every
- * choice.
+ * The generator's seed of one choice: 32 bits of the request's seed (which may have 53 and a sign),
+ * another for every choice.
  */
 export function choiceSeed(seed: number, index: number): number {
   const high = Math.floor(seed / 2 ** 32);
   const folded = (Math.imul(high, 0x9e37_79b1) ^ (seed >>> 0)) >>> 0;
-  return (folded + Math.imul(index, 0x85eb_ca6b)) >>> 0 === randomSeedMark
-    ? 0
-    : (folded + Math.imul(index, 0x85eb_ca6b)) >>> 0;
+  const seedOfChoice = (folded + Math.imul(index, 0x85eb_ca6b)) >>> 0;
+  return seedOfChoice === randomSeedMark ? 0 : seedOfChoice;
 }

@@ -8,7 +8,10 @@ export type EngineTask =
   | { readonly kind: "chat"; readonly request: ChatRequest }
   | { readonly kind: "completion"; readonly request: CompletionRequest };
 
-/** What a generation yields: parts as tokens come, and exactly one `end` last. */
+/**
+ * What a generation yields: parts as tokens come, and exactly one `end` last. The tokens of all parts
+ * add up to the completion's; a choice that was aborted has no finish.
+ */
 export type EngineEvent =
   | { readonly kind: "part"; readonly part: OutputPart }
   | { readonly kind: "end"; readonly finishes: readonly Finish[]; readonly usage: Usage };
@@ -32,8 +35,9 @@ export interface Engine extends AsyncDisposable {
   readonly kind: "llama.cpp" | "synthetic";
   readonly model: EngineModel;
   /**
-   * Runs one task. Aborting `signal` stops it within one token: the iteration then ends with an `end` event that
-   * counts what was made. Throws EngineError; a prompt that does not fit is `context_length_exceeded`.
+   * Runs one task. Aborting `signal` stops it within one token: the iteration then ends with an
+   * `end` event that counts what was made. Throws EngineError; a prompt that does not fit is
+   * `context_length_exceeded`.
    */
   generate(task: EngineTask, signal: AbortSignal): AsyncIterable<EngineEvent>;
 }
@@ -44,7 +48,9 @@ export type EngineErrorCode =
   | "out_of_memory"
   | "engine_failed";
 
-/** A failure of one task (or of loading a model): the message is one sentence fit for the consumer. */
+/**
+ * A failure of one task (or of loading a model): the message is one sentence fit for the consumer.
+ */
 export class EngineError extends Error {
   override readonly name = "EngineError";
   readonly code: EngineErrorCode;

@@ -50,7 +50,10 @@ export function assertOnlyKnownKeywords(node: Schema): void {
   }
 }
 
-/** The types a schema allows; null where it allows any. A missing `type` follows from the other keywords. */
+/**
+ * The types a schema allows; null where it allows any. A missing `type` follows from the other
+ * keywords.
+ */
 export function typesOf(node: Schema): readonly string[] | null {
   const { type } = node;
   if (typeof type === "string") return [type];
@@ -87,7 +90,10 @@ export function resolveLocalRef(ref: string, root: Schema): Schema {
   return asSchema(at);
 }
 
-/** Whether no value can match two of `options`: by type, by value, or by a required property that tells them apart. */
+/**
+ * Whether no value can match two of `options`: by type, by value, or by a required property that
+ * tells them apart.
+ */
 export function areDisjoint(options: readonly unknown[], root: Schema): boolean {
   const schemas = options.map((option) => withoutRef(asSchema(option), root));
   return schemas.every((one, i) => schemas.slice(i + 1).every((other) => differ(one, other, root)));

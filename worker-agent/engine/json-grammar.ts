@@ -21,18 +21,23 @@ import {
 /*
  * JSON Schema (2020-12) to GBNF, the grammar language of llama.cpp.
  *
- * J1. Whatever the grammar lets through validates against the schema. Where that cannot be had the keyword is refused
- *     by name; the grammar may allow less than the schema (no extra properties, no huge repetitions).
+ * J1. Whatever the grammar lets through validates against the schema. Where that cannot be had the
+ *     keyword is refused by name; the grammar may allow less than the schema (no extra properties,
+ *     no huge repetitions).
  * J2. Properties come in the order of the schema; optional ones may be left out.
  */
 
-/** A schema of a few hundred rules is large; beyond this, compiling the grammar stalls the whole worker. */
+/**
+ * A schema of a few hundred rules is large; beyond this, compiling the grammar stalls the whole
+ * worker.
+ */
 const rulesMax = 4000;
 
 const common = [
   'ws ::= | " " | "\\n" [ \\t]{0,20}',
   String.raw`hex ::= [0-9a-fA-F]`,
-  // No escaped surrogates: alone they are no character, and a pair would count twice against maxLength.
+  // No escaped surrogates: alone they are no character, and a pair would count twice against
+  // maxLength.
   String.raw`escape ::= ["\\/bfnrt] | "u" ([0-9a-cefA-CEF] hex hex hex | [dD] [0-7] hex hex)`,
   String.raw`char ::= [^"\\\x7F\x00-\x1F] | "\\" escape`,
   String.raw`string ::= "\"" char* "\""`,
@@ -48,8 +53,8 @@ const common = [
 export const jsonObjectGrammar = ["root ::= object", ...common].join("\n");
 
 /**
- * The grammar of `schema`. Throws EngineError `invalid_request` that names the keyword where a schema asks for what
- * a grammar cannot promise.
+ * The grammar of `schema`. Throws EngineError `invalid_request` that names the keyword where a
+ * schema asks for what a grammar cannot promise.
  */
 export function jsonSchemaGrammar(schema: Schema): string {
   const builder = new GrammarBuilder(schema);
@@ -156,7 +161,8 @@ class GrammarBuilder {
       isRequired: required.has(name),
       rule: this.#rule(`${literal(name)} ":" ws ${this.expression(properties[name] ?? true)}`),
     }));
-    // From the last property backwards: what may follow once a member was written, and while none was.
+    // From the last property backwards: what may follow once a member was written, and while none
+    // was.
     let afterSome = '""';
     let afterNone = '""';
     for (const { isRequired, rule } of members.toReversed()) {

@@ -1,6 +1,7 @@
 /**
- * The items of all `sources` in the order they arrive, and their results in the order of the sources. However it ends
- * (a failure, a consumer that leaves), every source is closed first; `stop` must make a waiting one return.
+ * The items of all `sources` in the order they arrive, and their results in the order of the
+ * sources. However it ends (a failure, a consumer that leaves), every source is closed first;
+ * `stop` must make a waiting one return.
  */
 export async function* mergeChoices<Item, Result>(
   sources: readonly AsyncGenerator<Item, Result, void>[],

@@ -6,8 +6,9 @@ type Schema = Readonly<Record<string, unknown>>;
 const depthMax = 32;
 
 /**
- * A small value that validates against `schema`, for the keywords in common use: const, enum, type, required,
- * properties, items, prefixItems, minItems, minLength, minimum, exclusiveMinimum, anyOf, oneOf, allOf and local $ref.
+ * A small value that validates against `schema`, for the keywords in common use: const, enum, type,
+ * required, properties, items, prefixItems, minItems, minLength, minimum, exclusiveMinimum, anyOf,
+ * oneOf, allOf and local $ref.
  */
 export function minimalInstance(schema: Schema, root: Schema = schema, depth = 0): JsonValue {
   if (depth > depthMax) return null;

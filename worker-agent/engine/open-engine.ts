@@ -47,8 +47,9 @@ export const openEngineDefaults = {
 } as const;
 
 /**
- * Makes a source ready to generate: fetches it where needed, checks the file and the memory, takes its digest, loads
- * it. Throws ModelError or EngineError with one sentence for the provider, or the signal's reason.
+ * Makes a source ready to generate: fetches it where needed, checks the file and the memory, takes
+ * its digest, loads it. Throws ModelError or EngineError with one sentence for the provider, or the
+ * signal's reason.
  */
 export async function openEngine(
   source: ModelSource,
@@ -71,10 +72,11 @@ export async function openEngine(
     ...(options.onDigest === undefined ? {} : { onProgress: options.onDigest }),
   });
   if (sha256 !== null && digest !== sha256) {
-    const message = `Cannot use the model file ${path}: its SHA-256 is ${digest} and should be ${sha256}`;
-    throw new ModelError("bad_file", message);
+    const rule = `its SHA-256 is ${digest} and should be ${sha256}`;
+    throw new ModelError("bad_file", `Cannot use the model file ${path}: ${rule}`);
   }
-  // Loaded only here: the package behind it takes a third of a second, and `--help` should not wait for it.
+  // Loaded only here: the package behind it takes a third of a second, and `--help` should not wait
+  // for it.
   const { openEmbeddedEngine } = await import("./embedded-llama.ts");
   const { quantization, parameterCount, architecture, chatTemplate } = file;
   const model = { digest, contextTokens, quantization, parameterCount, architecture, slots };
@@ -92,7 +94,8 @@ async function fetchModel(
   const fileName = storedFileName(source);
   const path = join(options.modelsFolder, fileName);
   const known = source.kind === "url" ? source.sha256 : null;
-  // A model once fetched is served without the network; another version has another revision or digest.
+  // A model once fetched is served without the network; another version has another revision or
+  // digest.
   if (await exists(path)) return { path, sha256: known };
   const { hubUrl: baseUrl, hubToken: token } = options;
   const remote =

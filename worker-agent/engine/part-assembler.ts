@@ -3,9 +3,11 @@ import type { OutputPart, TokenLogprob } from "../../shared/openai/output.ts";
 /**
  * Turns one choice's tokens into parts.
  *
- * P1. No text of a stop sequence ever leaves: what may be the beginning of one is held back until it is known.
- * P2. A token is counted exactly once, in the part that carries the last text it could have added to.
- * P3. A log probability leaves with its token's count, and not at all where the token lies wholly in a stop sequence.
+ * P1. No text of a stop sequence ever leaves: what may be the beginning of one is held back until
+ *     it is known.
+ * P2. A token is counted exactly once, with the first text that leaves after it.
+ * P3. A log probability leaves with its token's count, and not at all where the token lies wholly
+ *     in a stop sequence.
  */
 export class PartAssembler {
   readonly #index: number;
@@ -34,7 +36,10 @@ export class PartAssembler {
     return this.#append(text);
   }
 
-  /** The last part: what was held back, and tokens not counted yet. `text` is what the decoder still had. */
+  /**
+   * The last part: what was held back, and tokens not counted yet. `text` is what the decoder still
+   * had.
+   */
   finish(text: string): OutputPart | null {
     const part = this.#isStopped || text === "" ? null : this.#append(text);
     const rest = this.#isStopped ? "" : this.#held;

@@ -15,8 +15,8 @@ export class SlotPool<Slot> {
   }
 
   /**
-   * A slot, or null where `signal` aborted first. Always the first free one of the set, so that a task that is alone
-   * runs in the same place every time. Whoever takes a slot gives it back.
+   * A slot, or null where `signal` aborted first. Always the first free one of the set, so that a
+   * task that is alone runs in the same place every time. Whoever takes a slot gives it back.
    */
   async take(signal: AbortSignal): Promise<Slot | null> {
     if (signal.aborted) return null;

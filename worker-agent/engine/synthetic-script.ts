@@ -1,6 +1,9 @@
 import { z } from "zod";
 
-/** What a test asks of the synthetic engine in the last user message; see `synthetic.ts` for the language. */
+/**
+ * What a test asks of the synthetic engine in the last user message; see `synthetic.ts` for the
+ * language.
+ */
 const scriptSchema = z.strictObject({
   tokens: z.coerce.number().int().min(0).max(1_000_000).optional(),
   rate: z.coerce.number().min(0).max(1_000_000).optional(),

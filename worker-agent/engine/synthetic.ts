@@ -16,19 +16,27 @@ import { readScript } from "./synthetic-script.ts";
 import { tokenLimit } from "./token-limit.ts";
 
 /*
- * An engine without a model, for tests and benchmarks of everything around one. It answers with numbered words, the
- * same for the same request; a seed changes them. The last user message may carry a script that asks for more:
+ * An engine without a model, for tests and benchmarks of everything around one. It answers with
+ * numbered words, the same for the same request; a seed changes them. The last user message may
+ * carry a script that asks for more:
  *
- *   [synthetic tokens=50 rate=20 delay=500 burst=5 fail=engine_failed after=10 hang text="hello" tool="f" args='{}']
+ *   [synthetic tokens=50 rate=20 delay=500 burst=5 fail=engine_failed after=10]
+ *   [synthetic text="hello" hang after=1]
+ *   [synthetic tool="weather" args='{"city":"Rome"}']
  *
- *   tokens=N  the answer has N tokens (words)      text="…"  answers this text, a token a word
- *   rate=N    N tokens a second, 0 at once         delay=N   milliseconds before the first token
- *   burst=N   N tokens a part; without it one token a part, but at rate 0 the first token, then all others
- *   fail=CODE throws this EngineError              hang      says nothing more until it is aborted
- *   after=N   the tokens before `fail` or `hang` take effect, 0 without it
- *   tool="…"  calls this tool                      args='…'  with these arguments
+ *   tokens=N   the answer has N tokens (words)
+ *   text="…"   answers this text, a token a word
+ *   rate=N     N tokens a second, 0 at once
+ *   delay=N    milliseconds before the first token
+ *   burst=N    N tokens a part; without it one, but at rate 0 the first token, then all others
+ *   fail=CODE  throws this EngineError
+ *   hang       says nothing more until it is aborted
+ *   after=N    the tokens before `fail` or `hang` take effect, 0 without it
+ *   tool="…"   calls this tool
+ *   args='…'   with these arguments
  *
- * A script that has an unknown word or a wrong value is text like any other, and gets the usual answer.
+ * A script that has an unknown word or a wrong value is text like any other, and gets the usual
+ * answer.
  */
 
 export interface SyntheticConfig {

@@ -1,4 +1,7 @@
-/** How a vocabulary writes bytes: GPT-2's printable stand-ins, or SentencePiece's `<0x0A>` and `▁` for a space. */
+/**
+ * How a vocabulary writes bytes: GPT-2's printable stand-ins, or SentencePiece's `<0x0A>` and `▁`
+ * for a space.
+ */
 export type VocabularyKind = "gpt2" | "llama";
 
 /** The bytes a vocabulary entry stands for; null where it is written in no way known here. */
@@ -18,7 +21,10 @@ export function tokenBytes(piece: string, kind: string): number[] | null {
   return bytes;
 }
 
-/** GPT-2's table: printable Latin-1 bytes stand for themselves, the others for the characters from U+0100 on. */
+/**
+ * GPT-2's table: printable Latin-1 bytes stand for themselves, the others for the characters from
+ * U+0100 on.
+ */
 const byteByCharacter = new Map<string, number>();
 let next = 0x100;
 for (let byte = 0; byte < 256; byte++) {

@@ -1,15 +1,20 @@
-/** Text of tokens, where `before` are the tokens that preceded them (some tokenizers write spaces by it). */
+/**
+ * Text of tokens, where `before` are the tokens that preceded them (some tokenizers write spaces by
+ * it).
+ */
 export type Detokenize<Token> = (tokens: readonly Token[], before: readonly Token[]) => string;
 
-/** A character has at most four bytes, so that more tokens than this cannot be the beginning of one. */
+/**
+ * A character has at most four bytes, so that more tokens than this cannot be the beginning of one.
+ */
 const pendingMax = 4;
 /** What tokenizers look back at to decide about a space. */
 const beforeMax = 4;
 const replacement = "\uFFFD";
 
 /**
- * Text from tokens as they come, in whole characters: a token that ends within one waits for the tokens that complete
- * it. Bytes that never become a character come out as U+FFFD, as everywhere.
+ * Text from tokens as they come, in whole characters: a token that ends within one waits for the
+ * tokens that complete it. Bytes that never become a character come out as U+FFFD, as everywhere.
  */
 export class TokenDecoder<Token> {
   readonly #detokenize: Detokenize<Token>;

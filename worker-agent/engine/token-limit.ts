@@ -2,16 +2,16 @@ import type { EngineTask } from "./engine.ts";
 import { EngineError } from "./engine.ts";
 
 /**
- * How many tokens one choice may have: what the request allows, and at most what the context has left. Throws
- * `context_length_exceeded` where the prompt leaves no room for one token.
+ * How many tokens one choice may have: what the request allows, and at most what the context has
+ * left. Throws `context_length_exceeded` where the prompt leaves no room for one token.
  */
 export function tokenLimit(task: EngineTask, promptTokens: number, contextTokens: number): number {
   const room = contextTokens - promptTokens;
   if (room < 1) {
     throw new EngineError(
       "context_length_exceeded",
-      `Cannot answer a prompt of ${promptTokens} tokens: the context holds ${contextTokens} tokens, and the ` +
-        `answer needs at least one of them`,
+      `Cannot answer a prompt of ${promptTokens} tokens: the context holds ${contextTokens} ` +
+        `tokens, and the answer needs at least one of them`,
     );
   }
   const { max_tokens: older } = task.request;

@@ -14,8 +14,9 @@ export interface DigestOptions {
 const readBytes = 1 << 20;
 
 /**
- * SHA-256 of a file in hexadecimal. A file that has the same device, inode, size and time of change as before is not
- * read again, wherever it has been renamed to. Throws the signal's reason when aborted.
+ * SHA-256 of a file in hexadecimal. A file that has the same device, inode, size and time of change
+ * as before is not read again, wherever it has been renamed to. Throws the signal's reason when
+ * aborted.
  */
 export async function fileDigest(path: string, options: DigestOptions): Promise<string> {
   const { cacheFolder, signal, onProgress } = options;

@@ -25,7 +25,9 @@ export interface Download {
   readonly digestFolder: string | null;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Attempts in a row that may bring no new byte, and the wait after the first, doubled each time. */
+  /**
+   * Attempts in a row that may bring no new byte, and the wait after the first, doubled each time.
+   */
   readonly attemptsMax?: number;
   readonly firstRetryMs?: number;
 }
@@ -40,9 +42,9 @@ const stallMs = 60_000;
 const progressEveryMs = 250;
 
 /**
- * Downloads `url` into `folder` and returns the file's path. What was received stays in a `.part` file when it is
- * aborted or fails, and the next call resumes there if the server still has the same version. Throws ModelError
- * `download_failed`, or the signal's reason.
+ * Downloads `url` into `folder` and returns the file's path. What was received stays in a `.part`
+ * file when it is aborted or fails, and the next call resumes there if the server still has the
+ * same version. Throws ModelError `download_failed`, or the signal's reason.
  */
 export async function downloadFile(download: Download): Promise<string> {
   await mkdir(download.folder, { recursive: true });
@@ -59,7 +61,10 @@ export async function downloadFile(download: Download): Promise<string> {
 class Transfer {
   readonly #download: Download;
   #part: PartFile | null = null;
-  /** Names the version the part belongs to; null where the server names none, so that nothing can be resumed. */
+  /**
+   * Names the version the part belongs to; null where the server names none, so that nothing can be
+   * resumed.
+   */
   #etag: string | null = null;
   #totalBytes: number | null = null;
   readonly #startedMs = performance.now();
@@ -104,7 +109,8 @@ class Transfer {
         this.#part = null;
         throw new ModelError(
           "download_failed",
-          `Cannot use the download of ${url}: its SHA-256 is ${digest} and should be ${sha256}; it was deleted`,
+          `Cannot use the download of ${url}: its SHA-256 is ${digest} and should be ${sha256}; ` +
+            `it was deleted`,
         );
       }
     }
@@ -141,7 +147,10 @@ class Transfer {
     }
   }
 
-  /** Asks for what is missing. The answer's body goes on where the part ends, whichever way the server answered. */
+  /**
+   * Asks for what is missing. The answer's body goes on where the part ends, whichever way the
+   * server answered.
+   */
   async #open(signal: AbortSignal): Promise<Response> {
     if (this.#part === null) {
       const response = await this.#get(0, signal);
@@ -164,7 +173,8 @@ class Transfer {
       await part.empty();
       throw new TransientError("the server sent another range than was asked for");
     }
-    // The whole file again: the server knows no ranges, or has a new version, whose part has another name.
+    // The whole file again: the server knows no ranges, or has a new version, whose part has
+    // another name.
     const etag = versionOf(response);
     if (etag !== this.#etag) {
       await part.discard();

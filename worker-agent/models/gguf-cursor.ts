@@ -3,7 +3,10 @@ import { readSync } from "node:fs";
 /** A header is read once, front to back, so one large buffer serves nearly all of it. */
 const chunkBytes = 1 << 20;
 
-/** Reads little-endian values from a file, front to back. Synchronous: a header has a few hundred thousand values. */
+/**
+ * Reads little-endian values from a file, front to back. Synchronous: a header has a few hundred
+ * thousand values.
+ */
 export class GgufCursor {
   readonly #descriptor: number;
   readonly #fileBytes: number;
@@ -64,7 +67,10 @@ export class GgufCursor {
     return Number(this.#buffer.readBigInt64LE(at));
   }
 
-  /** An unsigned number of 64 bits; above 2^53 it is only roughly right, which is enough to refuse it. */
+  /**
+   * An unsigned number of 64 bits; above 2^53 it is only roughly right, which is enough to refuse
+   * it.
+   */
   u64(): number {
     const at = this.#advance(8);
     return Number(this.#buffer.readBigUInt64LE(at));

@@ -31,8 +31,8 @@ type Value = number | boolean | string | readonly number[] | { readonly length: 
 type Metadata = ReadonlyMap<string, Value>;
 
 /**
- * Reads the header of the GGUF file at `path` without loading its weights. Throws ModelError `bad_file` where it is
- * missing, is not GGUF, is truncated or says what cannot be.
+ * Reads the header of the GGUF file at `path` without loading its weights. Throws ModelError
+ * `bad_file` where it is missing, is not GGUF, is truncated or says what cannot be.
  */
 export function readGguf(path: string): GgufFile {
   const fail = (rule: string): never => {

@@ -15,7 +15,10 @@ export interface HubOptions {
   readonly signal: AbortSignal;
 }
 
-/** Where a hub's file is and what it must hash to. Throws ModelError `download_failed` where it is not to be had. */
+/**
+ * Where a hub's file is and what it must hash to. Throws ModelError `download_failed` where it is
+ * not to be had.
+ */
 export async function resolveHubFile(
   source: Extract<ModelSource, { kind: "hub" }>,
   options: HubOptions,

@@ -23,7 +23,10 @@ export interface MemoryNeed {
 
 type ModelSize = Pick<GgufFile, "weightBytes" | "cacheBytesPerToken" | "vocabularySize">;
 
-/** Memory a model takes when served: weights, a cache of 16-bit floats for every slot, and what decoding itself needs. */
+/**
+ * Memory a model takes when served: weights, a cache of 16-bit floats for every slot, and what
+ * decoding itself needs.
+ */
 export function memoryNeed(model: ModelSize, shape: Shape): MemoryNeed {
   const cacheBytes = shape.slots * shape.contextTokens * model.cacheBytesPerToken;
   const overheadBytes = fixedBytes + batchTokens * model.vocabularySize * 4;
@@ -32,21 +35,22 @@ export function memoryNeed(model: ModelSize, shape: Shape): MemoryNeed {
 }
 
 /**
- * Throws ModelError `does_not_fit` where `shape` needs more than `freeBytes`; its sentence has the sum and the nearest
- * shape that fits: first fewer slots, then a shorter context.
+ * Throws ModelError `does_not_fit` where `shape` needs more than `freeBytes`; its sentence has the
+ * sum and the nearest shape that fits: first fewer slots, then a shorter context.
  */
 export function assertFits(model: ModelSize, shape: Shape, freeBytes: number): void {
   const need = memoryNeed(model, shape);
   if (need.totalBytes <= freeBytes) return;
   const { slots, contextTokens } = shape;
   const sum =
-    `${inMebibytes(need.weightBytes)} for weights + ${inMebibytes(need.cacheBytes)} for ${slots} slots of ` +
-    `${contextTokens} tokens + ${inMebibytes(need.overheadBytes)} for decoding`;
+    `${inMebibytes(need.weightBytes)} for weights + ${inMebibytes(need.cacheBytes)} for ` +
+    `${slotsInWords(slots)} of ${contextTokens} tokens + ` +
+    `${inMebibytes(need.overheadBytes)} for decoding`;
   const nearest = nearestFit(model, shape, freeBytes);
   const advice =
     nearest === null
       ? "choose a smaller model"
-      : `use ${nearest.slots} ${nearest.slots === 1 ? "slot" : "slots"} of ${nearest.contextTokens} tokens`;
+      : `use ${slotsInWords(nearest.slots)} of ${nearest.contextTokens} tokens`;
   throw new ModelError(
     "does_not_fit",
     `Cannot load the model: it needs ${inMebibytes(need.totalBytes)} of memory (${sum}) and ` +
@@ -62,6 +66,10 @@ export function nearestFit(model: ModelSize, shape: Shape, freeBytes: number): S
   if (slots >= 1) return { slots, contextTokens: shape.contextTokens };
   const contextTokens = Math.floor(tokens / contextLeast) * contextLeast;
   return contextTokens >= contextLeast ? { slots: 1, contextTokens } : null;
+}
+
+function slotsInWords(slots: number): string {
+  return slots === 1 ? "1 slot" : `${slots} slots`;
 }
 
 function inMebibytes(bytes: number): string {

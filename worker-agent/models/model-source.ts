@@ -23,7 +23,10 @@ const forms =
 const name = "[A-Za-z0-9][A-Za-z0-9._-]*";
 const hubPattern = new RegExp(`^(${name})/(${name})/((?:${name}/)*${name}\\.gguf)(?:@(${name}))?$`);
 
-/** Reads a `--model` value. Throws ModelError `bad_source` with the accepted forms where it is none of them. */
+/**
+ * Reads a `--model` value. Throws ModelError `bad_source` with the accepted forms where it is none
+ * of them.
+ */
 export function parseModelSource(text: string): ModelSource {
   if (text === "octo-tiny") return { kind: "bundled", name: "octo-tiny" };
   if (text === "synthetic") return { kind: "synthetic", name: "synthetic" };
@@ -45,7 +48,10 @@ export function parseModelSource(text: string): ModelSource {
   return { kind: "file", path: resolve(text) };
 }
 
-/** The bundled model: the package's assets lie beside both the folder of this file and that of the bundle. */
+/**
+ * The bundled model: the package's assets lie beside both the folder of this file and that of the
+ * bundle.
+ */
 export function bundledModelPath(): string {
   return fileURLToPath(new URL("../assets/octo-tiny/octo-tiny.gguf", import.meta.url));
 }

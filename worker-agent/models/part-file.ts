@@ -7,8 +7,10 @@ import { join } from "node:path";
 /*
  * The unfinished file of a download.
  *
- * D1. A part has one writer: its name says which process claimed it, and claiming is a rename, which only one can win.
- * D2. A part's name holds a hash of what the bytes are a version of (the ETag), so that no part continues another.
+ * D1. A part has one writer: its name says which process claimed it, and claiming is a rename,
+ *     which only one can win.
+ * D2. A part's name holds a hash of what the bytes are a version of (the ETag), so that no part
+ *     continues another.
  * D3. A part nobody claims, or whose process is gone, may be claimed to resume it.
  */
 
@@ -73,7 +75,10 @@ export class PartFile {
   }
 }
 
-/** Claims the longest part of `fileName` at `version` that no live process has, or makes an empty one. */
+/**
+ * Claims the longest part of `fileName` at `version` that no live process has, or makes an empty
+ * one.
+ */
 export async function claimPart(
   folder: string,
   fileName: string,
@@ -93,7 +98,8 @@ export async function claimPart(
     }
   }
   const handle = await open(ownPath, "a+").then(async (made) => {
-    // Appending ignores positions on Linux: the file is made by "a+" where it is missing, then opened for writing.
+    // Appending ignores positions on Linux: the file is made by "a+" where it is missing, then
+    // opened for writing.
     await made.close();
     return open(ownPath, "r+");
   });

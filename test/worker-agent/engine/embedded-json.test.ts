@@ -85,7 +85,7 @@ describe("with response_format the answer", () => {
     expect(finished).toBeGreaterThan(0);
   });
 
-  test("never has half a character in a part, and tells the bytes of the tokens within one", async () => {
+  test("never has half a character in a part, and tells the bytes of its tokens", async () => {
     const schema = { const: "naïve 🐙 日本" };
     const response_format = { type: "json_schema" as const, json_schema: { name: "x", schema } };
     const task = chat("Hi", { response_format, logprobs: true });

@@ -32,7 +32,7 @@ describe("the slots of the embedded engine", () => {
     }
   });
 
-  test("are free again within one token of an abort, and the end counts what was made", async () => {
+  test("are free within one token of an abort, and the end counts what was made", async () => {
     const abort = new AbortController();
     const task = chat(longStory, { temperature: 0 });
     const { end, tokens } = await collect(engine, task, abort.signal, (parts) => {

@@ -119,8 +119,8 @@ describe("the embedded engine answers", () => {
     await expect(collect(engine, task)).rejects.toMatchObject({
       code: "context_length_exceeded",
       message:
-        "Cannot answer a prompt of 1812 tokens: the context holds 512 tokens, and the answer needs at least " +
-        "one of them",
+        "Cannot answer a prompt of 1812 tokens: the context holds 512 tokens, " +
+        "and the answer needs at least one of them",
     });
   });
 });
@@ -167,7 +167,7 @@ describe("the embedded engine honours", () => {
     expect(hot?.top_logprobs[0]?.logprob).toBeCloseTo(logprob, 3);
   });
 
-  test("logit_bias: a banned token never comes, not even the one that ends the answer", async () => {
+  test("logit_bias: a banned token never comes, not even one that ends the answer", async () => {
     const free = await answer(question, { ...greedy, max_tokens: 1 });
     const ids = Object.fromEntries(Array.from({ length: 300 }, (_, id) => [String(id), -100]));
     const banned = await answer(question, { ...greedy, max_tokens: 1, logit_bias: ids });

@@ -50,7 +50,7 @@ describe("assembling parts", () => {
     expect(run(["a.b!c"], ["!", "."]).texts).toEqual(["a"]);
   });
 
-  test("however text is cut into tokens, what leaves is the text before the first stop sequence", () => {
+  test("however text is cut into tokens, no stop sequence ever leaves", () => {
     const letters = fc.array(fc.constantFrom("a", "b", "ab", "ba", "aab"), { maxLength: 30 });
     const stops = fc.array(fc.stringMatching(/^[ab]{1,4}$/), { minLength: 1, maxLength: 3 });
     fc.assert(
@@ -60,7 +60,8 @@ describe("assembling parts", () => {
         const made = run(tokens, sequences);
         expect(made.isStopped).toBe(cuts.length > 0);
         const text = made.texts.join("");
-        // A longer sequence that starts earlier may still be incomplete when a shorter one stops the answer.
+        // A longer sequence that starts earlier may still be incomplete when a shorter one stops
+        // the answer.
         if (cuts.length === 0) expect(text).toBe(whole);
         else expect(whole.startsWith(text)).toBe(true);
         for (const stop of sequences) expect(text).not.toContain(stop);

@@ -46,7 +46,7 @@ describe("the synthetic engine", () => {
     expect(clock.waits).toEqual([500, 50, 50]);
   });
 
-  test("answers with the script's text, word by word, and stops before a stop sequence", async () => {
+  test("answers with the script's text and stops before a stop sequence", async () => {
     const engine = createSyntheticEngine();
     const script = '[synthetic text="one two three four"]';
     expect((await collect(engine, chat(script))).texts).toEqual(["one two three four"]);

@@ -168,8 +168,8 @@ describe("downloading a model", () => {
     await expect(world.download({ sha256: promised })).rejects.toMatchObject({
       code: "download_failed",
       message:
-        `Cannot use the download of ${world.server.url}/model.gguf: its SHA-256 is ${sha256(content)} and ` +
-        `should be ${promised}; it was deleted`,
+        `Cannot use the download of ${world.server.url}/model.gguf: its SHA-256 is ` +
+        `${sha256(content)} and should be ${promised}; it was deleted`,
     });
     expect(await world.files()).toEqual([]);
   });

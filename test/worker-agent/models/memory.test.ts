@@ -24,8 +24,9 @@ describe("the memory a model needs", () => {
   test("is refused with the sum and fewer slots where those fit", () => {
     const shape = { slots: 4, contextTokens: 4096 };
     expect(() => assertFits(model, shape, 1140 * MiB)).toThrow(
-      "Cannot load the model: it needs 1144 MiB of memory (1000 MiB for weights + 16 MiB for 4 slots of " +
-        "4096 tokens + 128 MiB for decoding) and 1140 MiB are free; use 3 slots of 4096 tokens",
+      "Cannot load the model: it needs 1144 MiB of memory (1000 MiB for weights + 16 MiB for " +
+        "4 slots of 4096 tokens + 128 MiB for decoding) and 1140 MiB are free; " +
+        "use 3 slots of 4096 tokens",
     );
   });
 
