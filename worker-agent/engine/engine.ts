@@ -9,8 +9,8 @@ export type EngineTask =
   | { readonly kind: "completion"; readonly request: CompletionRequest };
 
 /**
- * What a generation yields: parts as tokens come, and exactly one `end` last. The tokens of all parts
- * add up to the completion's; a choice that was aborted has no finish.
+ * What a generation yields: parts as tokens come, and exactly one `end` last. The tokens of all
+ * parts add up to the completion's; a choice that was aborted has no finish.
  */
 export type EngineEvent =
   | { readonly kind: "part"; readonly part: OutputPart }
