@@ -1,0 +1,24 @@
+/** One measured number. `target` is what we hold ourselves to, null for numbers that only explain others. */
+export interface Figure {
+  readonly figure: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly target: number | null;
+  readonly better: "higher" | "lower";
+}
+
+/** Measures, telling a person meanwhile what it does, and gives its figures. */
+export type Suite = (progress: (line: string) => void) => Promise<readonly Figure[]>;
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The value below which a share `q` of `values` lies, between neighbours where it falls between. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (sorted.length - 1) * q;
+  const low = sorted[Math.floor(at)] ?? Number.NaN;
+  const high = sorted[Math.ceil(at)] ?? Number.NaN;
+  return low + (high - low) * (at - Math.floor(at));
+}

@@ -1,0 +1,68 @@
+import { Agent, request } from "node:http";
+import { parentPort } from "node:worker_threads";
+import type { Load, LoadResult } from "./load.ts";
+
+interface Reply {
+  readonly ok: boolean;
+  readonly firstByteMs: number;
+  readonly bytes: number;
+}
+
+/** Sends one request and reads its reply to the end. */
+function once(load: Load, agent: Agent): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const startMs = performance.now();
+    let firstByteMs = Number.NaN;
+    let bytes = 0;
+    const sent = request(
+      load.url,
+      {
+        method: "POST",
+        agent,
+        headers: { ...load.headers, "content-length": Buffer.byteLength(load.body) },
+      },
+      (response) => {
+        response.on("data", (chunk: Buffer) => {
+          if (bytes === 0) firstByteMs = performance.now() - startMs;
+          bytes += chunk.length;
+        });
+        response.once("end", () =>
+          resolve({ ok: response.statusCode === 200, firstByteMs, bytes }),
+        );
+        response.once("error", reject);
+      },
+    );
+    sent.once("error", reject);
+    sent.end(load.body);
+  });
+}
+
+async function run(load: Load): Promise<LoadResult> {
+  const agent = new Agent({ keepAlive: true, maxSockets: load.concurrency });
+  const startMs = performance.now();
+  const endMs = startMs + load.durationMs;
+  const firstByteMs: number[] = [];
+  let failures = 0;
+  let bytes = 0;
+  const client = async () => {
+    while (performance.now() < endMs) {
+      const reply = await once(load, agent);
+      if (reply.ok) firstByteMs.push(reply.firstByteMs);
+      else failures += 1;
+      bytes += reply.bytes;
+    }
+  };
+  await Promise.all(Array.from({ length: load.concurrency }, client));
+  agent.destroy();
+  const seconds = (performance.now() - startMs) / 1000;
+  return { replies: firstByteMs.length, failures, seconds, firstByteMs, bytes };
+}
+
+parentPort?.on("message", (load: Load) => {
+  run(load).then(
+    (result) => parentPort?.postMessage(result),
+    (error: unknown) => {
+      throw error;
+    },
+  );
+});

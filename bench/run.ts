@@ -1,0 +1,66 @@
+import { parseArgs } from "node:util";
+import type { Figure, Suite } from "./figure.ts";
+
+/** Suites are loaded when they are asked for: one may need what another does not have. */
+const suites: Readonly<Record<string, () => Promise<Suite>>> = {
+  relay: async () => (await import("./suites/relay.ts")).relay,
+};
+
+const usage = `Measures the network on this machine.
+
+  npm run bench -- SUITE           a table
+  npm run bench -- SUITE --json    one JSON object a line
+
+Suites: ${Object.keys(suites).join(", ")}`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: "boolean", default: false }, help: { type: "boolean", short: "h" } },
+  });
+  const name = positionals[0];
+  if (values.help === true || name === undefined) {
+    process.stdout.write(`${usage}\n`);
+    return name === undefined && values.help !== true ? 2 : 0;
+  }
+  const load = suites[name];
+  if (load === undefined) {
+    process.stderr.write(
+      `There is no suite ${name}; there are ${Object.keys(suites).join(", ")}\n`,
+    );
+    return 2;
+  }
+  const suite = await load();
+  const figures = await suite((line) => process.stderr.write(`${line}\n`));
+  if (values.json)
+    for (const figure of figures) process.stdout.write(`${JSON.stringify(figure)}\n`);
+  else process.stdout.write(table(figures));
+  return 0;
+}
+
+function table(figures: readonly Figure[]): string {
+  const rows = figures.map((figure) => [
+    figure.figure,
+    figure.value.toPrecision(4).replace(/\.?0+$/, ""),
+    figure.unit,
+    figure.target === null ? "" : `${figure.better === "higher" ? "≥" : "≤"} ${figure.target}`,
+    verdict(figure),
+  ]);
+  const all = [["figure", "value", "unit", "target", ""], ...rows];
+  const widths = [0, 1, 2, 3].map((column) =>
+    Math.max(...all.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
+  return `${all.map(line).join("\n")}\n`;
+}
+
+function verdict({ value, target, better }: Figure): string {
+  if (target === null) return "";
+  return (better === "higher" ? value >= target : value <= target) ? "met" : "missed";
+}
+
+process.exitCode = await main();

@@ -1,0 +1,96 @@
+import { mkdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { newSecrets, type Secrets } from "./secrets.ts";
+
+/** What keeps `npm start` from starting, in one sentence with what to do. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+/** SQLite and workerd need room to write; below this they fail in odd places. */
+const freeBytesMin = 100 * 1024 * 1024;
+
+const secretsSchema = z.strictObject({
+  operatorKey: z.string(),
+  edgeKey: z.string(),
+  ticketSecret: z.string(),
+});
+
+const consumerSchema = z.strictObject({ accountId: z.string(), apiKey: z.string() });
+export type Consumer = z.infer<typeof consumerSchema>;
+
+/** The state folder of one local network. */
+export class State {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Makes the folder, emptied first where `fresh`. Throws StartError. */
+  async open(fresh: boolean): Promise<void> {
+    try {
+      if (fresh) await rm(this.folder, { recursive: true, force: true });
+      await mkdir(this.folder, { recursive: true, mode: 0o700 });
+      const { bavail, bsize } = await statfs(this.folder);
+      const freeBytes = bavail * bsize;
+      if (freeBytes < freeBytesMin) {
+        const free = Math.floor(freeBytes / 1024 / 1024);
+        throw new StartError(
+          `Cannot start: the disk of ${this.folder} has ${free} MiB left, 100 needed`,
+        );
+      }
+    } catch (error) {
+      if (error instanceof StartError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new StartError(`Cannot use ${this.folder}: ${reason}`, { cause: error });
+    }
+  }
+
+  path(...names: string[]): string {
+    return join(this.folder, ...names);
+  }
+
+  async secrets(): Promise<Secrets> {
+    const known = await this.#read("secrets.json", secretsSchema);
+    if (known !== null) return known;
+    const made = await newSecrets("dev");
+    await this.write("secrets.json", made);
+    return made;
+  }
+
+  consumer(): Promise<Consumer | null> {
+    return this.#read("consumer.json", consumerSchema);
+  }
+
+  /** Writes a private JSON file, whole or not at all. */
+  async write(name: string, value: unknown): Promise<void> {
+    const path = this.path(name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+    await rename(`${path}.new`, path);
+  }
+
+  async remove(name: string): Promise<void> {
+    await rm(this.path(name), { force: true });
+  }
+
+  async #read<T>(name: string, schema: z.ZodType<T>): Promise<T | null> {
+    let text: string;
+    try {
+      text = await readFile(this.path(name), "utf8");
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+      throw error;
+    }
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch (error) {
+      throw new StartError(
+        `Cannot read ${this.path(name)}: it is damaged; start with --fresh to begin anew`,
+        { cause: error },
+      );
+    }
+  }
+}
