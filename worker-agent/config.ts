@@ -72,7 +72,8 @@ export function readConfig(inputs: Inputs): Config {
 function readModels(sources: Found, names: Found): ConfiguredModel[] {
   const models = sources.texts.map((text, at): ConfiguredModel => {
     const source = readSource(text, sources);
-    const given = names.texts[at] ?? "";
+    // Names belong to the models they were given with: a file's do not name a flag's models.
+    const given = names.level === sources.level ? (names.texts[at] ?? "") : "";
     return { source, name: given === "" ? modelName(source) : form.modelName(given, names) };
   });
   const seen = new Set<string>();

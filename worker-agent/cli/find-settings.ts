@@ -22,26 +22,28 @@ export interface Inputs {
 /** A setting's value as text (several where it may be repeated), and who said so. */
 export interface Found {
   readonly texts: readonly string[];
+  readonly level: "flag" | "env" | "file" | "default";
   readonly from: string;
 }
 
 export function findSetting(name: SettingName, inputs: Inputs): Found {
   const { flag, env, file, fallback } = settings[name];
   const fromFlags = inputs.flags[name];
-  if (fromFlags !== undefined) return { texts: fromFlags, from: `--${flag}` };
+  if (fromFlags !== undefined) return { texts: fromFlags, level: "flag", from: `--${flag}` };
   const fromEnv = inputs.env[env];
   const isList = name === "model" || name === "as";
   if (fromEnv !== undefined && fromEnv !== "") {
-    return { texts: isList ? fromEnv.split(",").map((text) => text.trim()) : [fromEnv], from: env };
+    const texts = isList ? fromEnv.split(",").map((text) => text.trim()) : [fromEnv];
+    return { texts, level: "env", from: env };
   }
   const fromFile = inputs.file.values[file];
   const from = `${JSON.stringify(file)} in ${inputs.file.path}`;
   if (Array.isArray(fromFile)) {
     if (!isList) throw new ConfigError(`Cannot use ${from}: it takes one value, not a list`);
-    return { texts: fromFile.map(String), from };
+    return { texts: fromFile.map(String), level: "file", from };
   }
-  if (fromFile !== undefined) return { texts: [String(fromFile)], from };
-  return { texts: [fallback], from: "the default" };
+  if (fromFile !== undefined) return { texts: [String(fromFile)], level: "file", from };
+  return { texts: [fallback], level: "default", from: "the default" };
 }
 
 /** Reads what `flags` leave open: the environment, and the file in the state folder that both may name. */

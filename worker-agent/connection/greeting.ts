@@ -25,7 +25,8 @@ export function answerChallenge(state: SessionState, challenge: AuthChallenge): 
   };
 }
 
-function versionRefusal(challenge: AuthChallenge): string | null {
+/** Why this build and a hub cannot talk, or null where they can. */
+export function versionRefusal(challenge: Pick<AuthChallenge, "version" | "floor">): string | null {
   if (challenge.floor > protocolVersion) {
     return (
       `The edge speaks protocol ${challenge.floor} and later, this octo-worker ${protocolVersion}: ` +

@@ -1,0 +1,57 @@
+import { IdentityError } from "../identity.ts";
+import { ModelError } from "../models/model-error.ts";
+import { EngineError } from "../engine/engine.ts";
+import { LockError } from "../state/lock.ts";
+import { describeError } from "../../shared/log.ts";
+import { version } from "../version.ts";
+import { ConfigError } from "./config-error.ts";
+import { doctor } from "./doctor.ts";
+import { readInputs } from "./find-settings.ts";
+import { generalHelp, helpOf } from "./help.ts";
+import { init } from "./init.ts";
+import type { CommandLine, CommandName } from "./parse-command-line.ts";
+import { parseCommandLine, UsageError } from "./parse-command-line.ts";
+import { start } from "./start.ts";
+import { status } from "./status.ts";
+import type { Terminal } from "./terminal.ts";
+import { systemTerminal } from "./terminal.ts";
+import type { Inputs } from "./find-settings.ts";
+
+type Command = (inputs: Inputs, terminal: Terminal) => Promise<number>;
+
+const commands: Record<CommandName, Command> = { init, start, status, doctor };
+
+/** Runs one command line. Gives the exit code: 0 done, 1 it went wrong, 2 it was asked for wrongly. */
+export async function main(
+  args: readonly string[],
+  terminal: Terminal = systemTerminal(),
+): Promise<number> {
+  try {
+    return await run(parseCommandLine(args), terminal);
+  } catch (error) {
+    if (error instanceof UsageError || error instanceof ConfigError) {
+      terminal.error(error.message);
+      return 2;
+    }
+    const isOurs =
+      error instanceof IdentityError ||
+      error instanceof LockError ||
+      error instanceof ModelError ||
+      error instanceof EngineError;
+    terminal.error(isOurs ? error.message : `octo-worker failed: ${describeError(error)}`);
+    return 1;
+  }
+}
+
+async function run(line: CommandLine, terminal: Terminal): Promise<number> {
+  switch (line.kind) {
+    case "version":
+      terminal.write(`octo-worker ${version}`);
+      return 0;
+    case "help":
+      terminal.write(line.command === null ? generalHelp() : helpOf(line.command));
+      return 0;
+    case "command":
+      return commands[line.command](readInputs(line.flags), terminal);
+  }
+}
