@@ -5,6 +5,7 @@ import { newId } from "../shared/ids.ts";
 import type { AppEnv } from "./app-env.ts";
 import { createContext } from "./context.ts";
 import { errorResponse } from "./http-errors.ts";
+import { apiRoutes } from "./routes/api-routes.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { workerRoutes } from "./routes/worker.ts";
@@ -42,6 +43,9 @@ app.use("*", async (c, next) => {
 app.route("/v1", inferenceRoutes);
 app.route("/v1", modelRoutes);
 app.route("/", workerRoutes);
+for (const { description, respond } of apiRoutes) {
+  app.on(description.method, description.path, respond);
+}
 app.get("/healthz", (c) => c.json({ status: "ok" }));
 
 app.notFound((c) => {

@@ -62,9 +62,13 @@ export interface HoldRequest {
   readonly expiresMs: number;
 }
 
-export type HoldResult =
-  | { readonly kind: "held" }
-  | { readonly kind: "refused"; readonly code: ErrorCode; readonly reason: string };
+export interface Refused {
+  readonly kind: "refused";
+  readonly code: ErrorCode;
+  readonly reason: string;
+}
+
+export type HoldResult = { readonly kind: "held" } | Refused;
 
 export function createAccountState(accountId: string): AccountState {
   return {
@@ -111,7 +115,7 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   return { kind: "held" };
 }
 
-function refused(code: ErrorCode, reason: string): HoldResult {
+function refused(code: ErrorCode, reason: string): Refused {
   return { kind: "refused", code, reason };
 }
 
@@ -194,6 +198,23 @@ export function limitOf(
     { promptTokens: bounds.promptTokensMax, completionTokens: bounds.completionTokensMax },
     price,
   );
+}
+
+/** Balances stay where SQL values and JSON carry them exactly; nobody has nine billion credits. */
+const balanceMax = BigInt(Number.MAX_SAFE_INTEGER);
+
+/** Why new credit cannot be given, if so; `before` is what the same transfer id gave already, if it did. */
+export function refuseMint(
+  state: AccountState,
+  micros: Micros,
+  before: Micros | null,
+): Refused | null {
+  if (before === null) {
+    if (state.balance + micros <= balanceMax) return null;
+    return refused("invalid_request", `the balance is ${state.balance} and may be ${balanceMax}`);
+  }
+  if (before === micros) return null;
+  return refused("idempotency_conflict", `the same Idempotency-Key gave ${before} micros`);
 }
 
 /** New credit, given by an operator (A5). */

@@ -57,16 +57,27 @@ export class AccountStore {
   }
 
   isResolved(id: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM resolutions WHERE task_id = ?", id).toArray().length > 0;
+    return this.resolvedMicros(id) !== null;
+  }
+
+  /** The micros that moved under this id, or null where nothing did. */
+  resolvedMicros(id: string): bigint | null {
+    const rows = this.#sql.exec("SELECT micros FROM resolutions WHERE task_id = ?", id).toArray();
+    return rows[0] === undefined
+      ? null
+      : BigInt(z.object({ micros: z.int() }).parse(rows[0]).micros);
   }
 
   saveResolution(id: string, kind: string, micros: bigint, nowMs: number): void {
     this.#sql.exec("INSERT INTO resolutions VALUES (?, ?, ?, ?)", id, kind, Number(micros), nowMs);
   }
 
-  /** Resolutions are needed while a receipt of the task may still turn up. */
+  /**
+   * Resolutions are needed while a receipt of the task may still turn up; those of credit given for ever, because the
+   * ledger takes a transfer id once and an operator may repeat one at any time.
+   */
   forgetBefore(ms: number): void {
-    this.#sql.exec("DELETE FROM resolutions WHERE at_ms < ?", ms);
+    this.#sql.exec("DELETE FROM resolutions WHERE at_ms < ? AND kind <> 'mint'", ms);
     this.#sql.exec("DELETE FROM replies WHERE at_ms < ?", ms);
   }
 

@@ -12,6 +12,8 @@ import {
   holdCredit,
   type HoldResult,
   mintCredit,
+  type Refused,
+  refuseMint,
   resolveTask,
 } from "./account-state.ts";
 import { AccountStore } from "./account-store.ts";
@@ -41,6 +43,8 @@ export interface AccountSummary {
   readonly concurrencyMax: number;
   readonly outboxEmpty: boolean;
 }
+
+export type MintResult = { readonly kind: "minted"; readonly summary: AccountSummary } | Refused;
 
 /** One account's money: a single writer, so nothing races. The rules are in account-state.ts. */
 export class Account extends DurableObject<Env> {
@@ -120,18 +124,22 @@ export class Account extends DurableObject<Env> {
     if (items.length > 0) await this.#scheduleDrain(outboxDelayMs);
   }
 
-  /** New credit from an operator, once per `id`. */
-  async mint(mint: { readonly id: string; readonly micros: Micros }): Promise<AccountSummary> {
+  /** New credit from an operator, once per `id`: again changes nothing, and with another amount is refused. */
+  async mint(mint: { readonly id: string; readonly micros: Micros }): Promise<MintResult> {
     const state = this.#opened();
-    this.#durably(() => {
-      if (this.#store.isResolved(mint.id)) return;
-      const transfer = mintCredit(state, mint, Date.now());
-      this.#store.saveResolution(mint.id, "mint", mint.micros, transfer.createdMs);
-      this.#store.save(state);
-      this.#store.appendOutbox(outboxPayload([], [transfer]));
-    });
-    await this.#scheduleDrain(0);
-    return this.summary();
+    const before = this.#store.resolvedMicros(mint.id);
+    const refused = refuseMint(state, mint.micros, before);
+    if (refused !== null) return refused;
+    if (before === null) {
+      this.#durably(() => {
+        const transfer = mintCredit(state, mint, Date.now());
+        this.#store.saveResolution(mint.id, "mint", mint.micros, transfer.createdMs);
+        this.#store.save(state);
+        this.#store.appendOutbox(outboxPayload([], [transfer]));
+      });
+      await this.#scheduleDrain(0);
+    }
+    return { kind: "minted", summary: this.summary() };
   }
 
   /** What this account earned by rows of another account's outbox; rows seen before are passed over. */

@@ -45,13 +45,18 @@ export async function listAccounts(
   return toPage(rows, query.limit, (row) => [row.createdAt, row.id]);
 }
 
-/** Suspends or reactivates; false where there is no such account. */
-export async function setAccountStatus(
+/** Changes what is given and leaves the rest; false where there is no such account. */
+export async function changeAccount(
   db: Database,
-  change: { readonly id: string; readonly status: AccountStatus },
+  id: string,
+  change: {
+    readonly name?: string | undefined;
+    readonly status?: AccountStatus | undefined;
+    readonly concurrencyMax?: number | undefined;
+  },
 ): Promise<boolean> {
   const [changed] = await db.write("change the account", (orm) => [
-    orm.update(accounts).set({ status: change.status }).where(eq(accounts.id, change.id)),
+    orm.update(accounts).set(change).where(eq(accounts.id, id)),
   ]);
   return changed === 1;
 }

@@ -113,10 +113,10 @@ export async function findWorker(db: Database, id: string): Promise<Worker | nul
   return rows[0] ?? null;
 }
 
-/** The workers of an account, the newest first. */
+/** The workers of an account, or of all, the newest first. */
 export async function listWorkers(
   db: Database,
-  query: PageRequest & { readonly accountId: string },
+  query: PageRequest & { readonly accountId?: string | undefined },
 ): Promise<Page<Worker>> {
   const after = decodeCursor(timeCursorSchema, query.cursor);
   const order = { time: workers.firstSeenAt, id: workers.id };
@@ -124,7 +124,12 @@ export async function listWorkers(
     orm
       .select()
       .from(workers)
-      .where(and(eq(workers.accountId, query.accountId), beforeInTime(order, after)))
+      .where(
+        and(
+          query.accountId === undefined ? undefined : eq(workers.accountId, query.accountId),
+          beforeInTime(order, after),
+        ),
+      )
       .orderBy(...newestFirst(order))
       .limit(query.limit + 1),
   );

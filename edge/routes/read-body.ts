@@ -27,12 +27,16 @@ function tooLarge(bytes: number): OctoError {
 
 /** The text as JSON of `schema`, or an error that names the place. */
 export function parseBody<T>(text: string, schema: z.ZodType<T>): T {
-  const value = parseJson(text);
+  return checked(parseJson(text), schema, "The body");
+}
+
+/** The value as `schema` has it, or an error that names the place; `whole` names the value itself. */
+export function checked<T>(value: unknown, schema: z.ZodType<T>, whole: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const { path, message } = deepestIssue(parsed.error.issues, []);
   const param = pathText(path);
-  const place = param === "" ? "The body" : param;
+  const place = param === "" ? whole : param;
   throw new OctoError("invalid_request", `${place}: ${message}`, param === "" ? {} : { param });
 }
 
@@ -63,6 +67,9 @@ function deepestIssue(
   const issue = issues[0];
   if (issue === undefined) return { path: prefix, message: "it is not valid" };
   const path = [...prefix, ...issue.path];
+  if (issue.code === "unrecognized_keys") {
+    return { path: [...path, ...issue.keys.slice(0, 1)], message: "there is no such field" };
+  }
   if (issue.code !== "invalid_union" || issue.errors.length === 0) {
     return { path, message: issue.message };
   }

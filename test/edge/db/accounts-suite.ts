@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import {
+  changeAccount,
   countAccounts,
   createAccount,
   findAccount,
   listAccounts,
-  setAccountStatus,
 } from "../../../edge/db/accounts.ts";
 import { createApiKey, findApiKey, listApiKeys, revokeApiKey } from "../../../edge/db/api-keys.ts";
 import { allPages } from "./all-pages.ts";
@@ -39,8 +39,8 @@ function describeAccountRows(makeDatabase: MakeDatabase): void {
   test("a suspended account says so, and an unknown one cannot be suspended", async () => {
     await using db = await makeDatabase();
     await createAccount(db, sampleAccount());
-    expect(await setAccountStatus(db, { id: "acct_alice", status: "suspended" })).toBe(true);
-    expect(await setAccountStatus(db, { id: "acct_bob", status: "suspended" })).toBe(false);
+    expect(await changeAccount(db, "acct_alice", { status: "suspended" })).toBe(true);
+    expect(await changeAccount(db, "acct_bob", { status: "suspended" })).toBe(false);
     expect((await findAccount(db, "acct_alice"))?.status).toBe("suspended");
   });
 

@@ -1,0 +1,28 @@
+import type { z } from "zod";
+import type { ErrorCode } from "../../shared/errors.ts";
+
+/** What is said about a route, to its callers and to the code that checks and answers them. */
+export interface RouteDescription {
+  readonly method: "get" | "post" | "patch" | "delete";
+  /** As the router takes it: `/api/v1/accounts/:id`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly about?: string;
+  /** Who may call. */
+  readonly access: "anyone" | "any key" | "operator";
+  readonly params?: z.ZodType;
+  readonly query?: z.ZodType;
+  /** Request headers by name, each with what it does. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: z.ZodType;
+  /** The status of a success; 200 unless said. */
+  readonly status?: 200 | 101 | 201;
+  /** The body of a success; null where there is none. */
+  readonly answer: z.ZodType | null;
+  /** Each event of a streamed answer, where the route streams on request. */
+  readonly event?: z.ZodType;
+  /** Response headers by name, each with what it says. */
+  readonly answerHeaders?: Readonly<Record<string, string>>;
+  /** What can go wrong beyond what every route of this access answers. */
+  readonly errors?: readonly ErrorCode[];
+}

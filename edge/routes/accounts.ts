@@ -1,0 +1,179 @@
+import { z } from "zod";
+import { newId } from "../../shared/ids.ts";
+import type { AccountSummary } from "../billing/account.ts";
+import { databaseOf } from "../database.ts";
+import { type Account, changeAccount, createAccount, listAccounts } from "../db/accounts.ts";
+import { accountKinds, accountStatuses } from "../db/schema.ts";
+import {
+  accountIdField,
+  concurrencyField,
+  microsField,
+  microsToJson,
+  nameField,
+  pageQuery,
+  pageSchema,
+  pageToJson,
+  timeField,
+  timeToJson,
+} from "./fields.ts";
+import { knownAccount, openAccount } from "./known-account.ts";
+import { defineRoute, type Route } from "./route.ts";
+
+const path = "/api/v1/accounts";
+const params = z.strictObject({ id: accountIdField });
+
+/** 128 tasks at once is more than one program's connections; an operator raises it for a fleet. */
+const concurrencyDefault = 128;
+
+const accountSchema = z
+  .object({
+    object: z.literal("account"),
+    id: accountIdField,
+    kind: z.enum(accountKinds),
+    name: z.string(),
+    status: z.enum(accountStatuses),
+    concurrency_max: z.int().meta({ description: "Tasks that may run at the same time" }),
+    created_at: timeField,
+  })
+  .meta({ id: "Account", description: "Who spends or earns credit." });
+
+/** What an account has, in micros. */
+export const moneyFields = {
+  balance_micros: microsField.meta({ description: "Credit to spend, what is held included" }),
+  held_micros: microsField.meta({ description: "Set aside for tasks that are running" }),
+  earned_micros: microsField.meta({ description: "Earned by the account's workers" }),
+};
+
+const accountWithMoneySchema = accountSchema
+  .extend({
+    ...moneyFields,
+    ledger_pending: z
+      .boolean()
+      .meta({ description: "Whether changes of the balance are still on their way to the ledger" }),
+  })
+  .meta({ id: "AccountWithMoney", description: "An account and what it has." });
+
+const newAccountSchema = z
+  .strictObject({
+    name: nameField,
+    kind: z.enum(["consumer", "provider"]).default("consumer"),
+    concurrency_max: concurrencyField.default(concurrencyDefault),
+  })
+  .meta({ id: "NewAccount", examples: [{ name: "Alice", kind: "consumer" }] });
+
+const accountChangeSchema = z
+  .strictObject({
+    name: nameField.optional(),
+    status: z.enum(accountStatuses).optional(),
+    concurrency_max: concurrencyField.optional(),
+  })
+  .refine((change) => Object.keys(change).length > 0, "change at least one field")
+  .meta({ id: "AccountChange", examples: [{ status: "suspended" }] });
+
+/** Accounts, for operators. */
+export const accountRoutes: readonly Route[] = [
+  defineRoute({
+    method: "post",
+    path,
+    summary: "Create an account",
+    access: "operator",
+    body: newAccountSchema,
+    status: 201,
+    answer: accountSchema,
+    async handle({ ctx, body }) {
+      const row: Account = {
+        id: newId("acct"),
+        kind: body.kind,
+        name: body.name,
+        status: "active",
+        concurrencyMax: body.concurrency_max,
+        createdAt: ctx.startedMs,
+      };
+      await using db = databaseOf(ctx.env);
+      await createAccount(db, row);
+      await openAccount(ctx, row);
+      return accountToJson(row);
+    },
+  }),
+  defineRoute({
+    method: "get",
+    path,
+    summary: "List the accounts, newest first",
+    access: "operator",
+    query: z.strictObject({ ...pageQuery, kind: z.enum(accountKinds).optional() }),
+    answer: pageSchema(accountSchema).meta({ id: "AccountPage" }),
+    async handle({ ctx, query }) {
+      await using db = databaseOf(ctx.env);
+      return pageToJson(await listAccounts(db, query), accountToJson);
+    },
+  }),
+  defineRoute({
+    method: "get",
+    path: `${path}/:id`,
+    summary: "Read an account and what it has",
+    access: "operator",
+    params,
+    answer: accountWithMoneySchema,
+    errors: ["not_found"],
+    async handle({ ctx, params: { id } }) {
+      const { row, object } = await knownAccount(ctx, id);
+      return withMoney(row, await object.summary());
+    },
+  }),
+  defineRoute({
+    method: "patch",
+    path: `${path}/:id`,
+    summary: "Rename, limit, suspend or reactivate an account",
+    about: "A suspended account's keys are refused at once; tasks that are running end as usual.",
+    access: "operator",
+    params,
+    body: accountChangeSchema,
+    answer: accountWithMoneySchema,
+    errors: ["not_found"],
+    async handle({ ctx, params: { id }, body }) {
+      const { row, object } = await knownAccount(ctx, id);
+      const now = await object.summary();
+      // The Account first: it is what refuses a suspended account's tasks.
+      await object.open({
+        accountId: id,
+        status: body.status ?? now.status,
+        concurrencyMax: body.concurrency_max ?? now.concurrencyMax,
+      });
+      const { name, status, concurrency_max: concurrencyMax } = body;
+      await using db = databaseOf(ctx.env);
+      await changeAccount(db, id, { name, status, concurrencyMax });
+      return withMoney({ ...row, name: name ?? row.name }, await object.summary());
+    },
+  }),
+];
+
+function accountToJson(row: Account): z.infer<typeof accountSchema> {
+  return {
+    object: "account",
+    id: row.id,
+    kind: row.kind,
+    name: row.name,
+    status: row.status,
+    concurrency_max: row.concurrencyMax,
+    created_at: timeToJson(row.createdAt),
+  };
+}
+
+/** The Account's word on its settings counts: the registry may lag behind. */
+function withMoney(row: Account, summary: AccountSummary): z.infer<typeof accountWithMoneySchema> {
+  return {
+    ...accountToJson(row),
+    status: summary.status,
+    concurrency_max: summary.concurrencyMax,
+    ...moneyToJson(summary),
+    ledger_pending: !summary.outboxEmpty,
+  };
+}
+
+export function moneyToJson(summary: AccountSummary) {
+  return {
+    balance_micros: microsToJson(summary.balance),
+    held_micros: microsToJson(summary.held),
+    earned_micros: microsToJson(summary.earned),
+  };
+}

@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { sha256Hex } from "../../shared/crypto/bytes.ts";
+import { OctoError } from "../../shared/errors.ts";
+import { newId } from "../../shared/ids.ts";
+import { moneyFields, moneyToJson } from "./accounts.ts";
+import { accountIdField } from "./fields.ts";
+import { knownAccount } from "./known-account.ts";
+import { defineRoute, type Route } from "./route.ts";
+
+/** A billion credits: a slip of the keyboard stays far below what a balance can hold. */
+const amountMax = 10 ** 15;
+
+const newCreditSchema = z
+  .strictObject({
+    amount_micros: z.int().min(1).max(amountMax),
+    reason: z.string().max(200).optional(),
+  })
+  .meta({ id: "NewCredit", examples: [{ amount_micros: 5_000_000, reason: "welcome" }] });
+
+const creditSchema = z
+  .object({
+    object: z.literal("credit"),
+    id: z.string().meta({ description: "The id of the transfer in the ledger" }),
+    account_id: accountIdField,
+    amount_micros: z.int(),
+    ...moneyFields,
+  })
+  .meta({ id: "Credit", description: "Credit that was given, and what the account has now." });
+
+/** Credit given to accounts, for operators. */
+export const creditRoutes: readonly Route[] = [
+  defineRoute({
+    method: "post",
+    path: "/api/v1/accounts/:id/credits",
+    summary: "Give an account credit",
+    access: "operator",
+    params: z.strictObject({ id: accountIdField }),
+    headers: {
+      "idempotency-key":
+        "Gives the credit once, however often the request is sent; another amount is a conflict",
+    },
+    body: newCreditSchema,
+    status: 201,
+    answer: creditSchema,
+    errors: ["not_found", "idempotency_conflict"],
+    async handle({ ctx, params: { id }, body, idempotencyKey }) {
+      const { object } = await knownAccount(ctx, id);
+      const transferId =
+        idempotencyKey === null ? newId("tfr") : `mint:${id}:${await sha256Hex(idempotencyKey)}`;
+      const micros = body.amount_micros;
+      const result = await object.mint({ id: transferId, micros: BigInt(micros) });
+      if (result.kind === "refused") {
+        const { code, reason } = result;
+        throw new OctoError(code, `Cannot give ${micros} micros to ${id}: ${reason}`);
+      }
+      return {
+        object: "credit",
+        id: transferId,
+        account_id: id,
+        amount_micros: micros,
+        ...moneyToJson(result.summary),
+      };
+    },
+  }),
+];

@@ -1,0 +1,79 @@
+import type { Context as HonoContext } from "hono";
+import { z } from "zod";
+import type { AppEnv } from "../app-env.ts";
+import { assertOperator } from "../authenticate.ts";
+import type { Caller, Context } from "../context.ts";
+import type { RouteDescription } from "../openapi/description.ts";
+import { activeCaller } from "./active-caller.ts";
+import { checked, parseBody, readText } from "./read-body.ts";
+
+/** What a route's handler gets, all of it checked. */
+export interface RouteInput<Params, Query, Body> {
+  readonly ctx: Context;
+  readonly caller: Caller;
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly idempotencyKey: string | null;
+}
+
+/** A route as its file writes it: its description is what is checked, and its answer is what is described. */
+interface RouteSpec<Params, Query, Body, Answer> extends RouteDescription {
+  readonly access: "any key" | "operator";
+  readonly params?: z.ZodType<Params>;
+  readonly query?: z.ZodType<Query>;
+  readonly body?: z.ZodType<Body>;
+  readonly answer: z.ZodType<Answer>;
+  readonly handle: (input: RouteInput<Params, Query, Body>) => Promise<Answer>;
+}
+
+/** A described route with the function that answers it. */
+export interface Route {
+  readonly description: RouteDescription;
+  readonly respond: (c: HonoContext<AppEnv>) => Promise<Response>;
+}
+
+const idempotencyKeyField = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, "1 to 255 visible ASCII characters")
+  .nullable();
+
+const nothing = z.strictObject({});
+
+/**
+ * A JSON route: authenticates, checks path, query and body against the schemas, and answers what `handle` gives.
+ * Who may call comes first, so that a stranger learns nothing from what is wrong with the rest.
+ */
+export function defineRoute<Params, Query, Body, Answer>(
+  spec: RouteSpec<Params, Query, Body, Answer>,
+): Route {
+  const params = (spec.params ?? nothing) as z.ZodType<Params>;
+  const query = (spec.query ?? nothing) as z.ZodType<Query>;
+  return {
+    description: spec,
+    async respond(c) {
+      const caller = await activeCaller(c);
+      if (spec.access === "operator") assertOperator(caller);
+      const answer = await spec.handle({
+        ctx: c.get("ctx"),
+        caller,
+        params: checked(c.req.param(), params, "The path"),
+        query: checked(single(c.req.queries()), query, "The query"),
+        body: (spec.body && parseBody(await readText(c.req.raw), spec.body)) as Body,
+        idempotencyKey: checked(
+          c.req.header("idempotency-key") ?? null,
+          idempotencyKeyField,
+          "Idempotency-Key",
+        ),
+      });
+      return Response.json(answer, { status: spec.status ?? 200 });
+    },
+  };
+}
+
+/** A parameter given twice stays a list, which no schema takes: none of its values is silently ignored. */
+function single(values: Record<string, string[]>): Record<string, string | string[] | undefined> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, list]) => [name, list.length === 1 ? list[0] : list]),
+  );
+}
