@@ -21,11 +21,15 @@ export function toBase64Url(bytes: Uint8Array): string {
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
-/** The bytes of base64url text, or null where it is not base64url. */
+/**
+ * The bytes of base64url text, or null where it is not base64url. Bytes have one spelling (RFC 4648
+ * section 3.5): otherwise one key would have several names, and a signature could be altered.
+ */
 export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | null {
   if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) return null;
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  return toBase64Url(bytes) === text ? bytes : null;
 }
 
 /** The bytes as one big-endian number in base 62, padded on the left to `length` digits. */

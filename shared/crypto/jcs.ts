@@ -19,17 +19,19 @@ export function canonicalJson(value: JsonValue): string {
     assert(Number.isFinite(value), `${value} can be written in JSON`);
     return JSON.stringify(value);
   }
-  if (typeof value === "string") {
-    assert(value.isWellFormed(), "a canonical string has no lone surrogate");
-    return JSON.stringify(value);
-  }
+  if (typeof value === "string") return canonicalString(value);
   if (isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   const members: string[] = [];
   for (const key of Object.keys(value).sort()) {
     const member = value[key];
-    if (member !== undefined) members.push(`${JSON.stringify(key)}:${canonicalJson(member)}`);
+    if (member !== undefined) members.push(`${canonicalString(key)}:${canonicalJson(member)}`);
   }
   return `{${members.join(",")}}`;
+}
+
+function canonicalString(text: string): string {
+  assert(text.isWellFormed(), "a canonical string has no lone surrogate");
+  return JSON.stringify(text);
 }
 
 function isArray(value: JsonValue): value is readonly JsonValue[] {
