@@ -19,7 +19,8 @@ import {
 import { AccountStore } from "./account-store.ts";
 import type { TaskClosing } from "./closing.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
-import { drainOutbox, type OutboxItem, outboxPayload } from "./outbox.ts";
+import { drainOutbox } from "./outbox.ts";
+import { type OutboxItem, outboxPayload } from "./outbox-payload.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
 /** Settlements arrive in groups; the ledger gets them together a little later. */

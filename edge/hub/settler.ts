@@ -2,9 +2,10 @@ import { sha256Hex } from "../../shared/crypto/bytes.ts";
 import type { SigningKey } from "../../shared/crypto/signing.ts";
 import { describeError } from "../../shared/log.ts";
 import { countersign, type SignedReceipt, verifyReceipt } from "../../shared/protocol/receipt.ts";
-import type { CountersignedReceipt, TaskClosing } from "../billing/closing.ts";
+import type { TaskClosing } from "../billing/closing.ts";
 import { edgeLog } from "../log.ts";
-import { recordOf, type TaskEnding } from "./hub-state.ts";
+import { type CheckedReceipt, closingOf } from "./closing-of.ts";
+import type { TaskEnding } from "./hub-state.ts";
 
 /**
  * From ended tasks to closed books.
@@ -109,41 +110,23 @@ export class Settler {
   }
 
   async #toPending(ending: TaskEnding): Promise<Pending> {
-    const { terms } = ending.entry.task;
-    if (ending.kind === "failed") {
-      return {
-        closing: { kind: "void", terms, record: recordOf(ending, null) },
-        acknowledge: null,
-      };
-    }
+    if (ending.kind === "failed") return { closing: closingOf(ending, null), acknowledge: null };
     const { attempt, receipt } = ending;
     const acknowledge =
       receipt === null ? null : { workerId: attempt.session.workerId, attempt: attempt.id };
     const checked = receipt === null ? null : await this.#check(ending, receipt);
     if (checked === "false") {
-      this.#ports.distrust(
-        attempt.session.id,
-        `the receipt of ${attempt.id} is not what was relayed`,
-      );
-      const record = { ...recordOf(ending, null), finish: "receipt_invalid" };
-      return { closing: { kind: "void", terms, record }, acknowledge };
+      const reason = `the receipt of ${attempt.id} is not what was relayed`;
+      this.#ports.distrust(attempt.session.id, reason);
     }
-    const closing: TaskClosing = {
-      kind: "post",
-      terms,
-      record: recordOf(ending, checked),
-      providerAccountId: attempt.session.accountId,
-      counts: ending.counts,
-      price: ending.price,
-    };
-    return { closing, acknowledge };
+    return { closing: closingOf(ending, checked), acknowledge };
   }
 
   /** S2. The hashes are compared here, off the path of the answer. */
   async #check(
     ending: Exclude<TaskEnding, { kind: "failed" }>,
     signed: SignedReceipt,
-  ): Promise<CountersignedReceipt | "false"> {
+  ): Promise<CheckedReceipt> {
     const { receipt } = signed;
     const [prompt, output, valid] = await Promise.all([
       sha256Hex(ending.entry.task.body),

@@ -3,6 +3,7 @@ import type { SigningKey } from "../../shared/crypto/signing.ts";
 import { countersign, verifyReceipt } from "../../shared/protocol/receipt.ts";
 import type { TaskClosing } from "../billing/closing.ts";
 import type { TicketSeal } from "../billing/ticket.ts";
+import { isPayable, recoveredClosing } from "./closing-of.ts";
 import type { Session } from "./hub-state.ts";
 
 type Entry = ReceiptSubmit["entries"][number];
@@ -16,8 +17,7 @@ export type Submission =
 
 /**
  * Reads a receipt that was never acknowledged because its hub was lost. Only whole answers are paid this way: of a
- * broken one nobody can tell any more how much of it was relayed. `hubStartedMs` tells lost hubs from this one, which
- * remembers its own tasks and has settled or refused them.
+ * broken one nobody can tell any more how much of it was relayed.
  */
 export async function readSubmission(
   entry: Entry,
@@ -30,54 +30,14 @@ export async function readSubmission(
   },
 ): Promise<Submission> {
   const { signed } = entry;
-  const { receipt } = signed;
+  const { session, edgeKey, hubStartedMs, nowMs } = context;
   const terms = await context.seal.open(entry.ticket);
-  const attempt = Number(receipt.attempt.split(".")[1]);
-  if (
-    terms === null ||
-    receipt.attempt !== `${terms.task}.${attempt}` ||
-    receipt.worker !== context.session.workerId ||
-    receipt.outcome !== "complete" ||
-    terms.created_ms >= context.hubStartedMs ||
-    receipt.input_micros_per_million > terms.input_micros_per_million ||
-    receipt.output_micros_per_million > terms.output_micros_per_million ||
-    !(await verifyReceipt(signed))
-  ) {
+  if (terms === null) return { kind: "drop" };
+  const hub = { workerId: session.workerId, hubStartedMs };
+  if (!isPayable(signed.receipt, terms, hub) || !(await verifyReceipt(signed))) {
     return { kind: "drop" };
   }
-  const edgeSignature = await countersign(signed, context.edgeKey);
-  return {
-    kind: "close",
-    closing: {
-      kind: "post",
-      terms,
-      providerAccountId: context.session.accountId,
-      counts: { promptTokens: receipt.prompt_tokens, completionTokens: receipt.completion_tokens },
-      price: {
-        inputMicrosPerMillion: receipt.input_micros_per_million,
-        outputMicrosPerMillion: receipt.output_micros_per_million,
-      },
-      record: {
-        digest: receipt.model,
-        class: "public",
-        finish: "recovered",
-        errorCode: null,
-        route: null,
-        firstTokenMs: receipt.first_token_ms,
-        endedMs: context.nowMs,
-        attempts: [
-          {
-            number: attempt,
-            workerId: receipt.worker,
-            outcome: "complete",
-            startedMs: receipt.started_ms,
-            firstTokenMs: receipt.first_token_ms,
-            endedMs: receipt.ended_ms,
-            tokens: receipt.completion_tokens,
-          },
-        ],
-        receipt: { signed, edgeKey: context.edgeKey.publicKey, edgeSignature },
-      },
-    },
-  };
+  const edgeSignature = await countersign(signed, edgeKey);
+  const from = { session, nowMs, edgeKey: edgeKey.publicKey, edgeSignature };
+  return { kind: "close", closing: recoveredClosing(signed, terms, from) };
 }
