@@ -1,43 +1,33 @@
 import { Hono } from "hono";
-import { cors } from "hono/cors";
 import { OctoError } from "../shared/errors.ts";
 import { newId } from "../shared/ids.ts";
 import type { AppEnv } from "./app-env.ts";
 import { createContext } from "./context.ts";
+import { allowAnyOrigin, preflight } from "./cors.ts";
 import { errorResponse } from "./http-errors.ts";
 import { apiRoutes } from "./routes/api-routes.ts";
+import { allowedMethods } from "./routes/descriptions.ts";
+import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
 import { modelRoutes } from "./routes/models.ts";
+import { openApiRoutes } from "./routes/openapi.ts";
 import { workerRoutes } from "./routes/worker.ts";
 
 /** The edge's HTTP surface. */
 export const app = new Hono<AppEnv>();
 
-/** Any page may call with its user's own key; cookies are never involved, so any origin is safe. */
-app.use(
-  "*",
-  cors({
-    origin: "*",
-    allowMethods: ["GET", "POST", "PATCH", "DELETE", "OPTIONS"],
-    exposeHeaders: [
-      "x-octo-task",
-      "x-octo-worker",
-      "x-octo-model-digest",
-      "x-octo-region",
-      "x-octo-attempts",
-      "x-request-id",
-      "server-timing",
-      "retry-after",
-    ],
-    maxAge: 86_400,
-  }),
-);
+app.options("*", (c) => preflight(c.req.raw));
+
+app.route("/", healthRoutes);
 
 app.use("*", async (c, next) => {
   const requestId = newId("req");
-  c.header("x-request-id", requestId);
   c.set("ctx", createContext(c.req.raw, c.env, c.executionCtx, requestId));
   await next();
+  // A WebSocket's response passes through as its hub made it.
+  if (c.res.status === 101) return;
+  c.res.headers.set("x-request-id", requestId);
+  allowAnyOrigin(c.res.headers);
 });
 
 app.route("/v1", inferenceRoutes);
@@ -46,11 +36,18 @@ app.route("/", workerRoutes);
 for (const { description, respond } of apiRoutes) {
   app.on(description.method, description.path, respond);
 }
-app.get("/healthz", (c) => c.json({ status: "ok" }));
+app.route("/", openApiRoutes);
 
 app.notFound((c) => {
   const { method, path } = c.req;
-  return fail(c, new OctoError("not_found", `There is no ${method} ${path}; see /openapi.json`));
+  const allowed = allowedMethods(path);
+  if (allowed.length === 0) {
+    return fail(c, new OctoError("not_found", `There is no ${method} ${path}; see /openapi.json`));
+  }
+  const list = allowed.join(", ");
+  const response = fail(c, new OctoError("method_not_allowed", `${path} takes ${list}`));
+  response.headers.set("allow", list);
+  return response;
 });
 
 app.onError((error, c) => fail(c, error));

@@ -97,7 +97,13 @@ export function configOf(env: Env): Config {
   return config;
 }
 
-/** The key with which this edge countersigns receipts. */
-export function edgeSigningKey(config: Config): Promise<SigningKey> {
-  return importSigningKey(config.edgePrivateKey);
+const edgeKeyByConfig = new WeakMap<Config, SigningKey>();
+
+/** The key with which this edge countersigns receipts; importing it costs more than signing with it. */
+export async function edgeSigningKey(config: Config): Promise<SigningKey> {
+  const known = edgeKeyByConfig.get(config);
+  if (known !== undefined) return known;
+  const key = await importSigningKey(config.edgePrivateKey);
+  edgeKeyByConfig.set(config, key);
+  return key;
 }

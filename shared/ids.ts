@@ -1,11 +1,11 @@
-import { base62 } from "./crypto/bytes.ts";
+import { randomBase62 } from "./crypto/bytes.ts";
 
 /** The prefixes in use; the prefix says what an id names wherever it turns up. */
 export type IdPrefix = "tsk" | "acct" | "key" | "req" | "tfr" | "lst";
 
-/** A new id of 128 random bits: `tsk_` and 22 base62 characters. `random` gives that many random bytes. */
+/** A new id: `tsk_` and 22 base62 digits, 130 random bits. */
 export function newId(prefix: IdPrefix, random: RandomBytes = randomBytes): string {
-  return `${prefix}_${base62(random(16), 22)}`;
+  return `${prefix}_${randomBase62(22, random)}`;
 }
 
 export type RandomBytes = (count: number) => Uint8Array;

@@ -126,7 +126,7 @@ export class Hub extends DurableObject<Env> {
     for (const { socket, close, reason } of this.#sockets.dead(Date.now())) {
       this.#closeSocket(socket, close, reason);
     }
-    await this.#presence.digestChanged(Date.now());
+    this.#presence.digestChanged(Date.now());
   }
 
   async #prove(socket: WorkerSocket, proof: AuthProve): Promise<void> {
@@ -193,7 +193,7 @@ export class Hub extends DurableObject<Env> {
     for (const entry of effect.frame.entries) {
       const submission = await readSubmission(entry, context);
       if (submission.kind === "close") {
-        this.ctx.waitUntil(this.#settler.submit(submission.closing, entry.signed));
+        this.#settler.submit(submission.closing, entry.signed);
       } else this.#acknowledge(session.workerId, [entry.signed.receipt.attempt]);
     }
   }
@@ -202,7 +202,7 @@ export class Hub extends DurableObject<Env> {
     const effects = stepHub(this.#state, event, Date.now(), Math.random);
     for (const effect of effects) this.#perform(effect);
     if (!this.#ticking && this.#state.tasks.size > 0) this.ctx.waitUntil(this.#tick());
-    if (changesDigest(event)) this.ctx.waitUntil(this.#presence.digestChanged(Date.now()));
+    if (changesDigest(event)) this.#presence.digestChanged(Date.now());
   }
 
   async #tick(): Promise<void> {
@@ -233,13 +233,13 @@ export class Hub extends DurableObject<Env> {
         return;
       case "ended":
         this.#answers.end(effect.ending, Date.now());
-        this.ctx.waitUntil(this.#settler.settle(effect.ending));
+        this.#settler.settle(effect.ending);
         return;
       case "listed":
-        this.ctx.waitUntil(this.#presence.listed(effect.session));
+        this.#presence.listed(effect.session);
         return;
       case "unlisted":
-        this.ctx.waitUntil(this.#presence.left(effect.session));
+        this.#presence.left(effect.session);
         return;
       case "receipts.submitted":
         this.ctx.waitUntil(this.#takeReceipts(effect));

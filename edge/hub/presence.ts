@@ -30,7 +30,7 @@ export class Presence {
         this.#agents.set(stored.id, agent);
         // A hub sleeps only while nothing runs, so every slot is free.
         here.push({ ...session, credits: slots });
-      } else void this.#depart(stored, Date.now());
+      } else this.#depart(stored, Date.now());
     }
     return here;
   }
@@ -39,27 +39,27 @@ export class Presence {
     this.#agents.set(sessionId, agent);
   }
 
-  listed(session: Session): Promise<void> {
+  listed(session: Session): void {
     const { attemptIds: _, ...plain } = session;
     const slots = Math.max(0, ...session.listings.map((listing) => listing.slots));
     const agent = this.#agents.get(session.id) ?? "";
     const stored: StoredSession = { ...plain, agent, slots };
     this.#store.save(stored);
-    return this.#registrar.workerChanged(stored);
+    this.#registrar.workerChanged(stored);
   }
 
-  left(session: Session): Promise<void> {
+  left(session: Session): void {
     this.#agents.delete(session.id);
-    return this.#depart(session, Date.now());
+    this.#depart(session, Date.now());
   }
 
-  digestChanged(nowMs: number): Promise<void> {
-    return this.#registrar.digestChanged(nowMs);
+  digestChanged(nowMs: number): void {
+    this.#registrar.digestChanged(nowMs);
   }
 
-  #depart(session: Omit<Session, "attemptIds">, atMs: number): Promise<void> {
+  #depart(session: Omit<Session, "attemptIds">, atMs: number): void {
     this.#store.remove(session.id);
     this.#store.addDeparture({ workerId: session.workerId, epoch: session.epoch, atMs });
-    return this.#registrar.workerLeft(session);
+    this.#registrar.workerLeft(session);
   }
 }

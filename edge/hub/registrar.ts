@@ -7,6 +7,7 @@ import type { HubDigest } from "../directory/digest.ts";
 import type { Env } from "../env.ts";
 import { edgeLog } from "../log.ts";
 import { directoryObject } from "../objects.ts";
+import { Later } from "./later.ts";
 import type { SessionStore, StoredSession } from "./session-store.ts";
 
 /** Publishing gathers changes for a second: a digest a second is what front Workers cache for. */
@@ -22,8 +23,8 @@ export class Registrar {
   readonly #store: SessionStore;
   readonly #digest: () => HubDigest;
   readonly #changed = new Map<string, StoredSession>();
-  #digestTimer: Promise<void> | null = null;
-  #registryTimer: Promise<void> | null = null;
+  readonly #digestLater = new Later(() => this.#publishDigest());
+  readonly #registryLater = new Later(() => this.#writeRegistry());
   #digestedMs = 0;
 
   constructor(
@@ -39,40 +40,31 @@ export class Registrar {
   }
 
   /** Something a front Worker routes by has changed. */
-  digestChanged(nowMs: number): Promise<void> {
-    const waitMs = Math.max(0, this.#digestedMs + digestEveryMs - nowMs);
-    this.#digestTimer ??= after(waitMs).then(async () => {
-      this.#digestTimer = null;
-      const digest = this.#digest();
-      this.#digestedMs = digest.atMs;
-      try {
-        await directoryObject(this.#env, this.#hub.region).publish(digest);
-      } catch (error) {
-        // The next change, or the next alarm, says it again.
-        edgeLog("warn", "digest not published", { error: describeError(error) });
-      }
-    });
-    return this.#digestTimer;
+  digestChanged(nowMs: number): void {
+    this.#digestLater.arm(Math.max(0, this.#digestedMs + digestEveryMs - nowMs));
   }
 
   /** A worker came, or changed its listings. */
-  workerChanged(session: StoredSession): Promise<void> {
+  workerChanged(session: StoredSession): void {
     this.#changed.set(session.workerId, session);
-    return this.#armRegistry(registryDelayMs);
+    this.#registryLater.arm(registryDelayMs);
   }
 
   /** A worker left; the departure is in storage until the registry has it. */
-  workerLeft(left: { readonly workerId: string; readonly epoch: number }): Promise<void> {
+  workerLeft(left: { readonly workerId: string; readonly epoch: number }): void {
     if (this.#changed.get(left.workerId)?.epoch === left.epoch) this.#changed.delete(left.workerId);
-    return this.#armRegistry(registryDelayMs);
+    this.#registryLater.arm(registryDelayMs);
   }
 
-  #armRegistry(delayMs: number): Promise<void> {
-    this.#registryTimer ??= after(delayMs).then(async () => {
-      this.#registryTimer = null;
-      await this.#writeRegistry();
-    });
-    return this.#registryTimer;
+  async #publishDigest(): Promise<void> {
+    const digest = this.#digest();
+    this.#digestedMs = digest.atMs;
+    try {
+      await directoryObject(this.#env, this.#hub.region).publish(digest);
+    } catch (error) {
+      // The next change, or the next alarm, says it again.
+      edgeLog("warn", "digest not published", { error: describeError(error) });
+    }
   }
 
   async #writeRegistry(): Promise<void> {
@@ -114,11 +106,7 @@ export class Registrar {
       for (const session of sessions) {
         if (!this.#changed.has(session.workerId)) this.#changed.set(session.workerId, session);
       }
-      void this.#armRegistry(registryRetryMs);
+      this.#registryLater.arm(registryRetryMs);
     }
   }
-}
-
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,3 +1,4 @@
+import { Later } from "./later.ts";
 import { sha256Hex } from "../../shared/crypto/bytes.ts";
 import type { SigningKey } from "../../shared/crypto/signing.ts";
 import { describeError } from "../../shared/log.ts";
@@ -39,38 +40,25 @@ export class Settler {
   readonly #ports: SettlerPorts;
   #ended: TaskEnding[] = [];
   #pending: Pending[] = [];
-  #timer: Promise<void> | null = null;
+  readonly #later = new Later(() => this.#flush());
 
   constructor(ports: SettlerPorts) {
     this.#ports = ports;
   }
 
-  /** Nothing is on its way to an account. */
-  get idle(): boolean {
-    return this.#timer === null && this.#ended.length === 0 && this.#pending.length === 0;
-  }
-
-  /** Takes an ended task; the promise is for `waitUntil`, nobody else waits for it. */
-  async settle(ending: TaskEnding): Promise<void> {
+  /** Takes an ended task. */
+  settle(ending: TaskEnding): void {
     // Nothing has left for the consumer: the front Worker may still have another hub, and closes the books if not.
     if (ending.kind === "failed" && !ending.entry.started) return;
     this.#ended.push(ending);
-    await this.#arm(gatherMs);
+    this.#later.arm(gatherMs);
   }
 
   /** Takes a closing from elsewhere: a receipt that came back after its hub was lost. */
-  submit(closing: TaskClosing, signed: SignedReceipt): Promise<void> {
+  submit(closing: TaskClosing, signed: SignedReceipt): void {
     const { worker, attempt } = signed.receipt;
     this.#pending.push({ closing, acknowledge: { workerId: worker, attempt } });
-    return this.#arm(gatherMs);
-  }
-
-  #arm(delayMs: number): Promise<void> {
-    this.#timer ??= new Promise<void>((resolve) => setTimeout(resolve, delayMs)).then(async () => {
-      this.#timer = null;
-      await this.#flush();
-    });
-    return this.#timer;
+    this.#later.arm(gatherMs);
   }
 
   async #flush(): Promise<void> {
@@ -96,7 +84,7 @@ export class Settler {
       // S3: the object was reset or is overloaded.
       edgeLog("warn", "account did not close tasks", { error: describeError(error) });
       this.#pending.push(...pending.slice(0, Math.max(0, pendingMax - this.#pending.length)));
-      void this.#arm(retryMs);
+      this.#later.arm(retryMs);
       return;
     }
     const attemptsByWorker = new Map<string, string[]>();

@@ -1,4 +1,4 @@
-import { base62, crc32, sha256, toHex, utf8 } from "./bytes.ts";
+import { base62, crc32, randomBase62, sha256, toHex, utf8 } from "./bytes.ts";
 import type { RandomBytes } from "../ids.ts";
 import { randomBytes } from "../ids.ts";
 
@@ -13,8 +13,7 @@ const pattern = /^octo_sk_([a-z]{1,8})_([0-9A-Za-z]{8})_([0-9A-Za-z]{43})_([0-9A
 
 /** A new key for an environment (`live`, `dev`): 47 random bits of id, 256 of secret. */
 export function newApiKey(env: string, random: RandomBytes = randomBytes): ApiKey {
-  const id = base62(random(8), 11).slice(-8);
-  return { env, id, secret: base62(random(32), 43) };
+  return { env, id: randomBase62(8, random), secret: randomBase62(43, random) };
 }
 
 /** The key as its owner sees it, once. */

@@ -40,7 +40,7 @@ export async function generateSigningKey(): Promise<{ key: SigningKey; privateKe
 export async function importSigningKey(privateKey: string): Promise<SigningKey> {
   const pkcs8 = fromBase64Url(privateKey);
   if (pkcs8 === null) throw new TypeError("The private key is not base64url");
-  const key = await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["sign"]);
+  const key = await importPrivateKey(pkcs8);
   const jwk = (await crypto.subtle.exportKey("jwk", key)) as JsonWebKey;
   if (jwk.x === undefined) throw new TypeError("The private key has no public half");
   return {
@@ -50,6 +50,15 @@ export async function importSigningKey(privateKey: string): Promise<SigningKey> 
       return toBase64Url(new Uint8Array(signature));
     },
   };
+}
+
+async function importPrivateKey(pkcs8: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+  try {
+    return await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["sign"]);
+  } catch (error) {
+    // Each platform has errors of its own for bytes that are no such key.
+    throw new TypeError("The private key is not an Ed25519 key in PKCS #8", { cause: error });
+  }
 }
 
 export interface SignedMessage {

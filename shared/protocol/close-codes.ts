@@ -31,12 +31,18 @@ export function isFinalClose(code: number): boolean {
   );
 }
 
-/** `text` cut to fit a close frame, at a character's end. */
+/** `text` cut to fit a close frame, at a character's end. A peer may have made it any length. */
 export function closeReason(text: string): string {
-  let reason = text;
+  let reason = "";
+  let bytes = 0;
   const encoder = new TextEncoder();
-  while (encoder.encode(reason).length > closeReasonBytesMax) reason = reason.slice(0, -1);
-  return reason.isWellFormed() ? reason : reason.slice(0, -1);
+  for (const character of text) {
+    const wellFormed = character.toWellFormed();
+    bytes += encoder.encode(wellFormed).length;
+    if (bytes > closeReasonBytesMax) break;
+    reason += wellFormed;
+  }
+  return reason;
 }
 
 /** The milliseconds over which workers should spread their return, from a close reason like `spread_ms=15000`. */

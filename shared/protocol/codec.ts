@@ -1,10 +1,10 @@
 import type { z } from "zod";
-import type { CloseName } from "./close-codes.ts";
+import { type CloseName, closeReason } from "./close-codes.ts";
 import type { DownFrame, UpFrame } from "./frames.ts";
 import { downFrameSchema, upFrameSchema } from "./frames.ts";
 import { frameBytesMax, frameDepthMax } from "./limits.ts";
 
-/** A frame that was understood, or why its sender is closed. */
+/** A frame that was understood, or why its sender is closed: a reason that fits a close frame. */
 export type Decoded<Frame> =
   | { readonly kind: "frame"; readonly frame: Frame }
   | { readonly kind: "broken"; readonly close: CloseName; readonly reason: string };
@@ -49,7 +49,8 @@ function decode<Frame>(data: unknown, schema: z.ZodType<Frame>, bytesMax: number
 }
 
 function broken(close: CloseName, reason: string): Decoded<never> {
-  return { kind: "broken", close, reason };
+  // Schemas quote what they met, and a peer can make that as long as a frame.
+  return { kind: "broken", close, reason: closeReason(reason) };
 }
 
 function byteLength(text: string): number {
