@@ -65,7 +65,8 @@ function cutPart(part: OutputPart, bytes: number, size: number): [OutputPart | n
   const reasoning = cutText(part.reasoning ?? "", text.rest === "" ? left : 0);
   left -= utf8Length(reasoning.head);
   const isCut = text.rest !== "" || reasoning.rest !== "";
-  const calls = cutToolCalls(part.tool_calls ?? [], isCut ? 0 : left);
+  const all = part.tool_calls ?? [];
+  const calls = isCut ? { head: [], rest: [...all] } : cutToolCalls(all, left);
   const first: OutputPart = { index: part.index, tokens: 0 };
   const second: OutputPart = { index: part.index, tokens: 0 };
   if (text.head !== "") first.text = text.head;
@@ -74,12 +75,13 @@ function cutPart(part: OutputPart, bytes: number, size: number): [OutputPart | n
   if (reasoning.rest !== "") second.reasoning = reasoning.rest;
   if (calls.head.length > 0) first.tool_calls = calls.head;
   if (calls.rest.length > 0) second.tool_calls = calls.rest;
+  if (partBytes(first) === 0) return [null, part];
   first.tokens = Math.floor((part.tokens * partBytes(first)) / size);
   second.tokens = part.tokens - first.tokens;
   const logprobs = part.logprobs ?? [];
   if (first.tokens > 0 && logprobs.length > 0) first.logprobs = logprobs.slice(0, first.tokens);
   if (logprobs.length > first.tokens) second.logprobs = logprobs.slice(first.tokens);
-  return [partBytes(first) === 0 ? null : first, second];
+  return [first, second];
 }
 
 function cutToolCalls(
