@@ -1,8 +1,10 @@
-import type { z } from "zod";
+import { z } from "zod";
 import type { ErrorCode } from "../../shared/errors.ts";
 
 /** What is said about a route, to its callers and to the code that checks and answers them. */
 export interface RouteDescription {
+  /** What clients made from the document call it: `createAccount`. */
+  readonly name: string;
   readonly method: "get" | "post" | "patch" | "delete";
   /** As the router takes it: `/api/v1/accounts/:id`. */
   readonly path: string;
@@ -26,3 +28,12 @@ export interface RouteDescription {
   /** What can go wrong beyond what every route of this access answers. */
   readonly errors?: readonly ErrorCode[];
 }
+
+export const openApiDescription: RouteDescription = {
+  name: "readOpenApi",
+  method: "get",
+  path: "/openapi.json",
+  summary: "This document",
+  access: "anyone",
+  answer: z.record(z.string(), z.unknown()).meta({ id: "OpenApiDocument" }),
+};

@@ -73,6 +73,7 @@ const accountChangeSchema = z
 /** Accounts, for operators. */
 export const accountRoutes: readonly Route[] = [
   defineRoute({
+    name: "createAccount",
     method: "post",
     path,
     summary: "Create an account",
@@ -96,6 +97,7 @@ export const accountRoutes: readonly Route[] = [
     },
   }),
   defineRoute({
+    name: "listAccounts",
     method: "get",
     path,
     summary: "List the accounts, newest first",
@@ -108,6 +110,7 @@ export const accountRoutes: readonly Route[] = [
     },
   }),
   defineRoute({
+    name: "readAccount",
     method: "get",
     path: `${path}/:id`,
     summary: "Read an account and what it has",
@@ -121,6 +124,7 @@ export const accountRoutes: readonly Route[] = [
     },
   }),
   defineRoute({
+    name: "changeAccount",
     method: "patch",
     path: `${path}/:id`,
     summary: "Rename, limit, suspend or reactivate an account",

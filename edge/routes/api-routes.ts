@@ -1,7 +1,21 @@
 import { accountRoutes } from "./accounts.ts";
 import { creditRoutes } from "./credits.ts";
 import { keyRoutes } from "./keys.ts";
+import { ledgerRoutes } from "./ledger.ts";
+import { listingRoutes } from "./listings.ts";
+import { ownAccountRoutes } from "./own-account.ts";
 import type { Route } from "./route.ts";
+import { taskRoutes } from "./tasks.ts";
+import { workerRegistryRoutes } from "./workers.ts";
 
 /** Everything under `/api/v1`. */
-export const apiRoutes: readonly Route[] = [...accountRoutes, ...creditRoutes, ...keyRoutes];
+export const apiRoutes: readonly Route[] = [
+  ...ownAccountRoutes,
+  ...taskRoutes,
+  ...listingRoutes,
+  ...accountRoutes,
+  ...creditRoutes,
+  ...keyRoutes,
+  ...workerRegistryRoutes,
+  ...ledgerRoutes,
+];

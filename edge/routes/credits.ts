@@ -30,6 +30,7 @@ const creditSchema = z
 /** Credit given to accounts, for operators. */
 export const creditRoutes: readonly Route[] = [
   defineRoute({
+    name: "giveCredit",
     method: "post",
     path: "/api/v1/accounts/:id/credits",
     summary: "Give an account credit",

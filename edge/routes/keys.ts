@@ -60,6 +60,7 @@ const newKeySchema = z
 /** API keys, for operators. */
 export const keyRoutes: readonly Route[] = [
   defineRoute({
+    name: "createKey",
     method: "post",
     path,
     summary: "Create an API key",
@@ -89,6 +90,7 @@ export const keyRoutes: readonly Route[] = [
     },
   }),
   defineRoute({
+    name: "listKeys",
     method: "get",
     path,
     summary: "List the API keys of an account, newest first",
@@ -103,6 +105,7 @@ export const keyRoutes: readonly Route[] = [
     },
   }),
   defineRoute({
+    name: "revokeKey",
     method: "delete",
     path: `${path}/:id`,
     summary: "Revoke an API key",

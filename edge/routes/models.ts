@@ -1,20 +1,24 @@
 import { Hono } from "hono";
 import { OctoError } from "../../shared/errors.ts";
-import { type AppEnv, callerOf } from "../app-env.ts";
+import { z } from "zod";
+import type { AppEnv } from "../app-env.ts";
 import type { ModelDigest } from "../directory/digest.ts";
 import { viewOfAll } from "../directory/network-view.ts";
 import { isNamed } from "../inference/choose-hub.ts";
+import type { RouteDescription } from "../openapi/description.ts";
+import { modelListSchema, modelSchema } from "../openapi/openai-answers.ts";
+import { activeCaller } from "./active-caller.ts";
 
 /** `GET /v1/models`: what the network serves just now, from the hubs' own digests. */
 export const modelRoutes = new Hono<AppEnv>()
   .get("/models", async (c) => {
-    await callerOf(c);
+    await activeCaller(c);
     return c.json({ object: "list", data: await modelsNow(c.get("ctx")) });
   })
   // Model names hold slashes and colons, so the rest of the path is the name.
   .get("/models/:name{.+}", async (c) => {
-    await callerOf(c);
-    const name = decodeURIComponent(c.req.param("name"));
+    await activeCaller(c);
+    const name = c.req.param("name");
     const models = await modelsNow(c.get("ctx"), (model) => isNamed(model, name));
     const model = models[0];
     if (model === undefined) {
@@ -25,13 +29,28 @@ export const modelRoutes = new Hono<AppEnv>()
     return c.json(model);
   });
 
-interface ListedModel {
-  readonly id: string;
-  readonly object: "model";
-  readonly created: number;
-  readonly owned_by: string;
-  readonly octo: Record<string, unknown>;
-}
+export const modelDescriptions: readonly RouteDescription[] = [
+  {
+    name: "listModels",
+    method: "get",
+    path: "/v1/models",
+    summary: "List the models that can be asked for now",
+    access: "any key",
+    answer: modelListSchema,
+  },
+  {
+    name: "readModel",
+    method: "get",
+    path: "/v1/models/:name{.+}",
+    summary: "Read one model, by name or `sha256:` digest",
+    access: "any key",
+    params: z.strictObject({ name: z.string() }),
+    answer: modelSchema,
+    errors: ["model_not_found"],
+  },
+];
+
+type ListedModel = z.infer<typeof modelSchema>;
 
 /** One entry a name and digest, over all hubs. */
 async function modelsNow(
@@ -53,7 +72,7 @@ async function modelsNow(
     .toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function listedModel(models: readonly ModelDigest[], regions: readonly string[]): ListedModel {
+function listedModel(models: readonly ModelDigest[], regions: string[]): ListedModel {
   const [first] = models as [ModelDigest, ...ModelDigest[]];
   const sum = (pick: (model: ModelDigest) => number) =>
     models.reduce((total, model) => total + pick(model), 0);

@@ -44,8 +44,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const position = /position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1];
-    const at = position === undefined ? text.length : Number(position);
+    const at = breakOf(text, error);
     const before = text.slice(0, at);
     const line = before.split("\n").length;
     const column = at - before.lastIndexOf("\n");
@@ -55,6 +54,39 @@ function parseJson(text: string): unknown {
       { cause: error },
     );
   }
+}
+
+/** Where text stops being JSON. V8 says it in most of its messages, but not in "Unexpected token" (workerd 2026-11). */
+function breakOf(text: string, error: unknown): number {
+  const message = messageOf(error);
+  const position = /position (\d+)/.exec(message)?.[1];
+  if (position !== undefined) return Number(position);
+  if (!isUnexpectedToken(message)) return text.length;
+  // The shortest beginning that has the token in it, halving what is between.
+  let [sound, broken] = [0, text.length];
+  while (broken - sound > 1) {
+    const middle = (sound + broken) >> 1;
+    if (hasUnexpectedToken(text.slice(0, middle))) broken = middle;
+    else sound = middle;
+  }
+  return sound;
+}
+
+function hasUnexpectedToken(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return false;
+  } catch (error) {
+    return isUnexpectedToken(messageOf(error));
+  }
+}
+
+function isUnexpectedToken(message: string): boolean {
+  return message.startsWith("Unexpected token");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : "";
 }
 
 type Issue = z.core.$ZodIssue;

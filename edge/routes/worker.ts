@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { OctoError } from "../../shared/errors.ts";
 import type { AppEnv } from "../app-env.ts";
 import { directoryObject, hubObject } from "../objects.ts";
+import type { RouteDescription } from "../openapi/description.ts";
 
 /** `GET /worker`: where workers dial in. The hub challenges them inside the socket. */
 export const workerRoutes = new Hono<AppEnv>().get("/worker", async (c) => {
@@ -16,3 +17,15 @@ export const workerRoutes = new Hono<AppEnv>().get("/worker", async (c) => {
   });
   return hubObject(env, hubId).fetch(request);
 });
+
+export const workerDescription: RouteDescription = {
+  name: "connectWorker",
+  method: "get",
+  path: "/worker",
+  summary: "Where workers connect, by WebSocket",
+  about: "Run `octo-worker`; it proves its identity inside the socket.",
+  access: "anyone",
+  status: 101,
+  answer: null,
+  errors: ["upgrade_required"],
+};

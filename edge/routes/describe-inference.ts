@@ -1,0 +1,79 @@
+import type { ErrorCode } from "../../shared/errors.ts";
+import { chatRequestSchema } from "../../shared/openai/chat-request.ts";
+import { completionRequestSchema } from "../../shared/openai/completion-request.ts";
+import type { RouteDescription } from "../openapi/description.ts";
+import {
+  chatAnswerSchema,
+  chatEventSchema,
+  completionAnswerSchema,
+  completionEventSchema,
+} from "../openapi/openai-answers.ts";
+
+const errors: readonly ErrorCode[] = [
+  "unsupported_parameter",
+  "context_length_exceeded",
+  "insufficient_quota",
+  "insufficient_scope",
+  "model_not_found",
+  "idempotency_conflict",
+  "rate_limit_exceeded",
+  "worker_failed",
+  "no_capacity",
+  "timeout",
+];
+
+const headers = {
+  "idempotency-key":
+    "The same request under the same key gets the same answer for a day, and costs once",
+};
+
+const answerHeaders = {
+  "x-octo-task": "The task's id: its receipts are at /api/v1/tasks/{id}",
+  "x-octo-worker": "The public key of the worker that answers",
+  "x-octo-model-digest": "The SHA-256 of the model's weights",
+  "x-octo-region": "Where the worker is",
+  "x-octo-attempts": "How many workers were tried",
+  "server-timing": "Milliseconds of each stage: auth, route, hold, first_token",
+};
+
+const streaming =
+  "With `stream: true` the answer comes as server-sent events, the last of which is `[DONE]`. " +
+  "A stream that breaks off ends with an event that holds `error`, never silently.";
+
+/** `inference.ts` as the document tells of it. */
+export const inferenceDescriptions: readonly RouteDescription[] = [
+  {
+    name: "createChatCompletion",
+    method: "post",
+    path: "/v1/chat/completions",
+    summary: "Answer a chat",
+    about: `${streaming} Fields not named here are passed to workers that list them.`,
+    access: "any key",
+    headers,
+    body: chatRequestSchema.meta({
+      id: "ChatCompletionRequest",
+      examples: [{ model: "octo-tiny", messages: [{ role: "user", content: "Hello" }] }],
+    }),
+    answer: chatAnswerSchema,
+    event: chatEventSchema,
+    answerHeaders,
+    errors,
+  },
+  {
+    name: "createCompletion",
+    method: "post",
+    path: "/v1/completions",
+    summary: "Continue a text",
+    about: streaming,
+    access: "any key",
+    headers,
+    body: completionRequestSchema.meta({
+      id: "CompletionRequest",
+      examples: [{ model: "octo-tiny", prompt: "Once upon a time" }],
+    }),
+    answer: completionAnswerSchema,
+    event: completionEventSchema,
+    answerHeaders,
+    errors,
+  },
+];

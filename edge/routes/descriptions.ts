@@ -1,0 +1,33 @@
+import { openApiDescription, type RouteDescription } from "../openapi/description.ts";
+import { apiRoutes } from "./api-routes.ts";
+import { inferenceDescriptions } from "./describe-inference.ts";
+import { healthDescriptions } from "./health.ts";
+import { modelDescriptions } from "./models.ts";
+import { workerDescription } from "./worker.ts";
+
+/** Every route of the edge, in the order in which the document shows them. */
+export const descriptions: readonly RouteDescription[] = [
+  ...inferenceDescriptions,
+  ...modelDescriptions,
+  ...apiRoutes.map(({ description }) => description),
+  workerDescription,
+  ...healthDescriptions,
+  openApiDescription,
+];
+
+/** The methods a path can be called with; none where there is no such path. */
+export function allowedMethods(path: string): string[] {
+  const methods = descriptions
+    .filter((description) => patternOf(description.path).test(path))
+    .map(({ method }) => method.toUpperCase());
+  if (methods.length === 0) return [];
+  return [...new Set([...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"])];
+}
+
+function patternOf(path: string): RegExp {
+  const pattern = path
+    .replaceAll(".", "\\.")
+    .replace(/:\w+\{\\\.\+\}/g, ".+")
+    .replace(/:\w+/g, "[^/]+");
+  return new RegExp(`^${pattern}$`);
+}

@@ -1,0 +1,142 @@
+import { z } from "zod";
+import { OctoError } from "../../shared/errors.ts";
+import type { Caller } from "../context.ts";
+import { databaseOf } from "../database.ts";
+import {
+  type Attempt,
+  findTask,
+  listTasks,
+  type StoredReceipt,
+  type TaskSummary,
+} from "../db/tasks.ts";
+import {
+  accountIdField,
+  microsToJson,
+  pageQuery,
+  pageSchema,
+  pageToJson,
+  taskIdField,
+  timeToJson,
+} from "./fields.ts";
+import { noSuchAccount } from "./known-account.ts";
+import { defineRoute, type Route } from "./route.ts";
+import type { attemptSchema, receiptSchema } from "./task-schema.ts";
+import { taskDetailSchema, taskSchema } from "./task-schema.ts";
+
+const accountQuery = {
+  account_id: accountIdField
+    .optional()
+    .meta({ description: "Whose; the caller's own unless an operator asks" }),
+};
+
+/** Tasks that have ended, for whoever asked for them; operators may look at any account's. */
+export const taskRoutes: readonly Route[] = [
+  defineRoute({
+    name: "listTasks",
+    method: "get",
+    path: "/api/v1/tasks",
+    summary: "List tasks that have ended, newest first",
+    access: "any key",
+    query: z.strictObject({ ...pageQuery, ...accountQuery }),
+    answer: pageSchema(taskSchema).meta({ id: "TaskPage" }),
+    errors: ["not_found"],
+    async handle({ ctx, caller, query: { account_id: asked, ...page } }) {
+      const accountId = visibleAccount(caller, asked);
+      await using db = databaseOf(ctx.env);
+      return pageToJson(await listTasks(db, { accountId, ...page }), taskToJson);
+    },
+  }),
+  defineRoute({
+    name: "readTask",
+    method: "get",
+    path: "/api/v1/tasks/:id",
+    summary: "Read a task that has ended, with its attempts, receipts and route",
+    access: "any key",
+    params: z.strictObject({ id: taskIdField }),
+    query: z.strictObject(accountQuery),
+    answer: taskDetailSchema,
+    errors: ["not_found"],
+    async handle({ ctx, caller, params: { id }, query }) {
+      const accountId = visibleAccount(caller, query.account_id);
+      await using db = databaseOf(ctx.env);
+      const found = await findTask(db, { accountId, id });
+      if (found === null) throw new OctoError("not_found", `There is no task ${id}`);
+      const { route } = found.task;
+      return {
+        ...taskToJson(found.task),
+        route: route === null ? null : routeToJson(route),
+        attempts: found.attempts.map(attemptToJson),
+        receipts: found.receipts.map(receiptToJson),
+      };
+    },
+  }),
+];
+
+/** The account whose tasks are looked at. Another's does not exist, as far as a consumer can tell. */
+function visibleAccount(caller: Caller, asked: string | undefined): string {
+  if (asked === undefined || asked === caller.accountId) return caller.accountId;
+  if (caller.role !== "operator") throw noSuchAccount(asked);
+  return asked;
+}
+
+function taskToJson(row: TaskSummary): z.infer<typeof taskSchema> {
+  return {
+    object: "task",
+    id: row.id,
+    account_id: row.accountId,
+    key_id: row.keyId,
+    kind: row.kind,
+    model: row.model,
+    digest: row.digest === null ? null : `sha256:${row.digest}`,
+    region: row.region,
+    strategy: row.strategy,
+    class: row.class,
+    streamed: row.streamed,
+    attempts_made: row.attempts,
+    state: row.state,
+    finish: row.finish,
+    prompt_tokens: row.promptTokens,
+    completion_tokens: row.completionTokens,
+    hold_micros: microsToJson(row.holdMicros),
+    cost_micros: microsToJson(row.costMicros),
+    error_code: row.errorCode,
+    created_at: timeToJson(row.createdAt),
+    first_token_at: timeToJson(row.firstTokenAt),
+    ended_at: timeToJson(row.endedAt),
+  };
+}
+
+/** The explanation as the hub kept it, with its names as JSON has them here. */
+function routeToJson(text: string): Record<string, unknown> {
+  const route = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+  return Object.fromEntries(
+    Object.entries(route).map(([name, value]) => [
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      value,
+    ]),
+  );
+}
+
+function attemptToJson(row: Attempt): z.infer<typeof attemptSchema> {
+  return {
+    number: row.number,
+    worker_id: row.workerId,
+    outcome: row.outcome,
+    tokens: row.tokens,
+    started_at: timeToJson(row.startedAt),
+    first_token_at: timeToJson(row.firstTokenAt),
+    ended_at: timeToJson(row.endedAt),
+  };
+}
+
+function receiptToJson(row: StoredReceipt): z.infer<typeof receiptSchema> {
+  return {
+    attempt: row.attempt,
+    worker_id: row.workerId,
+    body: row.body,
+    worker_signature: row.workerSignature,
+    edge_signature: row.edgeSignature,
+    edge_key: row.edgeKey,
+    created_at: timeToJson(row.createdAt),
+  };
+}
