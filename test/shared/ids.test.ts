@@ -7,13 +7,6 @@ describe("ids", () => {
     expect(newId("acct")).toMatch(/^acct_[0-9A-Za-z]{22}$/);
   });
 
-  test("the smallest and the largest random bits fit, and keep their length", () => {
-    expect(newId("key", (count) => new Uint8Array(count))).toBe("key_0000000000000000000000");
-    expect(newId("key", (count) => new Uint8Array(count).fill(255))).toBe(
-      "key_7n42DGM5Tflk9n8mt7Fhc7",
-    );
-  });
-
   test("ten thousand ids are ten thousand ids", () => {
     expect(new Set(Array.from({ length: 10_000 }, () => newId("req"))).size).toBe(10_000);
   });
