@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { OutputPart } from "../../../shared/openai/output.ts";
 import { decodeUp, encodeFrame } from "../../../shared/protocol/codec.ts";
