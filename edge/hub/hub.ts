@@ -1,7 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { assert, assertNever } from "../../shared/assert.ts";
 import type { CloseName } from "../../shared/protocol/close-codes.ts";
-import { decodeUp } from "../../shared/protocol/codec.ts";
+import { decodeUpMessage } from "../../shared/protocol/codec.ts";
+import type { UpFrame } from "../../shared/protocol/frames.ts";
 import type { AuthProve } from "../../shared/protocol/handshake.ts";
 import { frameBytesMax, unprovenFrameBytesMax } from "../../shared/protocol/limits.ts";
 import { isRegion } from "../../shared/regions.ts";
@@ -91,25 +92,34 @@ export class Hub extends DurableObject<Env> {
     this.#dispatch({ kind: "consumer.gone", taskId });
   }
 
-  override async webSocketMessage(ws: WebSocket, data: string | ArrayBuffer): Promise<void> {
+  override webSocketMessage(ws: WebSocket, data: string | ArrayBuffer): void | Promise<void> {
     const socket = this.#sockets.of(ws);
     if (socket === null) return;
     socket.heardMs = Date.now();
     const bytesMax = socket.phase === "proven" ? frameBytesMax : unprovenFrameBytesMax;
-    const decoded = decodeUp(data, bytesMax);
+    const decoded = decodeUpMessage(data, bytesMax);
     if (decoded.kind === "broken") {
       this.#closeSocket(socket, decoded.close, decoded.reason);
       return;
     }
-    const { frame } = decoded;
     if (socket.phase === "proven") {
-      const ofWork = "attempt" in frame || frame.type === "credit.grant";
-      if (ofWork || this.#sockets.countControlFrame(socket, socket.heardMs)) {
-        this.#dispatch({ kind: "frame", sessionId: socket.sessionId, frame });
-      } else this.#closeSocket(socket, "flood", "too many control frames in a second");
-    } else if (socket.phase === "challenged" && frame.type === "auth.prove") {
-      await this.#prove(socket, frame);
-    } else this.#closeSocket(socket, "unproven", "the first frame is auth.prove, once");
+      for (const frame of decoded.frame) this.#takeFrame(socket, frame);
+      return;
+    }
+    const [proof] = decoded.frame;
+    if (socket.phase === "challenged" && proof?.type === "auth.prove") {
+      return this.#prove(socket, proof);
+    }
+    this.#closeSocket(socket, "unproven", "the first frame is auth.prove, once");
+  }
+
+  #takeFrame(socket: WorkerSocket, frame: UpFrame): void {
+    // An earlier frame of the same message may have cost it the socket.
+    if (socket.phase !== "proven") return;
+    const ofWork = "attempt" in frame || frame.type === "credit.grant";
+    if (ofWork || this.#sockets.countControlFrame(socket, socket.heardMs)) {
+      this.#dispatch({ kind: "frame", sessionId: socket.sessionId, frame });
+    } else this.#closeSocket(socket, "flood", "too many control frames in a second");
   }
 
   override webSocketClose(ws: WebSocket, code: number, reason: string): void {

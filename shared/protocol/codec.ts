@@ -18,6 +18,47 @@ export function decodeUp(data: unknown, bytesMax: number = frameBytesMax): Decod
   return decode(data, upFrameSchema, bytesMax);
 }
 
+/**
+ * Decodes a message of one or more frames, a line each: a worker sends what it has to say at one moment in one message,
+ * because every message costs its hub an event. The limit is the whole message's.
+ */
+export function decodeUpMessage(
+  data: unknown,
+  bytesMax: number = frameBytesMax,
+): Decoded<readonly UpFrame[]> {
+  if (typeof data !== "string" || !data.includes("\n")) {
+    const only = decodeUp(data, bytesMax);
+    return only.kind === "frame" ? { kind: "frame", frame: [only.frame] } : only;
+  }
+  if (isTooLarge(data, bytesMax)) {
+    return broken("frameTooLarge", `a message has at most ${bytesMax} bytes`);
+  }
+  const frames: UpFrame[] = [];
+  for (const line of data.split("\n")) {
+    const decoded = decodeUp(line, bytesMax);
+    if (decoded.kind === "broken") return decoded;
+    frames.push(decoded.frame);
+  }
+  return { kind: "frame", frame: frames };
+}
+
+/** Joins encoded frames into messages of at most `frameBytesMax` bytes each, in order. */
+export function joinFrames(frames: readonly string[]): string[] {
+  const messages: string[] = [];
+  let message = "";
+  for (const frame of frames) {
+    // Three bytes a UTF-16 unit is the most there can be: a bound that needs no encoding.
+    const fits = (message.length + frame.length + 1) * 3 <= frameBytesMax;
+    if (message !== "" && !fits) {
+      messages.push(message);
+      message = "";
+    }
+    message = message === "" ? frame : `${message}\n${frame}`;
+  }
+  if (message !== "") messages.push(message);
+  return messages;
+}
+
 /** Decodes what a hub sent. */
 export function decodeDown(data: unknown, bytesMax: number = frameBytesMax): Decoded<DownFrame> {
   return decode(data, downFrameSchema, bytesMax);
@@ -25,8 +66,7 @@ export function decodeDown(data: unknown, bytesMax: number = frameBytesMax): Dec
 
 function decode<Frame>(data: unknown, schema: z.ZodType<Frame>, bytesMax: number): Decoded<Frame> {
   if (typeof data !== "string") return broken("malformed", "frames are text");
-  // A UTF-16 unit is at least one byte and at most three: only the range between needs counting.
-  if (data.length > bytesMax || (data.length * 3 > bytesMax && byteLength(data) > bytesMax)) {
+  if (isTooLarge(data, bytesMax)) {
     return broken("frameTooLarge", `a frame has at most ${bytesMax} bytes`);
   }
   if (depthOf(data) > frameDepthMax) {
@@ -53,8 +93,10 @@ function broken(close: CloseName, reason: string): Decoded<never> {
   return { kind: "broken", close, reason: closeReason(reason) };
 }
 
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
+/** A UTF-16 unit is at least one byte and at most three: only the range between needs counting. */
+function isTooLarge(text: string, bytesMax: number): boolean {
+  if (text.length > bytesMax) return true;
+  return text.length * 3 > bytesMax && new TextEncoder().encode(text).length > bytesMax;
 }
 
 /** How deep brackets nest outside of strings, before anything recursive is run on the text. */

@@ -108,7 +108,7 @@ export class Connection {
       case "send":
         return this.#send(effect.frame);
       case "ping":
-        return this.#socket?.send("ping");
+        return this.#socket?.ping();
       case "hang-up":
         this.#hangingUp = this.#socket?.hangUp(effect.code, effect.reason) ?? Promise.resolve();
         this.#socket = null;

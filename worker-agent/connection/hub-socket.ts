@@ -1,4 +1,5 @@
 import { WebSocket } from "ws";
+import { joinFrames } from "../../shared/protocol/codec.ts";
 import { frameBytesMax } from "../../shared/protocol/limits.ts";
 
 export interface HubSocketEvents {
@@ -19,6 +20,7 @@ export class HubSocket {
   readonly #ws: WebSocket;
   #events: HubSocketEvents | null;
   #failure = "";
+  #gathered: string[] = [];
 
   constructor(url: string, agent: string, events: HubSocketEvents) {
     this.#events = events;
@@ -42,14 +44,32 @@ export class HubSocket {
     this.#ws.on("close", (code, reason) => this.#close(code, reason.toString()));
   }
 
-  send(text: string): void {
+  /**
+   * Sends an encoded frame, together with what else is said in this turn of the event loop: a message a frame would
+   * cost the hub an event each.
+   */
+  send(frame: string): void {
+    if (this.#gathered.length === 0) setImmediate(() => this.#flush());
+    this.#gathered.push(frame);
+  }
+
+  /** Sends what is no frame, at once. */
+  ping(): void {
+    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.send("ping");
+  }
+
+  #flush(): void {
+    const frames = this.#gathered;
+    this.#gathered = [];
     // A socket that is closing: its close event follows.
-    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.send(text);
+    if (this.#ws.readyState !== WebSocket.OPEN) return;
+    for (const message of joinFrames(frames)) this.#ws.send(message);
   }
 
   /** Closes and forgets; resolves when the socket is gone. */
   async hangUp(code: number, reason: string): Promise<void> {
     this.#events = null;
+    this.#flush();
     const ws = this.#ws;
     if (ws.readyState === WebSocket.CLOSED) return;
     await new Promise<void>((resolve) => {
