@@ -76,24 +76,37 @@ export async function verifyCountersignature(
   });
 }
 
-/** Gathers an answer's parts into what `output_hash` covers; both ends of the wire keep one. */
+interface ChoiceTranscript {
+  text: string;
+  reasoning: string;
+  readonly toolsByIndex: Map<number, { id: string; name: string; arguments: string }>;
+}
+
+/**
+ * Gathers an answer's parts into what `output_hash` covers; both ends of the wire keep one. How the
+ * answer was cut into parts does not show in it, so that whoever has the answer can check the hash.
+ */
 export class OutputTranscript {
-  readonly #choices: { text: string; reasoning: string; tools: string }[] = [];
+  readonly #choices: ChoiceTranscript[] = [];
   /** UTF-8 bytes of everything gathered: no tokenizer makes more tokens than bytes. */
   bytes = 0;
   tokens = 0;
 
   add(part: OutputPart): void {
     while (this.#choices.length <= part.index) {
-      this.#choices.push({ text: "", reasoning: "", tools: "" });
+      this.#choices.push({ text: "", reasoning: "", toolsByIndex: new Map() });
     }
     const choice = this.#choices[part.index];
     if (choice === undefined) return;
     this.tokens += part.tokens;
     choice.text += part.text ?? "";
     choice.reasoning += part.reasoning ?? "";
-    for (const call of part.tool_calls ?? []) {
-      choice.tools += `${call.index}:${call.id ?? ""}:${call.name ?? ""}:${call.arguments ?? ""}\n`;
+    for (const delta of part.tool_calls ?? []) {
+      const call = choice.toolsByIndex.get(delta.index) ?? { id: "", name: "", arguments: "" };
+      call.id += delta.id ?? "";
+      call.name += delta.name ?? "";
+      call.arguments += delta.arguments ?? "";
+      choice.toolsByIndex.set(delta.index, call);
     }
     this.bytes += partBytes(part);
   }
@@ -108,7 +121,14 @@ export class OutputTranscript {
     const choices: JsonValue = this.#choices.map((choice) => ({
       text: choice.text.toWellFormed(),
       reasoning: choice.reasoning.toWellFormed(),
-      tools: choice.tools.toWellFormed(),
+      tools: [...choice.toolsByIndex]
+        .toSorted(([a], [b]) => a - b)
+        .map(([index, call]) => ({
+          index,
+          id: call.id.toWellFormed(),
+          name: call.name.toWellFormed(),
+          arguments: call.arguments.toWellFormed(),
+        })),
     }));
     return sha256Hex(canonicalJson(choices));
   }
