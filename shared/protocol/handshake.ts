@@ -7,7 +7,7 @@ export const authChallengeSchema = z.object({
   type: z.literal("auth.challenge"),
   version: z.int().min(1),
   floor: z.int().min(1),
-  hub: z.string().min(1).max(64),
+  hub: z.string().regex(/^[\x21-\x7e]{1,64}$/),
   network: z.enum(["local", "public"]),
   nonce: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
 });

@@ -1,5 +1,5 @@
 import { createPrivateKey, sign } from "node:crypto";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { toBase64Url } from "../../../shared/crypto/bytes.ts";
 import {
