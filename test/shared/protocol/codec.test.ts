@@ -1,7 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { closeCodes, closeReasonBytesMax } from "../../../shared/protocol/close-codes.ts";
-import { type Decoded, decodeDown, decodeUp, encodeFrame } from "../../../shared/protocol/codec.ts";
+import {
+  type Decoded,
+  decodeDown,
+  decodeUp,
+  decodeUpMessage,
+  encodeFrame,
+  joinFrames,
+} from "../../../shared/protocol/codec.ts";
 import { frameBytesMax, unprovenFrameBytesMax } from "../../../shared/protocol/limits.ts";
 import { downFrames, upFrames } from "../../helpers/frames.ts";
 
@@ -149,6 +156,60 @@ describe("sizes and depths", () => {
   });
 });
 
+describe("messages of several frames", () => {
+  const all = Object.values(upFrames);
+
+  test("frames of one message come back in their order", () => {
+    const message = all.map((frame) => encodeFrame(frame)).join("\n");
+    expect(decodeUpMessage(message)).toEqual({ kind: "frame", frame: all });
+    expect(decodeUpMessage(encodeFrame(upFrames["worker.drain"]))).toEqual({
+      kind: "frame",
+      frame: [upFrames["worker.drain"]],
+    });
+  });
+
+  test.each(["\n", "\n\n", `${encodeFrame(upFrames["worker.drain"])}\n`])(
+    "a message with an empty line is malformed: %j",
+    (message) => {
+      expect(closeOf(decodeUpMessage(message))).toBe("malformed");
+    },
+  );
+
+  test("one broken frame breaks its message", () => {
+    const message = `${encodeFrame(upFrames["worker.drain"])}\n{`;
+    expect(closeOf(decodeUpMessage(message))).toBe("malformed");
+  });
+
+  test("the limit is the whole message's", () => {
+    const frame = encodeFrame(upFrames["task.end"]);
+    const message = Array.from({ length: 600 }, () => frame).join("\n");
+    expect(closeOf(decodeUpMessage(message))).toBe("frameTooLarge");
+  });
+
+  test("joined frames fit their messages, and come back in their order", () => {
+    const size = fc.integer({ min: 0, max: 90_000 });
+    fc.assert(
+      fc.property(fc.array(size, { maxLength: 8 }), (sizes) => {
+        const texts = sizes.map((length, at) => {
+          const text = "€".repeat(Math.floor(length / 3));
+          return encodeFrame({ ...upFrames["task.delta"], seq: at, parts: [part(text)] });
+        });
+        const messages = joinFrames(texts);
+        expect(messages.join("\n")).toBe(texts.join("\n"));
+        for (const message of messages) {
+          expect(Buffer.byteLength(message)).toBeLessThanOrEqual(frameBytesMax);
+          expect(decodeUpMessage(message).kind).toBe("frame");
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  function part(text: string) {
+    return { index: 0, tokens: 1, text };
+  }
+});
+
 /** A value put in the place of some member of a frame, at any depth. */
 const poison = fc.oneof(
   fc.constantFrom<unknown>(null, true, "", -1, 1e21, 2 ** 53, 0.1, [], {}, "\ud800", "\0"),
@@ -174,9 +235,8 @@ function withPoison(value: unknown, place: readonly string[], poisoned: unknown)
 
 describe("anything a peer can send has an answer", () => {
   function expectAnswer(data: unknown): void {
-    for (const decoded of [decodeUp(data), decodeDown(data)]) {
-      if (decoded.kind === "frame") expect(typeof decoded.frame.type).toBe("string");
-      else {
+    for (const decoded of [decodeUp(data), decodeDown(data), decodeUpMessage(data)]) {
+      if (decoded.kind === "broken") {
         expect(Object.keys(closeCodes)).toContain(decoded.close);
         expect(Buffer.byteLength(decoded.reason)).toBeLessThanOrEqual(closeReasonBytesMax);
       }
