@@ -8,11 +8,8 @@ import { errorResponse } from "./http-errors.ts";
 import { apiRoutes } from "./routes/api-routes.ts";
 import { allowedMethods } from "./routes/descriptions.ts";
 import { healthRoutes } from "./routes/health.ts";
-import { allowedMethods } from "./routes/descriptions.ts";
-import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
 import { modelRoutes } from "./routes/models.ts";
-import { openApiRoutes } from "./routes/openapi.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
 import { workerRoutes } from "./routes/worker.ts";
 
@@ -20,8 +17,6 @@ import { workerRoutes } from "./routes/worker.ts";
 export const app = new Hono<AppEnv>();
 
 app.options("*", (c) => preflight(c.req.raw));
-
-app.route("/", healthRoutes);
 
 app.route("/", healthRoutes);
 
