@@ -46,9 +46,12 @@ const assistantMessage = z
     function_call: z.null().optional(),
     annotations: z.array(z.unknown()).nullish(),
   })
-  .refine((message) => (message.content ?? message.tool_calls ?? message.refusal) !== undefined, {
-    message: "an assistant message has content, a refusal or tool_calls",
-  });
+  .refine(
+    (message) => (message.content ?? message.tool_calls ?? message.refusal ?? null) !== null,
+    {
+      message: "an assistant message has content, a refusal or tool_calls",
+    },
+  );
 const toolMessage = z.strictObject({
   role: z.literal("tool"),
   content: textContent,

@@ -45,33 +45,36 @@ const withoutEffect = new Set([
   "prediction",
 ]);
 
-/** The values under which a field of OpenAI's asks for nothing; any other value is a demand or a refusal. */
-const neutralValues: Record<string, readonly unknown[]> = {
-  store: [false],
-  service_tier: ["auto", "default"],
-  modalities: [["text"]],
-  verbosity: ["medium"],
-  reasoning_effort: [],
-  audio: [],
-  web_search_options: [],
-  functions: [[]],
-  function_call: [],
-};
+/**
+ * The values under which a field of OpenAI's asks for nothing; any other value is a demand or a
+ * refusal. Maps, because a request may name what plain objects inherit.
+ */
+const neutralValues = new Map<string, readonly unknown[]>([
+  ["store", [false]],
+  ["service_tier", ["auto", "default"]],
+  ["modalities", [["text"]]],
+  ["verbosity", ["medium"]],
+  ["reasoning_effort", []],
+  ["audio", []],
+  ["web_search_options", []],
+  ["functions", [[]]],
+  ["function_call", []],
+]);
 
-const abilityByField: Record<string, Ability> = {
-  modalities: "audio_output",
-  audio: "audio_output",
-  verbosity: "verbosity",
-  reasoning_effort: "reasoning_effort",
-  web_search_options: "web_search",
-};
+const abilityByField = new Map<string, Ability>([
+  ["modalities", "audio_output"],
+  ["audio", "audio_output"],
+  ["verbosity", "verbosity"],
+  ["reasoning_effort", "reasoning_effort"],
+  ["web_search_options", "web_search"],
+]);
 
-const refusalByField: Record<string, string> = {
-  store: "answers are never stored; leave it out or send false",
-  service_tier: "there are no service tiers; leave it out or send auto",
-  functions: "it is deprecated; send tools",
-  function_call: "it is deprecated; send tool_choice",
-};
+const refusalByField = new Map<string, string>([
+  ["store", "answers are never stored; leave it out or send false"],
+  ["service_tier", "there are no service tiers; leave it out or send auto"],
+  ["functions", "it is deprecated; send tools"],
+  ["function_call", "it is deprecated; send tool_choice"],
+]);
 
 /** What a chat request demands. */
 export function chatDemands(request: ChatRequest): Demands {
@@ -147,16 +150,16 @@ function otherFields(
 ): Demands {
   for (const [field, value] of Object.entries(request)) {
     if (known.has(field) || withoutEffect.has(field) || value === null) continue;
-    const neutral = neutralValues[field];
+    const neutral = neutralValues.get(field);
     if (neutral === undefined) {
       fieldByAbility.set(`param:${field}`, field);
       continue;
     }
     const text = JSON.stringify(value);
     if (neutral.some((candidate) => JSON.stringify(candidate) === text)) continue;
-    const ability = abilityByField[field];
+    const ability = abilityByField.get(field);
     if (ability !== undefined) fieldByAbility.set(ability, field);
-    const reason = refusalByField[field];
+    const reason = refusalByField.get(field);
     if (reason !== undefined) return { fieldByAbility, refused: { param: field, reason } };
   }
   return { fieldByAbility, refused: null };
