@@ -1,10 +1,10 @@
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { OutputPart } from "../../shared/openai/output.ts";
-import { answerId, createdSeconds, type AnswerHead } from "../inference/answer-head.ts";
-import { doneEvent, errorEvent, keepAliveEvent, StreamEvents } from "../inference/stream-events.ts";
+import type { AnswerHead } from "../inference/answer-head.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import type { GatheredAnswer } from "../inference/whole-answer.ts";
 import type { TaskRecord } from "../billing/closing.ts";
+import { AnswerStream } from "./answer-stream.ts";
 import { type Attempt, recordOf, type TaskEnding } from "./hub-state.ts";
 
 /** Who answers, known with the first output. */
@@ -39,27 +39,20 @@ export type RunResult =
 
 /** Proxies and phones drop connections that are silent for 30 s or more; and an idle stream notices no FIN. */
 const keepAliveMs = 10_000;
-/** What may wait unread in a consumer's stream before the worker's window stays shut. */
-const unreadBytesMax = 64 * 1024;
 
 interface Answer {
   readonly task: InferenceTask;
   readonly resolve: (result: RunResult) => void;
-  stream: {
-    readonly controller: ReadableByteStreamController;
-    readonly events: StreamEvents;
-    head: AnswerHead;
-  } | null;
-  sentMs: number;
+  stream: AnswerStream | null;
 }
-
-const encoder = new TextEncoder();
 
 /** The consumers' side of a hub: one answer a task, as a stream of events or whole. */
 export class Answers {
   readonly #answers = new Map<string, Answer>();
   readonly #onGone: (taskId: string) => void;
   readonly #onRead: (taskId: string) => void;
+  /** Streams with something to send at the end of this step. */
+  #written = new Set<AnswerStream>();
 
   constructor(on: {
     readonly gone: (taskId: string) => void;
@@ -69,89 +62,66 @@ export class Answers {
     this.#onRead = on.read;
   }
 
-  get count(): number {
-    return this.#answers.size;
-  }
-
-  open(task: InferenceTask, nowMs: number): Promise<RunResult> {
+  open(task: InferenceTask): Promise<RunResult> {
     const { promise, resolve } = Promise.withResolvers<RunResult>();
-    this.#answers.set(task.id, { task, resolve, stream: null, sentMs: nowMs });
+    this.#answers.set(task.id, { task, resolve, stream: null });
     return promise;
   }
 
   /** The first output of a streamed answer is here. */
-  start(attempt: Attempt): void {
+  start(attempt: Attempt, nowMs: number): void {
     const { task } = attempt.entry;
     const answer = this.#answers.get(task.id);
     if (answer === undefined) return;
-    const head = headOf(attempt);
-    let controller: ReadableByteStreamController | null = null;
-    const stream = new ReadableStream(
-      {
-        type: "bytes",
-        start: (given) => {
-          controller = given;
-        },
-        pull: () => this.#onRead(task.id),
-        cancel: () => {
-          this.#answers.delete(task.id);
-          this.#onGone(task.id);
-        },
+    answer.stream = new AnswerStream(headOf(attempt), task.usageChunk, nowMs, {
+      gone: () => {
+        this.#answers.delete(task.id);
+        this.#onGone(task.id);
       },
-      { highWaterMark: unreadBytesMax },
-    );
-    if (controller === null) return;
-    answer.stream = { controller, events: new StreamEvents(head, task.usageChunk), head };
-    answer.resolve({ kind: "stream", source: sourceOf(attempt), stream });
+      read: () => this.#onRead(task.id),
+    });
+    answer.resolve({ kind: "stream", source: sourceOf(attempt), stream: answer.stream.readable });
   }
 
-  deliver(taskId: string, parts: readonly OutputPart[], nowMs: number): void {
-    const answer = this.#answers.get(taskId);
-    if (answer?.stream == null) return;
-    this.#send(answer, answer.stream.events.parts(parts), nowMs);
+  deliver(taskId: string, parts: readonly OutputPart[]): void {
+    const stream = this.#answers.get(taskId)?.stream ?? null;
+    if (stream === null) return;
+    stream.parts(parts);
+    this.#written.add(stream);
   }
 
-  end(ending: TaskEnding, nowMs: number): void {
+  end(ending: TaskEnding): void {
     const { task } = ending.entry;
     const answer = this.#answers.get(task.id);
     if (answer === undefined) return;
     this.#answers.delete(task.id);
-    if (answer.stream !== null) this.#endStream(answer, answer.stream, ending, nowMs);
-    else answer.resolve(this.#wholeResult(ending));
+    const { stream } = answer;
+    if (stream === null) {
+      answer.resolve(this.#wholeResult(ending));
+      return;
+    }
+    if (ending.kind === "failed") stream.fail(ending);
+    else if (ending.kind === "answered") stream.finish(ending.finishes, ending.counts);
+    else stream.abandon();
+    this.#written.add(stream);
   }
 
   /** Keeps idle streams open, and finds out which consumers have left them. */
   keepAlive(nowMs: number): void {
-    for (const answer of this.#answers.values()) {
-      if (nowMs - answer.sentMs >= keepAliveMs) this.#send(answer, keepAliveEvent, nowMs);
+    for (const { stream } of this.#answers.values()) {
+      if (stream === null || nowMs - stream.sentMs < keepAliveMs) continue;
+      stream.keepAlive();
+      this.#written.add(stream);
     }
+    this.flush(nowMs);
   }
 
-  #endStream(
-    answer: Answer,
-    stream: NonNullable<Answer["stream"]>,
-    ending: TaskEnding,
-    nowMs: number,
-  ): void {
-    if (ending.kind === "failed") {
-      const { head } = stream;
-      const object = head.kind === "chat" ? "chat.completion.chunk" : "text_completion";
-      const shape = {
-        id: answerId(head),
-        object,
-        model: head.model,
-        created: createdSeconds(head),
-      };
-      this.#send(answer, errorEvent(ending, shape), nowMs);
-    } else if (ending.kind === "answered") {
-      const usage = answer.task.usageChunk ? stream.events.usage(ending.counts) : "";
-      this.#send(answer, stream.events.finishes(ending.finishes) + usage + doneEvent, nowMs);
-    }
-    try {
-      stream.controller.close();
-    } catch {
-      // The consumer cancelled the stream first: it is closed already.
-    }
+  /** Sends what one step has written, each stream's share in one chunk. */
+  flush(nowMs: number): void {
+    if (this.#written.size === 0) return;
+    const written = this.#written;
+    this.#written = new Set();
+    for (const stream of written) stream.flush(nowMs);
   }
 
   #wholeResult(ending: TaskEnding): RunResult {
@@ -175,16 +145,6 @@ export class Answers {
       attempts,
       record: null,
     };
-  }
-
-  #send(answer: Answer, events: string, nowMs: number): void {
-    if (answer.stream === null || events === "") return;
-    answer.sentMs = nowMs;
-    try {
-      answer.stream.controller.enqueue(encoder.encode(events));
-    } catch {
-      // The consumer cancelled between two events; its `cancel` has told the hub.
-    }
   }
 }
 

@@ -82,7 +82,7 @@ export class Hub extends DurableObject<Env> {
 
   /** Runs one task: returns once its answer begins (streamed), is complete, or cannot be had. */
   run(task: InferenceTask): Promise<RunResult> {
-    const result = this.#answers.open(task, Date.now());
+    const result = this.#answers.open(task);
     this.#dispatch({ kind: "task.submitted", task });
     return result;
   }
@@ -209,10 +209,12 @@ export class Hub extends DurableObject<Env> {
   }
 
   #dispatch(event: HubEvent): void {
-    const effects = stepHub(this.#state, event, Date.now(), Math.random);
+    const nowMs = Date.now();
+    const effects = stepHub(this.#state, event, nowMs, Math.random);
     for (const effect of effects) this.#perform(effect);
+    this.#answers.flush(nowMs);
     if (!this.#ticking && this.#state.tasks.size > 0) this.ctx.waitUntil(this.#tick());
-    if (changesDigest(event)) this.#presence.digestChanged(Date.now());
+    if (changesDigest(event)) this.#presence.digestChanged(nowMs);
   }
 
   async #tick(): Promise<void> {
@@ -236,13 +238,13 @@ export class Hub extends DurableObject<Env> {
         this.#close(effect.sessionId, effect.close, effect.reason);
         return;
       case "started":
-        this.#answers.start(effect.attempt);
+        this.#answers.start(effect.attempt, Date.now());
         return;
       case "deliver":
-        this.#answers.deliver(effect.taskId, effect.parts, Date.now());
+        this.#answers.deliver(effect.taskId, effect.parts);
         return;
       case "ended":
-        this.#answers.end(effect.ending, Date.now());
+        this.#answers.end(effect.ending);
         this.#settler.settle(effect.ending);
         return;
       case "listed":

@@ -64,7 +64,7 @@ export class Settler {
   async #flush(): Promise<void> {
     const ended = this.#ended;
     this.#ended = [];
-    for (const ending of ended) this.#pending.push(await this.#toPending(ending));
+    this.#pending.push(...(await Promise.all(ended.map((ending) => this.#toPending(ending)))));
     const byAccount = new Map<string, Pending[]>();
     for (const pending of this.#pending) {
       const { account } = pending.closing.terms;

@@ -115,7 +115,7 @@ function closeSession(state: HubState, sessionId: string, reason: string, step: 
     state.sessionIdByWorkerId.delete(session.workerId);
   }
   step.effects.push({ kind: "unlisted", session });
-  for (const attemptId of [...session.attemptIds]) {
+  for (const attemptId of session.attemptIds) {
     const attempt = state.attempts.get(attemptId);
     if (attempt === undefined) continue;
     const message = "The worker was lost in the middle of the answer";
@@ -239,7 +239,7 @@ function passDeadlines(state: HubState, step: StepContext): void {
     state.waiting.splice(state.waiting.indexOf(entry), 1);
     endTask(state, entry, step, noCapacity(`it waited ${config.queueMs} ms for a free slot`));
   }
-  for (const attempt of [...state.attempts.values()]) {
+  for (const attempt of state.attempts.values()) {
     const silentMs = step.nowMs - attempt.lastFrameMs;
     if (attempt.cancelledMs !== null) {
       if (step.nowMs - attempt.cancelledMs < config.cancelMs) continue;

@@ -9,8 +9,15 @@ export function utf8(text: string): Uint8Array<ArrayBuffer> {
 
 const hexPairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
+/** What newer platforms do natively (ECMAScript 2026); Node 20 and 24 do not have it. */
+interface NativeText {
+  toHex?(): string;
+  toBase64?(options: { alphabet: "base64url"; omitPadding: boolean }): string;
+}
+
 /** Lower-case hexadecimal, two digits a byte. */
-export function toHex(bytes: Uint8Array): string {
+export function toHex(bytes: Uint8Array & NativeText): string {
+  if (bytes.toHex !== undefined) return bytes.toHex();
   let text = "";
   for (const byte of bytes) text += hexPairs[byte] ?? "";
   return text;
@@ -22,7 +29,10 @@ const base64UrlValues = new Uint8Array(128).fill(255);
 for (let value = 0; value < 64; value++) base64UrlValues[base64UrlDigits.charCodeAt(value)] = value;
 
 /** Base64url without padding (RFC 4648 section 5). */
-export function toBase64Url(bytes: Uint8Array): string {
+export function toBase64Url(bytes: Uint8Array & NativeText): string {
+  if (bytes.toBase64 !== undefined) {
+    return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+  }
   let text = "";
   for (let i = 0; i < bytes.length; i += 3) {
     const left = bytes.length - i;
