@@ -4,8 +4,9 @@ import { Worker } from "node:worker_threads";
 import { compatibility } from "../dev/edge.ts";
 
 /**
- * The limit of any relay on this runtime: bare workerd that passes an upstream's stream on, with no look at it. The
- * upstream is a Node server that sends the very bytes our own edge sent for the same request, in as many pieces.
+ * The limit of any relay on this runtime: bare workerd that passes an upstream's stream on, with no
+ * look at it. The upstream is a Node server that sends the very bytes our own edge sent for the
+ * same request, in as many pieces.
  */
 export interface BareProxy extends AsyncDisposable {
   readonly url: string;
@@ -13,8 +14,8 @@ export interface BareProxy extends AsyncDisposable {
 
 const script = `export default {
   async fetch(request, env) {
-    const body = await request.text();
-    return fetch(env.UPSTREAM, { method: "POST", body, headers: { "content-type": "application/json" } });
+    const headers = { "content-type": "application/json" };
+    return fetch(env.UPSTREAM, { method: "POST", body: await request.text(), headers });
   },
 };`;
 

@@ -1,4 +1,7 @@
-/** One measured number. `target` is what we hold ourselves to, null for numbers that only explain others. */
+/**
+ * One measured number. `target` is what we hold ourselves to, null for numbers that only explain
+ * others.
+ */
 export interface Figure {
   readonly figure: string;
   readonly value: number;
@@ -14,7 +17,9 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** The value below which a share `q` of `values` lies, between neighbours where it falls between. */
+/**
+ * The value below which a share `q` of `values` lies, between neighbours where it falls between.
+ */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (sorted.length - 1) * q;

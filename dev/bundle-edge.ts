@@ -1,6 +1,9 @@
 import { build } from "esbuild";
 
-/** The edge as one ES module, as `wrangler deploy` would make it: the platform's own modules stay outside. */
+/**
+ * The edge as one ES module, as `wrangler deploy` would make it: the platform's own modules stay
+ * outside.
+ */
 export async function bundleEdge(entry: string): Promise<string> {
   const result = await build({
     entryPoints: [entry],

@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 
-/** Cloudflare refuses Workers over 3 MB gzipped; a cold start grows with every byte long before that. */
+/**
+ * Cloudflare refuses Workers over 3 MB gzipped; a cold start grows with every byte long before
+ * that.
+ */
 const gzipBytesMax = 700 * 1024;
 
 /** Builds what `wrangler deploy` would upload, and fails where it has grown too large. */

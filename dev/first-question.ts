@@ -3,7 +3,9 @@ import type { Network } from "./network.ts";
 
 export const firstQuestion = "What is this?";
 
-/** Asks the network one question, as any OpenAI client would, and shows the answer as it streams. */
+/**
+ * Asks the network one question, as any OpenAI client would, and shows the answer as it streams.
+ */
 export async function askFirstQuestion(
   network: Network,
   model: string,

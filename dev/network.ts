@@ -29,7 +29,10 @@ export interface Network extends AsyncDisposable {
   readonly workers: readonly WorkerProcess[];
 }
 
-/** Starts everything; resolves once every worker is listed. Throws StartError for what a person can mend. */
+/**
+ * Starts everything; resolves once every worker is listed. Throws StartError for what a person can
+ * mend.
+ */
 export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const { state } = options;
   await assertPortFree(options.port);

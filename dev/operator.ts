@@ -1,7 +1,9 @@
 import { z } from "zod";
 import type { Consumer } from "./state.ts";
 
-/** What the local consumer starts with: 100 credits, more than the tiny model can use up in a year. */
+/**
+ * What the local consumer starts with: 100 credits, more than the tiny model can use up in a year.
+ */
 const openingMicros = 100_000_000;
 
 /** Calls the edge's operator routes, as any operator would. */

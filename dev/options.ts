@@ -13,12 +13,13 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-export const usage = `Runs the whole network on this machine: libSQL, the edge, and workers with a real model.
+export const usage = `Runs the whole network on this machine: libSQL, the edge, and real workers.
 
   npm start                          http://127.0.0.1:8787 and one worker
   npm start -- --workers 3           three workers
   npm start -- --port 9000           another port
-  npm start -- --model ./my.gguf     another model: a GGUF file, hf:OWNER/REPO/FILE.gguf, or synthetic:NAME
+  npm start -- --model ./my.gguf     another model: a GGUF file, hf:OWNER/REPO/FILE.gguf,
+                                     or synthetic:NAME
   npm start -- --fresh               forget everything in .octo/ first
 
 State is kept in .octo/ and survives a restart. Scripts read .octo/dev.json.

@@ -7,7 +7,10 @@ import { createIdentity, loadIdentity } from "../worker-agent/identity.ts";
 
 const cli = fileURLToPath(new URL("../worker-agent/cli.ts", import.meta.url));
 
-/** A worker that died is started again after this: soon enough for the next question, late enough to read a log. */
+/**
+ * A worker that died is started again after this: soon enough for the next question, late enough to
+ * read a log.
+ */
 const restartMs = 500;
 /** What a worker may take to finish its answers once it is told to stop. */
 const stopMs = 2_000;
@@ -62,7 +65,8 @@ export class WorkerProcess implements AsyncDisposable {
     const child = spawn(process.execPath, [cli, ...words, ...flags], {
       cwd: dirname(cli),
       stdio: ["ignore", "pipe", "pipe"],
-      // A Ctrl-C in the terminal goes to the whole group; the worker is to hear it from us, in order.
+      // A Ctrl-C in the terminal goes to the whole group; the worker is to hear it from us, in
+      // order.
       detached: true,
     });
     const log = createWriteStream(this.logPath, { flags: "a", mode: 0o600 });

@@ -5,7 +5,10 @@ import type { Caller, Context } from "./context.ts";
 import { databaseOf } from "./database.ts";
 import { findApiKey } from "./db/api-keys.ts";
 
-/** What an isolate remembers of a key. Whether it is revoked is asked of its Account on every use of money. */
+/**
+ * What an isolate remembers of a key. Whether it is revoked is asked of its Account on every use of
+ * money.
+ */
 interface KnownKey {
   readonly secretHash: string;
   readonly accountId: string;
@@ -23,7 +26,9 @@ const cacheMax = 10_000;
 
 const cache = new Map<string, { readonly key: KnownKey | null; readonly untilMs: number }>();
 
-/** The caller of a request by its `Authorization: Bearer` key. Every wrong key gets the same answer. */
+/**
+ * The caller of a request by its `Authorization: Bearer` key. Every wrong key gets the same answer.
+ */
 export async function authenticate(ctx: Context, authorization: string | null): Promise<Caller> {
   const presented = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
   if (presented === undefined) {

@@ -12,7 +12,10 @@ const exposed = [
   "retry-after",
 ].join(", ");
 
-/** Lets a page read an answer. The headers are changed in place: a copy of every response costs too much. */
+/**
+ * Lets a page read an answer. The headers are changed in place: a copy of every response costs too
+ * much.
+ */
 export function allowAnyOrigin(headers: Headers): void {
   headers.set("access-control-allow-origin", anyOrigin);
   headers.set("access-control-expose-headers", exposed);

@@ -5,12 +5,17 @@ import type { Account } from "./billing/account.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./hub/hub.ts";
 
-/** What the platform gives the Worker: bindings, variables and secrets, as `wrangler.toml` names them. */
+/**
+ * What the platform gives the Worker: bindings, variables and secrets, as `wrangler.toml` names
+ * them.
+ */
 export interface Env {
   readonly HUB: DurableObjectNamespace<Hub>;
   readonly DIRECTORY: DurableObjectNamespace<Directory>;
   readonly ACCOUNT: DurableObjectNamespace<Account>;
-  /** Locally the libSQL endpoint is a service beside the Worker; elsewhere it is reached by its URL. */
+  /**
+   * Locally the libSQL endpoint is a service beside the Worker; elsewhere it is reached by its URL.
+   */
   readonly LIBSQL?: Fetcher;
   readonly LIBSQL_URL?: string;
   readonly LIBSQL_AUTH_TOKEN?: string;
@@ -67,7 +72,10 @@ const configSchema = z.object({
 
 const configByEnv = new WeakMap<Env, Config>();
 
-/** The configuration of an environment. Throws one sentence that names the variable and the accepted form. */
+/**
+ * The configuration of an environment. Throws one sentence that names the variable and the accepted
+ * form.
+ */
 export function configOf(env: Env): Config {
   const known = configByEnv.get(env);
   if (known !== undefined) return known;
@@ -99,7 +107,9 @@ export function configOf(env: Env): Config {
 
 const edgeKeyByConfig = new WeakMap<Config, SigningKey>();
 
-/** The key with which this edge countersigns receipts; importing it costs more than signing with it. */
+/**
+ * The key with which this edge countersigns receipts; importing it costs more than signing with it.
+ */
 export async function edgeSigningKey(config: Config): Promise<SigningKey> {
   const known = edgeKeyByConfig.get(config);
   if (known !== undefined) return known;

@@ -3,7 +3,10 @@ import { errorRules, OctoError } from "../shared/errors.ts";
 import { describeError } from "../shared/log.ts";
 import { edgeLog } from "./log.ts";
 
-/** What leaves for an error: OpenAI's shape, and nothing of an exception that was not written for the caller. */
+/**
+ * What leaves for an error: OpenAI's shape, and nothing of an exception that was not written for
+ * the caller.
+ */
 export function errorResponse(error: unknown, requestId: string): Response {
   const known = error instanceof OctoError ? error : internal(error, requestId);
   const rule = errorRules[known.code];

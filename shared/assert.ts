@@ -1,4 +1,6 @@
-/** A broken belief is a bug of ours: only the outermost boundary catches it and answers `internal`. */
+/**
+ * A broken belief is a bug of ours: only the outermost boundary catches it and answers `internal`.
+ */
 export class AssertionError extends Error {
   override readonly name = "AssertionError";
 }

@@ -1,4 +1,7 @@
-/** What a boundary does with a code: the HTTP status, OpenAI's `error.type`, and whether trying again can help. */
+/**
+ * What a boundary does with a code: the HTTP status, OpenAI's `error.type`, and whether trying
+ * again can help.
+ */
 export interface ErrorRule {
   readonly status: number;
   readonly type: string;
@@ -42,7 +45,10 @@ export interface OctoErrorOptions {
   readonly retryAfterS?: number;
 }
 
-/** A failure that crosses a boundary. Its message is written for the caller and may leave the process. */
+/**
+ * A failure that crosses a boundary. Its message is written for the caller and may leave the
+ * process.
+ */
 export class OctoError extends Error {
   override readonly name = "OctoError";
   readonly code: ErrorCode;

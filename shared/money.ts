@@ -1,14 +1,16 @@
 import { assert } from "./assert.ts";
 
 /**
- * Money in micros: 1 credit = 1,000,000 micros = 1 US dollar by default. Always a bigint in code, so that no sum
- * ever passes through a float.
+ * Money in micros: 1 credit = 1,000,000 micros = 1 US dollar by default. Always a bigint in code,
+ * so that no sum ever passes through a float.
  */
 export type Micros = bigint;
 
 export const MICROS_PER_CREDIT = 1_000_000n;
 
-/** What a listing asks: micros for one million prompt tokens and for one million completion tokens. */
+/**
+ * What a listing asks: micros for one million prompt tokens and for one million completion tokens.
+ */
 export interface Price {
   readonly inputMicrosPerMillion: number;
   readonly outputMicrosPerMillion: number;
@@ -21,8 +23,8 @@ export interface TokenCounts {
 }
 
 /**
- * The cost of `counts` at `price`, in micros, rounded up once over the whole sum. No tokens cost nothing.
- * Throws AssertionError on counts or prices that are not safe integers of zero or more.
+ * The cost of `counts` at `price`, in micros, rounded up once over the whole sum. No tokens cost
+ * nothing. Throws AssertionError on counts or prices that are not safe integers of zero or more.
  */
 export function costMicros(counts: TokenCounts, price: Price): Micros {
   for (const value of [
@@ -68,8 +70,9 @@ export const defaultSplit: Split = {
 };
 
 /**
- * Divides `total` micros by the percentages of `split` with the largest-remainder method: the parts always add up
- * to `total`. Ties go to the party named first. Throws AssertionError unless the percentages sum to 100.
+ * Divides `total` micros by the percentages of `split` with the largest-remainder method: the parts
+ * always add up to `total`. Ties go to the party named first. Throws AssertionError unless the
+ * percentages sum to 100.
  */
 export function divideBySplit(total: Micros, split: Split): Record<SplitParty, Micros> {
   assert(total >= 0n, `a total of ${total} micros is not negative`);

@@ -17,8 +17,9 @@ export interface ConnectionPlace {
 const middleEast = new Set("AE BH CY EG IL IQ IR JO KW LB OM PS QA SA SY TR YE".split(" "));
 
 /**
- * The region of a connection. North America splits at 100° west and Europe at 15° east, the meridians nearest to the
- * middle between the data centres on either side. A connection without a place is `weur`.
+ * The region of a connection. North America splits at 100° west and Europe at 15° east, the
+ * meridians nearest to the middle between the data centres on either side. A connection without a
+ * place is `weur`.
  */
 export function regionOf(place: ConnectionPlace): Region {
   if (place.country !== undefined && middleEast.has(place.country)) return "me";

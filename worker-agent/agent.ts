@@ -38,7 +38,10 @@ export interface AgentOptions {
 export interface Agent {
   /** Serves until the worker is drained, aborted or told by the hub not to come back. */
   run(): Promise<SessionStop>;
-  /** Takes no more offers and ends once what runs has ended, at the latest after the configured time. */
+  /**
+   * Takes no more offers and ends once what runs has ended, at the latest after the configured
+   * time.
+   */
   drain(): void;
   /** Ends at once; answers under way break. */
   abort(): void;
@@ -94,7 +97,9 @@ export function createAgent(options: AgentOptions): Agent {
   };
 }
 
-/** Where an edge takes workers: `https://edge.example` is dialled as `wss://edge.example/worker`. */
+/**
+ * Where an edge takes workers: `https://edge.example` is dialled as `wss://edge.example/worker`.
+ */
 export function workerUrl(edge: string): string {
   return `${edge.replace(/\/+$/, "").replace(/^http/, "ws")}/worker`;
 }
@@ -122,7 +127,9 @@ export interface RunOptions {
   readonly log: Log;
   /** Aborted to end at once, when draining takes too long. */
   readonly hurry?: AbortSignal;
-  /** Loaded engines to serve instead of the configured models; they stay the caller's to dispose of. */
+  /**
+   * Loaded engines to serve instead of the configured models; they stay the caller's to dispose of.
+   */
   readonly engines?: readonly ServedEngine[];
   readonly onAgent?: (agent: Agent) => void;
 }
@@ -131,9 +138,9 @@ export interface RunOptions {
 const statusEveryMs = 2_000;
 
 /**
- * Runs a worker from its state folder until `signal` drains it, `hurry` ends it or the edge does not want it back.
- * Makes an identity where there is none. Throws IdentityError, LockError, ModelError or EngineError with one sentence
- * where it cannot start.
+ * Runs a worker from its state folder until `signal` drains it, `hurry` ends it or the edge does
+ * not want it back. Makes an identity where there is none. Throws IdentityError, LockError,
+ * ModelError or EngineError with one sentence where it cannot start.
  */
 export async function runAgent(
   config: Config,

@@ -4,13 +4,18 @@ import { build } from "esbuild";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** ws is CommonJS and asks for node's own modules by `require`, which an ES module has to make for itself. */
+/**
+ * ws is CommonJS and asks for node's own modules by `require`, which an ES module has to make for
+ * itself.
+ */
 const banner = [
   'import { createRequire as createRequireOfBundle } from "node:module";',
   "const require = createRequireOfBundle(import.meta.url);",
 ].join("\n");
 
-/** Makes what is published: one file for every Node from 20 on, with the native engine left outside. */
+/**
+ * Makes what is published: one file for every Node from 20 on, with the native engine left outside.
+ */
 async function buildPackage(): Promise<void> {
   await rm(here("dist"), { recursive: true, force: true });
   const { metafile } = await build({
@@ -21,7 +26,8 @@ async function buildPackage(): Promise<void> {
     platform: "node",
     format: "esm",
     target: "node20",
-    // Its native binaries are found beside its own package; it is imported only when a model is loaded.
+    // Its native binaries are found beside its own package; it is imported only when a model is
+    // loaded.
     external: ["node-llama-cpp"],
     banner: { js: banner },
     metafile: true,

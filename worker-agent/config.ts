@@ -41,8 +41,8 @@ export interface Config {
 }
 
 /**
- * The configuration by flag, else environment, else file, else default. Throws ConfigError, which names where the
- * wrong value came from and the accepted form.
+ * The configuration by flag, else environment, else file, else default. Throws ConfigError, which
+ * names where the wrong value came from and the accepted form.
  */
 export function readConfig(inputs: Inputs): Config {
   const find = <Value>(name: Parameters<typeof findSetting>[0], parse: form.Form<Value>): Value =>

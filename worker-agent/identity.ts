@@ -19,8 +19,9 @@ export async function makeStateDir(stateDir: string): Promise<void> {
 }
 
 /**
- * Makes a new identity: an Ed25519 private key as PKCS #8 in PEM, readable by its owner only. Throws IdentityError
- * where there is one already, because whoever loses the key loses the worker's reputation.
+ * Makes a new identity: an Ed25519 private key as PKCS #8 in PEM, readable by its owner only.
+ * Throws IdentityError where there is one already, because whoever loses the key loses the worker's
+ * reputation.
  */
 export async function createIdentity(stateDir: string): Promise<SigningKey> {
   await makeStateDir(stateDir);
@@ -39,7 +40,10 @@ export async function createIdentity(stateDir: string): Promise<SigningKey> {
   return key;
 }
 
-/** The identity in `stateDir`, or null where there is none. Throws IdentityError where its file must not be used. */
+/**
+ * The identity in `stateDir`, or null where there is none. Throws IdentityError where its file must
+ * not be used.
+ */
 export async function loadIdentity(stateDir: string): Promise<SigningKey | null> {
   const path = identityPath(stateDir);
   const found = await stat(path).catch((error: unknown) => {

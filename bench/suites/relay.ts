@@ -16,9 +16,9 @@ const tokens = 32;
 type Side = "edge" | "bare";
 
 /**
- * What relaying costs: replies a second and first-token latency of 32-token replies from an engine that answers at
- * once, through our edge with everything on (authentication, hold, routing, relay, settlement, receipts), beside bare
- * workerd passing on the same bytes.
+ * What relaying costs: replies a second and first-token latency of 32-token replies from an engine
+ * that answers at once, through our edge with everything on (authentication, hold, routing, relay,
+ * settlement, receipts), beside bare workerd passing on the same bytes.
  */
 export async function relay(progress: (line: string) => void): Promise<readonly Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
@@ -92,59 +92,26 @@ function figuresOf(results: Record<Side, LoadResult[]>, concurrency: number): Fi
   });
   const firstByte = (side: Side, q: number) =>
     median(results[side].map((result) => quantile(result.firstByteMs, q)));
-  const explains = { target: null } as const;
   const added = (q: number) => firstByte("edge", q) - firstByte("bare", q);
   const at1 = concurrency === 1;
+  const repliesPerS = (side: Side) =>
+    ({ value: median(results[side].map(rate)), unit: "1/s", better: "higher" }) as const;
+  const ms = (value: number) => ({ value, unit: "ms", better: "lower" }) as const;
+  const none = { target: null };
   return [
-    {
-      figure: `relay.bare_replies_per_s.${c}`,
-      value: median(results.bare.map(rate)),
-      unit: "1/s",
-      ...explains,
-      better: "higher",
-    },
-    {
-      figure: `relay.edge_replies_per_s.${c}`,
-      value: median(results.edge.map(rate)),
-      unit: "1/s",
-      ...explains,
-      better: "higher",
-    },
+    { figure: `relay.bare_replies_per_s.${c}`, ...repliesPerS("bare"), ...none },
+    { figure: `relay.edge_replies_per_s.${c}`, ...repliesPerS("edge"), ...none },
     {
       figure: `relay.ratio.${c}`,
       value: median(ratios),
       unit: "",
-      target: at1 ? null : 0.5,
       better: "higher",
+      target: at1 ? null : 0.5,
     },
-    {
-      figure: `relay.bare_ttft_p50_ms.${c}`,
-      value: firstByte("bare", 0.5),
-      unit: "ms",
-      ...explains,
-      better: "lower",
-    },
-    {
-      figure: `relay.edge_ttft_p50_ms.${c}`,
-      value: firstByte("edge", 0.5),
-      unit: "ms",
-      ...explains,
-      better: "lower",
-    },
-    {
-      figure: `relay.ttft_added_p50_ms.${c}`,
-      value: added(0.5),
-      unit: "ms",
-      target: at1 ? 2.5 : null,
-      better: "lower",
-    },
-    {
-      figure: `relay.ttft_added_p99_ms.${c}`,
-      value: added(0.99),
-      unit: "ms",
-      ...explains,
-      better: "lower",
-    },
+    { figure: `relay.bare_ttft_p50_ms.${c}`, ...ms(firstByte("bare", 0.5)), ...none },
+    { figure: `relay.edge_ttft_p50_ms.${c}`, ...ms(firstByte("edge", 0.5)), ...none },
+    { figure: `relay.ttft_added_p50_ms.${c}`, ...ms(added(0.5)), target: at1 ? 2.5 : null },
+    { figure: `relay.ttft_added_p99_ms.${c}`, ...ms(added(0.99)), ...none },
   ];
 }
 

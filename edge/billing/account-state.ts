@@ -13,9 +13,10 @@ import type { TaskClosing } from "./closing.ts";
  * A1. Holds never exceed the balance when they are made: two tasks cannot spend the same credit.
  * A2. A task is posted or voided at most once, whoever says so and however often.
  * A3. A post is at most the limit its terms agreed to; the parts of its split add up to it exactly.
- * A4. A hold that its object forgot (it is memory) is still honoured at the post; the balance may then go below zero
- *     by what was in flight, and never by more.
- * A5. Every change of a balance is a transfer with a debit and a credit side, under an id that says what it is for.
+ * A4. A hold that its object forgot (it is memory) is still honoured at the post; the balance may
+ *     then go below zero by what was in flight, and never by more.
+ * A5. Every change of a balance is a transfer with a debit and a credit side, under an id that says
+ *     what it is for.
  */
 export interface AccountState {
   readonly accountId: string;
@@ -133,6 +134,16 @@ export function expireHolds(state: AccountState, nowMs: number): void {
   }
 }
 
+/** A receipt may come back for a day after its task was agreed; what closes it later than that changes nothing (A2). */
+const closableMs = 24 * 3_600_000;
+/** Resolutions outlast every closing they may meet, also where clocks disagree. */
+export const resolutionKeptMs = closableMs + 3_600_000;
+
+/** Whether the task may still be posted or voided: while a resolution of it would be remembered. */
+export function isClosable(terms: { readonly created_ms: number }, nowMs: number): boolean {
+  return nowMs < terms.created_ms + closableMs;
+}
+
 /** What closing a task did to the books. */
 export interface Resolution {
   readonly taskId: string;
@@ -144,8 +155,8 @@ export interface Resolution {
 }
 
 /**
- * Posts or voids a task (A2, A3). The caller has made sure that it was not resolved before, stores the resolution in
- * the same transaction, and drops the state where that fails.
+ * Posts or voids a task (A2, A3). The caller has made sure that it was not resolved before, stores
+ * the resolution in the same transaction, and drops the state where that fails.
  */
 export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: number): Resolution {
   const taskId = closing.terms.task;
@@ -189,7 +200,9 @@ function boundedCost(closing: Extract<TaskClosing, { kind: "post" }>): Micros {
   return cost < limit ? cost : limit;
 }
 
-/** The most a task can cost: what its hold must cover (A3). Counts are the bounds of the request. */
+/**
+ * The most a task can cost: what its hold must cover (A3). Counts are the bounds of the request.
+ */
 export function limitOf(
   bounds: { readonly promptTokensMax: number; readonly completionTokensMax: number },
   price: Price,
@@ -203,7 +216,10 @@ export function limitOf(
 /** Balances stay where SQL values and JSON carry them exactly; nobody has nine billion credits. */
 const balanceMax = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** Why new credit cannot be given, if so; `before` is what the same transfer id gave already, if it did. */
+/**
+ * Why new credit cannot be given, if so; `before` is what the same transfer id gave already, if it
+ * did.
+ */
 export function refuseMint(
   state: AccountState,
   micros: Micros,

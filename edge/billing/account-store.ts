@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { type AccountState, createAccountState } from "./account-state.ts";
 
-/** The account's own SQLite: what memory is rebuilt from. Amounts stay below 2^53, which SQL values carry exactly. */
+/**
+ * The account's own SQLite: what memory is rebuilt from. Amounts stay below 2^53, which SQL values
+ * carry exactly.
+ */
 export class AccountStore {
   readonly #sql: SqlStorage;
 
@@ -13,9 +16,11 @@ export class AccountStore {
         balance INTEGER NOT NULL, earned INTEGER NOT NULL, concurrency_max INTEGER NOT NULL);
       CREATE TABLE IF NOT EXISTS keys (key_id TEXT PRIMARY KEY, status TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS resolutions (
-        task_id TEXT PRIMARY KEY, kind TEXT NOT NULL, micros INTEGER NOT NULL, at_ms INTEGER NOT NULL);
+        task_id TEXT PRIMARY KEY, kind TEXT NOT NULL, micros INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL);
       CREATE INDEX IF NOT EXISTS resolutions_by_time ON resolutions (at_ms);
-      CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
+      CREATE TABLE IF NOT EXISTS outbox (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS earnings (source TEXT PRIMARY KEY, seq INTEGER NOT NULL);
       CREATE TABLE IF NOT EXISTS replies (
         key TEXT PRIMARY KEY, request_hash TEXT NOT NULL, reply TEXT, at_ms INTEGER NOT NULL);
@@ -73,8 +78,8 @@ export class AccountStore {
   }
 
   /**
-   * Resolutions are needed while a receipt of the task may still turn up; those of credit given for ever, because the
-   * ledger takes a transfer id once and an operator may repeat one at any time.
+   * Resolutions are needed while a receipt of the task may still turn up; those of credit given for
+   * ever, because the ledger takes a transfer id once and an operator may repeat one at any time.
    */
   forgetBefore(ms: number): void {
     this.#sql.exec("DELETE FROM resolutions WHERE at_ms < ? AND kind <> 'mint'", ms);

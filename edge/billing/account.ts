@@ -25,9 +25,14 @@ import { type Terms, TicketSeal } from "./ticket.ts";
 
 /** Settlements arrive in groups; the ledger gets them together a little later. */
 const outboxDelayMs = 250;
-/** After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for a statement. */
+/**
+ * After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for
+ * a statement.
+ */
 const outboxRetryMs = 5_000;
-/** A receipt may come back for a day after its task; until then the task's resolution is remembered. */
+/**
+ * A receipt may come back for a day after its task; until then the task's resolution is remembered.
+ */
 const resolutionKeptMs = 24 * 3_600_000;
 
 export interface HoldGranted {
@@ -105,7 +110,10 @@ export class Account extends DurableObject<Env> {
     return { kind: "held", ticket: await this.#seal.seal(terms) };
   }
 
-  /** Posts or voids tasks; returns once that is durable. Tasks that were resolved before are passed over (A2). */
+  /**
+   * Posts or voids tasks; returns once that is durable. Tasks that were resolved before are passed
+   * over (A2).
+   */
   async close(closings: readonly TaskClosing[]): Promise<void> {
     const nowMs = Date.now();
     const state = this.#opened();
@@ -113,6 +121,7 @@ export class Account extends DurableObject<Env> {
     this.#durably(() => {
       for (const closing of closings) {
         assert(closing.terms.account === state.accountId, "a closing goes to its own account");
+        if (!isClosable(closing.terms, nowMs)) continue;
         if (this.#store.isResolved(closing.terms.task)) continue;
         const resolution = resolveTask(state, closing, nowMs);
         this.#store.saveResolution(resolution.taskId, resolution.kind, resolution.cost, nowMs);
@@ -125,7 +134,10 @@ export class Account extends DurableObject<Env> {
     if (items.length > 0) await this.#scheduleDrain(outboxDelayMs);
   }
 
-  /** New credit from an operator, once per `id`: again changes nothing, and with another amount is refused. */
+  /**
+   * New credit from an operator, once per `id`: again changes nothing, and with another amount is
+   * refused.
+   */
   async mint(mint: { readonly id: string; readonly micros: Micros }): Promise<MintResult> {
     const state = this.#opened();
     const before = this.#store.resolvedMicros(mint.id);
@@ -143,7 +155,9 @@ export class Account extends DurableObject<Env> {
     return { kind: "minted", summary: this.summary() };
   }
 
-  /** What this account earned by rows of another account's outbox; rows seen before are passed over. */
+  /**
+   * What this account earned by rows of another account's outbox; rows seen before are passed over.
+   */
   earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
     this.#durably(() => {
       const state = this.#opened();
@@ -178,7 +192,10 @@ export class Account extends DurableObject<Env> {
     return this.#replies.claim(key, requestHash, Date.now());
   }
 
-  /** Ends a claim: with the reply to repeat from now on, or with none, so that the next request is done afresh. */
+  /**
+   * Ends a claim: with the reply to repeat from now on, or with none, so that the next request is
+   * done afresh.
+   */
   finishReply(key: string, requestHash: string, reply: string | null): void {
     this.#replies.finish(key, requestHash, reply, Date.now());
   }
@@ -193,7 +210,9 @@ export class Account extends DurableObject<Env> {
     return this.#state;
   }
 
-  /** Memory follows storage: where the transaction fails, memory is read again from what is stored. */
+  /**
+   * Memory follows storage: where the transaction fails, memory is read again from what is stored.
+   */
   #durably(change: () => void): void {
     try {
       this.ctx.storage.transactionSync(change);
@@ -209,7 +228,8 @@ export class Account extends DurableObject<Env> {
   }
 
   async #scheduleDrain(delayMs: number): Promise<void> {
-    // The alarm survives a crash of this object; it is set only where none is, as every alarm costs a row.
+    // The alarm survives a crash of this object; it is set only where none is, as every alarm costs
+    // a row.
     if ((await this.ctx.storage.getAlarm()) === null) {
       await this.ctx.storage.setAlarm(Date.now() + delayMs);
     }
@@ -226,7 +246,8 @@ export class Account extends DurableObject<Env> {
         accountObject(this.env, accountId).earn(this.#opened().accountId, rows);
       await drainOutbox(this.#store, this.env, earn);
     } catch (error) {
-      // The rows stay where they are, so nothing is lost: they are handed over when the database is back.
+      // The rows stay where they are, so nothing is lost: they are handed over when the database is
+      // back.
       edgeLog("warn", "outbox not handed over", { error: describeError(error) });
       await this.ctx.storage.setAlarm(Date.now() + outboxRetryMs);
     }

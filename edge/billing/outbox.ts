@@ -6,9 +6,12 @@ import type { AccountStore } from "./account-store.ts";
 import { readPayload } from "./outbox-payload.ts";
 
 /**
- * What an account has decided and others have yet to hear: the ledger in libSQL and the providers' accounts.
- * O1. A row is written in the transaction of what it tells of, and removed only after both have taken it.
- * O2. Both take a row any number of times and count it once: by primary keys there, by sequence here.
+ * What an account has decided and others have yet to hear: the ledger in libSQL and the providers'
+ * accounts.
+ * O1. A row is written in the transaction of what it tells of, and removed only after both have
+ *     taken it.
+ * O2. Both take a row any number of times and count it once: by primary keys there, by sequence
+ *     here.
  */
 
 /** Rows handed over at once: with 64 tasks a row at most, about a megabyte of JSON. */
@@ -19,7 +22,9 @@ type Earn = (
   rows: { readonly seq: number; readonly micros: Micros }[],
 ) => Promise<unknown>;
 
-/** Hands everything in the outbox over, oldest first (O1). Throws where a party cannot take it now. */
+/**
+ * Hands everything in the outbox over, oldest first (O1). Throws where a party cannot take it now.
+ */
 export async function drainOutbox(store: AccountStore, env: Env, earn: Earn): Promise<void> {
   await using db = databaseOf(env);
   for (;;) {

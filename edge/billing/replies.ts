@@ -1,6 +1,9 @@
 import type { AccountStore } from "./account-store.ts";
 
-/** A claim that its request never ended (its isolate died) is void after this: longer than any answer may take. */
+/**
+ * A claim that its request never ended (its isolate died) is void after this: longer than any
+ * answer may take.
+ */
 const claimMs = 15 * 60_000;
 
 export type ReplyClaim =
@@ -13,7 +16,10 @@ export type ReplyClaim =
   /** The key was used with another body. */
   | { readonly kind: "mismatch" };
 
-/** Which idempotency keys of one account are in use, and what was answered. Running claims live in memory. */
+/**
+ * Which idempotency keys of one account are in use, and what was answered. Running claims live in
+ * memory.
+ */
 export class Replies {
   readonly #store: AccountStore;
   readonly #running = new Map<string, { readonly requestHash: string; readonly sinceMs: number }>();

@@ -36,7 +36,10 @@ export const termsSchema = z.strictObject({
 });
 export type Terms = z.infer<typeof termsSchema>;
 
-/** Seals terms with HMAC-SHA-256, so that they can pass through a worker's hands and come back unaltered. */
+/**
+ * Seals terms with HMAC-SHA-256, so that they can pass through a worker's hands and come back
+ * unaltered.
+ */
 export class TicketSeal {
   readonly #secret: string;
   #key: CryptoKey | null = null;

@@ -5,7 +5,10 @@ import { classes, type Class, type Listing } from "../../shared/protocol/listing
 import type { Region } from "../../shared/regions.ts";
 import type { Session } from "../hub/hub-state.ts";
 
-/** What a hub tells of itself: small enough to push every second, enough to choose a hub and to price a hold. */
+/**
+ * What a hub tells of itself: small enough to push every second, enough to choose a hub and to
+ * price a hold.
+ */
 export interface HubDigest {
   readonly hubId: string;
   readonly region: Region;
@@ -31,7 +34,10 @@ export interface ModelDigest {
   readonly classCeiling: Class;
   /** What at least one of its workers can do. */
   readonly abilities: readonly Ability[];
-  /** What each group of workers with the same abilities can do together: one worker has to fit, not several. */
+  /**
+   * What each group of workers with the same abilities can do together: one worker has to fit, not
+   * several.
+   */
   readonly abilitySets: readonly (readonly Ability[])[];
 }
 

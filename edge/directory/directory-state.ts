@@ -2,15 +2,17 @@ import type { Region } from "../../shared/regions.ts";
 import type { HubDigest } from "./digest.ts";
 
 /**
- * Which hubs of a region are alive. Soft: a hub that says nothing for a while is dropped, and a directory that lost
- * its memory has it back with the hubs' next digests.
+ * Which hubs of a region are alive. Soft: a hub that says nothing for a while is dropped, and a
+ * directory that lost its memory has it back with the hubs' next digests.
  */
 export interface DirectoryState {
   readonly region: Region;
   readonly digests: Map<string, HubDigest>;
 }
 
-/** A hub repeats its digest every 15 s even where nothing changes; three of those missing are death. */
+/**
+ * A hub repeats its digest every 15 s even where nothing changes; three of those missing are death.
+ */
 export const digestTtlMs = 45_000;
 
 export function createDirectoryState(region: Region): DirectoryState {
@@ -30,7 +32,10 @@ export function liveDigests(state: DirectoryState, nowMs: number): HubDigest[] {
   return [...state.digests.values()];
 }
 
-/** The hub a new worker joins: the fullest one with room, so that few hubs stay awake; else the next number. */
+/**
+ * The hub a new worker joins: the fullest one with room, so that few hubs stay awake; else the next
+ * number.
+ */
 export function hubForWorker(state: DirectoryState, nowMs: number): string {
   const live = liveDigests(state, nowMs);
   const roomy = live

@@ -8,7 +8,10 @@ const freshMs = 1_000;
 /** A view older than this is not routed by: its hubs may have died since. */
 const usableMs = 15_000;
 
-/** Even who wants it at once takes a view this young: requests for models nobody has must not flood directories. */
+/**
+ * Even who wants it at once takes a view this young: requests for models nobody has must not flood
+ * directories.
+ */
 const atOnceMs = 100;
 
 interface View {
@@ -21,8 +24,8 @@ interface View {
 const viewByRegion = new Map<Region, View>();
 
 /**
- * What this isolate knows of a region's hubs. Once warm nobody waits: a request that meets an old view uses it and
- * fetches the next one behind its own back. `atOnce` waits for a new one.
+ * What this isolate knows of a region's hubs. Once warm nobody waits: a request that meets an old
+ * view uses it and fetches the next one behind its own back. `atOnce` waits for a new one.
  */
 export async function viewOf(
   ctx: Context,

@@ -12,14 +12,17 @@ import {
 
 /** What may wait unread in a consumer's stream before the worker's window stays shut. */
 const unreadBytesMax = 64 * 1024;
-/** A reading consumer is reported a quarter of that at a time: a report a chunk would cost more than the chunk. */
+/**
+ * A reading consumer is reported a quarter of that at a time: a report a chunk would cost more than
+ * the chunk.
+ */
 const reportBytes = unreadBytesMax / 4;
 
 const encoder = new TextEncoder();
 
 /**
- * One streamed answer on its way to the front Worker: a byte stream, the cheapest kind of the runtime. What is written
- * between two flushes leaves as one chunk.
+ * One streamed answer on its way to the front Worker: a byte stream, the cheapest kind of the
+ * runtime. What is written between two flushes leaves as one chunk.
  */
 export class AnswerStream {
   readonly readable: ReadableStream<Uint8Array>;

@@ -37,7 +37,10 @@ export type RunResult =
       readonly record: TaskRecord | null;
     };
 
-/** Proxies and phones drop connections that are silent for 30 s or more; and an idle stream notices no FIN. */
+/**
+ * Proxies and phones drop connections that are silent for 30 s or more; and an idle stream notices
+ * no FIN.
+ */
 const keepAliveMs = 10_000;
 
 interface Answer {

@@ -48,8 +48,8 @@ export function exclusionOf(task: InferenceTask, listing: Listing): Exclusion | 
   for (const ability of task.demands) {
     if (!listing.abilities.includes(ability)) return "ability";
   }
-  // Only what certainly does not fit is excluded here: the bound on prompt tokens is several times too high for most
-  // texts, and the engine knows exactly.
+  // Only what certainly does not fit is excluded here: the bound on prompt tokens is several times
+  // too high for most texts, and the engine knows exactly.
   if ((task.completionTokensMax ?? 0) > listing.context_tokens * task.choices) return "context";
   if (classes.indexOf(task.class) > classes.indexOf(listing.class_ceiling)) return "class";
   if (
@@ -67,8 +67,8 @@ interface Candidate {
 }
 
 /**
- * Chooses among `sessions`: hard filters, then the cheaper of two drawn at random (ties go to the freer one), which
- * spreads load without anyone keeping count. `random` gives numbers in [0, 1).
+ * Chooses among `sessions`: hard filters, then the cheaper of two drawn at random (ties go to the
+ * freer one), which spreads load without anyone keeping count. `random` gives numbers in [0, 1).
  */
 export function chooseWorker(
   task: InferenceTask,

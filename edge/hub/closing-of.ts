@@ -3,7 +3,10 @@ import type { CountersignedReceipt, TaskClosing } from "../billing/closing.ts";
 import type { Terms } from "../billing/ticket.ts";
 import { recordOf, type Session, type TaskEnding } from "./hub-state.ts";
 
-/** What the check of an ended task's receipt found: nothing to check, a false one, or a countersigned one. */
+/**
+ * What the check of an ended task's receipt found: nothing to check, a false one, or a
+ * countersigned one.
+ */
 export type CheckedReceipt = CountersignedReceipt | "false" | null;
 
 /** How the books of a task that ended on this hub are closed. */
@@ -25,8 +28,9 @@ export function closingOf(ending: TaskEnding, checked: CheckedReceipt): TaskClos
 }
 
 /**
- * Whether a receipt that a worker brings back may be paid at all; its signature is judged apart. `hubStartedMs` tells
- * lost hubs from this one, which remembers its own tasks and has settled or refused them.
+ * Whether a receipt that a worker brings back may be paid at all; its signature is judged apart.
+ * `hubStartedMs` tells lost hubs from this one, which remembers its own tasks and has settled or
+ * refused them.
  */
 export function isPayable(
   receipt: Receipt,

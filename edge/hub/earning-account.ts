@@ -3,12 +3,15 @@ import type { AuthProve } from "../../shared/protocol/handshake.ts";
 import type { Env } from "../env.ts";
 import { accountObject } from "../objects.ts";
 
-/** An account a worker was never told of earns, but may not spend much at once until its owner shows up. */
+/**
+ * An account a worker was never told of earns, but may not spend much at once until its owner shows
+ * up.
+ */
 const providerConcurrencyMax = 16;
 
 /**
- * The account a worker earns for: the one it names, or one of its own, made from its identity on its first visit.
- * Null where the named account does not exist.
+ * The account a worker earns for: the one it names, or one of its own, made from its identity on
+ * its first visit. Null where the named account does not exist.
  */
 export async function earningAccount(env: Env, proof: AuthProve): Promise<string | null> {
   if (proof.account !== undefined) {

@@ -4,13 +4,19 @@ export interface HubConfig {
   readonly network: "local" | "public";
   /** How long an attempt may take to its first token before the next worker is asked. */
   readonly firstTokenMs: number;
-  /** How long a task may wait for a free slot: a person gives up on a silent answer after about ten seconds. */
+  /**
+   * How long a task may wait for a free slot: a person gives up on a silent answer after about ten
+   * seconds.
+   */
   readonly queueMs: number;
   /** No output for so long in mid-answer is a lost worker. */
   readonly stallMs: number;
   /** How long a cancelled attempt may take to say what it had made. */
   readonly cancelMs: number;
-  /** Attempts that may fail before the task does; a fourth worker rarely fares better than the third. */
+  /**
+   * Attempts that may fail before the task does; a fourth worker rarely fares better than the
+   * third.
+   */
   readonly failuresMax: number;
   /** Attempts in all, polite refusals included. */
   readonly attemptsMax: number;

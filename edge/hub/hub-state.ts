@@ -12,12 +12,16 @@ import type { HubConfig } from "./hub-config.ts";
 import type { RouteExplanation } from "./choose-worker.ts";
 
 /**
- * The state of one hub, and the words its reducer speaks. Invariants, checked by the simulation after every event:
- * H1. A task is in exactly one place: waiting, on one attempt, or gone; it leaves exactly once, by one `ended` effect.
+ * The state of one hub, and the words its reducer speaks. Invariants, checked by the simulation
+ * after every event:
+ * H1. A task is in exactly one place: waiting, on one attempt, or gone; it leaves exactly once, by
+ *     one `ended` effect.
  * H2. A session never has more open attempts than it granted credits for.
  * H3. A frame counts only on its own session, for an open attempt, with the next sequence number.
- * H4. Output reaches a consumer from one attempt only: once `started`, a lost worker ends the task with an error.
- * H5. Billed tokens are at most what was delivered (in bytes), what was agreed (the limit) and what the worker claims.
+ * H4. Output reaches a consumer from one attempt only: once `started`, a lost worker ends the task
+ *     with an error.
+ * H5. Billed tokens are at most what was delivered (in bytes), what was agreed (the limit) and what
+ *     the worker claims.
  * H6. Memory is bounded: sessions, waiting tasks, and the output of a task all have a maximum.
  */
 export interface HubState {
@@ -84,7 +88,10 @@ export type HubEvent =
       readonly region: Region;
       readonly epoch: number;
     }
-  /** After hibernation: what a socket's attachment and the hub's storage remember of an idle session. */
+  /**
+   * After hibernation: what a socket's attachment and the hub's storage remember of an idle
+   * session.
+   */
   | {
       readonly kind: "session.restored";
       readonly session: Omit<Session, "attemptIds">;

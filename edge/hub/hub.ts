@@ -26,7 +26,10 @@ const tickMs = 500;
 /** Sweeps for dead sockets and repeats the digest, also while nothing else happens. */
 const sweepMs = 30_000;
 
-/** Up to 256 workers' sockets, and the tasks on them. The rules are in step-hub.ts; this performs their effects. */
+/**
+ * Up to 256 workers' sockets, and the tasks on them. The rules are in step-hub.ts; this performs
+ * their effects.
+ */
 export class Hub extends DurableObject<Env> {
   readonly #config: Config;
   readonly #startedMs = Date.now();
@@ -64,7 +67,10 @@ export class Hub extends DurableObject<Env> {
     }
   }
 
-  /** The WebSocket upgrade of a worker; the front Worker has set the region from the connection's place. */
+  /**
+   * The WebSocket upgrade of a worker; the front Worker has set the region from the connection's
+   * place.
+   */
   override async fetch(request: Request): Promise<Response> {
     const region = request.headers.get("x-octo-region");
     assert(isRegion(region), "the front Worker names the region");

@@ -2,8 +2,8 @@ import { describeError } from "../../shared/log.ts";
 import { edgeLog } from "../log.ts";
 
 /**
- * Work that is gathered: asked for any number of times, done once a little later. A pending timer keeps its Durable
- * Object in memory (compatibility date 2026-10-01), so nobody has to wait for it.
+ * Work that is gathered: asked for any number of times, done once a little later. A pending timer
+ * keeps its Durable Object in memory (compatibility date 2026-10-01), so nobody has to wait for it.
  */
 export class Later {
   readonly #run: () => Promise<void>;

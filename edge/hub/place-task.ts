@@ -46,7 +46,8 @@ function wait(state: HubState, entry: TaskEntry, step: StepContext): void {
     return;
   }
   if (entry.attemptNumber > entry.task.attemptsBefore) {
-    // Time spent on a lost worker is not the queue's: its next worker may take as long as the first might have.
+    // Time spent on a lost worker is not the queue's: its next worker may take as long as the first
+    // might have.
     entry.placeByMs = step.nowMs + state.config.queueMs;
     state.waiting.unshift(entry);
   } else state.waiting.push(entry);
@@ -79,7 +80,8 @@ export function noCapacity(why: string): FailedEnding {
     code: "no_capacity",
     message: `No worker is free for this task: ${why}. Try again in a few seconds.`,
     param: null,
-    // The mean answer takes a few seconds; two let a slot come free without a herd arriving at once.
+    // The mean answer takes a few seconds; two let a slot come free without a herd arriving at
+    // once.
     retryAfterS: 2,
   };
 }
@@ -102,9 +104,10 @@ function whyNobody(
     return { code: "no_capacity", message: `Workers with ${task.model} are leaving`, param: null };
   }
   if (excluded.context !== undefined) {
+    const asked = `${task.completionTokensMax} tokens`;
     return {
       code: "context_length_exceeded",
-      message: `Cannot serve ${task.completionTokensMax} tokens: no worker with ${task.model} has that much context`,
+      message: `Cannot serve ${asked}: no worker with ${task.model} has that much context`,
       param: "max_tokens",
     };
   }
@@ -212,8 +215,9 @@ export function closeAttempt(
 }
 
 /**
- * The attempt will not finish. Before any output has left, the task goes to another worker and nobody notices;
- * after that it ends with an error that says so (H4), never with a short answer that looks whole.
+ * The attempt will not finish. Before any output has left, the task goes to another worker and
+ * nobody notices; after that it ends with an error that says so (H4), never with a short answer
+ * that looks whole.
  */
 export function loseAttempt(
   state: HubState,
@@ -243,7 +247,9 @@ export function loseAttempt(
   } else placeTask(state, entry, step);
 }
 
-/** The consumer left and the worker never said what it had made: what was delivered is what is paid. */
+/**
+ * The consumer left and the worker never said what it had made: what was delivered is what is paid.
+ */
 function endCancelled(state: HubState, attempt: Attempt, step: StepContext): void {
   const { transcript, entry } = attempt;
   endTask(state, entry, step, {
@@ -252,7 +258,11 @@ function endCancelled(state: HubState, attempt: Attempt, step: StepContext): voi
     finishes: [],
     counts: {
       promptTokens: 0,
-      completionTokens: Math.min(transcript.tokens, transcript.bytes),
+      completionTokens: Math.min(
+        transcript.tokens,
+        transcript.bytes,
+        entry.task.completionTokensMax ?? Number.MAX_SAFE_INTEGER,
+      ),
     },
     price: priceOf(attempt.listing),
     receipt: null,

@@ -5,7 +5,10 @@ import { Registrar } from "./registrar.ts";
 import { SessionStore, type StoredSession } from "./session-store.ts";
 import type { Region } from "../../shared/regions.ts";
 
-/** Who is here: kept in storage for a hub that sleeps or dies, and told to the registry and the directory. */
+/**
+ * Who is here: kept in storage for a hub that sleeps or dies, and told to the registry and the
+ * directory.
+ */
 export class Presence {
   readonly #store: SessionStore;
   readonly #registrar: Registrar;

@@ -16,7 +16,10 @@ const digestEveryMs = 1_000;
 const registryDelayMs = 200;
 const registryRetryMs = 5_000;
 
-/** Tells the outside what this hub has: its digest to the directory, its workers and listings to libSQL. */
+/**
+ * Tells the outside what this hub has: its digest to the directory, its workers and listings to
+ * libSQL.
+ */
 export class Registrar {
   readonly #env: Env;
   readonly #hub: { readonly id: string; readonly region: Region };

@@ -40,7 +40,10 @@ export class SessionStore {
     this.#sql.exec("INSERT OR REPLACE INTO sessions VALUES (?, ?)", session.id, json);
   }
 
-  /** All stored sessions; one that no longer has its form is from an older build, and its worker will be back. */
+  /**
+   * All stored sessions; one that no longer has its form is from an older build, and its worker
+   * will be back.
+   */
   all(): StoredSession[] {
     const rows = this.#sql.exec<{ session: string }>("SELECT session FROM sessions").toArray();
     return rows.flatMap((row) => {

@@ -10,9 +10,10 @@ import type { TaskEnding } from "./hub-state.ts";
 
 /**
  * From ended tasks to closed books.
- * S1. A receipt is acknowledged only after its account has closed the task durably; until then its worker keeps it.
- * S2. A worker is paid only under a receipt that it signed over what was relayed, or, where a cancelled attempt never
- *     brought one, for the bytes that were delivered.
+ * S1. A receipt is acknowledged only after its account has closed the task durably; until then its
+ *     worker keeps it.
+ * S2. A worker is paid only under a receipt that it signed over what was relayed, or, where a
+ *     cancelled attempt never brought one, for the bytes that were delivered.
  * S3. What an account did not take is sent again: closing twice is a no-op there.
  */
 export interface SettlerPorts {
@@ -23,11 +24,20 @@ export interface SettlerPorts {
   readonly edgeKey: () => Promise<SigningKey>;
 }
 
-/** Settlements gather for so long: one write an account instead of one a task, and nobody waits for it. */
+/**
+ * Settlements gather for so long: one write an account instead of one a task, and nobody waits for
+ * it.
+ */
 const gatherMs = 40;
-/** Between tries while an account cannot be reached; the worker's copy of the receipt outlasts this hub. */
+/**
+ * Between tries while an account cannot be reached; the worker's copy of the receipt outlasts this
+ * hub.
+ */
 const retryMs = 500;
-/** At 1,000 tasks a second a minute of closings is 60,000; an account away for longer is settled from receipts. */
+/**
+ * At 1,000 tasks a second a minute of closings is 60,000; an account away for longer is settled
+ * from receipts.
+ */
 const pendingMax = 60_000;
 
 interface Pending {
@@ -48,7 +58,8 @@ export class Settler {
 
   /** Takes an ended task. */
   settle(ending: TaskEnding): void {
-    // Nothing has left for the consumer: the front Worker may still have another hub, and closes the books if not.
+    // Nothing has left for the consumer: the front Worker may still have another hub, and closes
+    // the books if not.
     if (ending.kind === "failed" && !ending.entry.started) return;
     this.#ended.push(ending);
     this.#later.arm(gatherMs);

@@ -24,8 +24,8 @@ import { cancelTask, grant, takeDelta, takeEnd, takeFail } from "./take-output.t
 const creditsMax = slotsMax;
 
 /**
- * Advances the hub by one event and returns what must happen outside, in order. Changes `state` in place; does no
- * I/O. `random` gives numbers in [0, 1).
+ * Advances the hub by one event and returns what must happen outside, in order. Changes `state` in
+ * place; does no I/O. `random` gives numbers in [0, 1).
  */
 export function stepHub(
   state: HubState,
@@ -79,7 +79,8 @@ function openSession(
 ): void {
   const older = state.sessionIdByWorkerId.get(event.workerId);
   if (older !== undefined) {
-    // The newest connection of an identity wins: an old one may be a dead socket nobody has noticed yet.
+    // The newest connection of an identity wins: an old one may be a dead socket nobody has noticed
+    // yet.
     step.effects.push({
       kind: "close",
       sessionId: older,
@@ -251,7 +252,7 @@ function passDeadlines(state: HubState, step: StepContext): void {
       loseAttempt(state, attempt, { outcome: "late", message, countsAsFailure: true }, step);
     } else if (attempt.firstTokenMs !== null && silentMs >= config.stallMs) {
       sendCancel(attempt, "stalled", step);
-      const message = `The worker made no token for ${config.stallMs} ms in the middle of the answer`;
+      const message = `The worker fell silent for ${config.stallMs} ms in the middle of the answer`;
       loseAttempt(state, attempt, { outcome: "stalled", message, countsAsFailure: true }, step);
     }
   }

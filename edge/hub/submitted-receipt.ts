@@ -16,8 +16,8 @@ export type Submission =
   | { readonly kind: "drop" };
 
 /**
- * Reads a receipt that was never acknowledged because its hub was lost. Only whole answers are paid this way: of a
- * broken one nobody can tell any more how much of it was relayed.
+ * Reads a receipt that was never acknowledged because its hub was lost. Only whole answers are paid
+ * this way: of a broken one nobody can tell any more how much of it was relayed.
  */
 export async function readSubmission(
   entry: Entry,

@@ -1,4 +1,5 @@
 import type { OutputPart } from "../../shared/openai/output.ts";
+import { partBytes } from "../../shared/protocol/receipt.ts";
 import type { TaskDelta, TaskEnd, TaskFail } from "../../shared/protocol/task.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
 import { priceOf } from "./hub-state.ts";
@@ -40,22 +41,13 @@ function takeParts(
   step: StepContext,
 ): boolean {
   const { entry } = attempt;
-  for (const part of parts) {
-    if (part.index >= entry.task.choices) {
-      breach(attempt, `choice ${part.index} was not asked for`, step);
-      return false;
-    }
-    attempt.transcript.add(part);
+  const fault = outputFault(state, attempt, parts);
+  if (fault !== null) {
+    breach(attempt, fault, step);
+    return false;
   }
+  for (const part of parts) attempt.transcript.add(part);
   if (attempt.cancelledMs !== null || parts.length === 0) return true;
-  if (entry.task.streamed && attempt.transcript.bytes > attempt.grantedBytes) {
-    breach(attempt, `more than the granted ${attempt.grantedBytes} bytes`, step);
-    return false;
-  }
-  if (attempt.transcript.bytes > state.config.outputBytesMax) {
-    breach(attempt, `more than ${state.config.outputBytesMax} bytes of output`, step);
-    return false;
-  }
   attempt.firstTokenMs ??= step.nowMs;
   if (entry.task.streamed) {
     if (!entry.started) {
@@ -69,6 +61,24 @@ function takeParts(
     grant(state, attempt, step);
   }
   return true;
+}
+
+/** What is wrong with more output, if anything: judged before a byte of it is kept or counted (H5, H6). */
+function outputFault(
+  state: HubState,
+  attempt: Attempt,
+  parts: readonly OutputPart[],
+): string | null {
+  const { choices } = attempt.entry.task;
+  let { bytes } = attempt.transcript;
+  for (const part of parts) {
+    if (part.index >= choices) return `choice ${part.index} was not asked for`;
+    bytes += partBytes(part);
+  }
+  // A cancelled worker may send what was granted before; nothing is granted after.
+  if (bytes > attempt.grantedBytes) return `more than the granted ${attempt.grantedBytes} bytes`;
+  const { outputBytesMax } = state.config;
+  return bytes > outputBytesMax ? `more than ${outputBytesMax} bytes of output` : null;
 }
 
 /** Keeps a full window open beyond what has come; called when the consumer has read. */
@@ -106,11 +116,12 @@ export function takeEnd(
     loseAttempt(state, attempt, { outcome: "stopped", message, countsAsFailure: true }, step);
     return;
   }
-  if (!cancelled && frame.finishes.length !== entry.task.choices) {
-    breach(attempt, `${frame.finishes.length} endings for ${entry.task.choices} choices`, step);
+  if (!cancelled && !endsEveryChoice(frame, entry.task.choices)) {
+    breach(attempt, `its endings are not one for each of ${entry.task.choices} choices`, step);
     return;
   }
-  // An answer of no text at all (the model ended at once) is an answer: its stream still has to begin.
+  // An answer of no text at all (the model ended at once) is an answer: its stream still has to
+  // begin.
   if (!cancelled && entry.task.streamed && !entry.started) {
     entry.started = true;
     step.effects.push({ kind: "started", attempt });
@@ -132,6 +143,11 @@ export function takeEnd(
     price: priceOf(attempt.listing),
     receipt: frame.receipt,
   });
+}
+
+function endsEveryChoice(frame: TaskEnd, choices: number): boolean {
+  const ended = new Set(frame.finishes.map((finish) => finish.index));
+  return ended.size === choices && frame.finishes.every((finish) => finish.index < choices);
 }
 
 function receiptFault(attempt: Attempt, frame: TaskEnd): string | null {

@@ -38,7 +38,9 @@ export interface WorkerSocket extends Omit<Attachment, "phase"> {
   frames: number;
 }
 
-/** The sockets of one hub: opening, proving, sending, closing, and telling the living from the dead. */
+/**
+ * The sockets of one hub: opening, proving, sending, closing, and telling the living from the dead.
+ */
 export class WorkerSockets {
   readonly #ctx: DurableObjectState;
   readonly #hubId: string;
@@ -110,10 +112,11 @@ export class WorkerSockets {
     { readonly kind: "proven" } | { readonly kind: "refused"; close: CloseName; reason: string }
   > {
     if (proof.version < protocolFloor || proof.version > protocolVersion) {
+      const spoken = `versions ${protocolFloor} to ${protocolVersion}`;
       return {
         kind: "refused",
         close: "versionTooOld",
-        reason: `this edge speaks versions ${protocolFloor} to ${protocolVersion}; update octo-worker`,
+        reason: `this edge speaks ${spoken}; update octo-worker`,
       };
     }
     const valid = await verifySignature({

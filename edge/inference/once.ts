@@ -14,8 +14,9 @@ const replySchema = z.object({
 });
 
 /**
- * Runs a request once for its idempotency key: the same request again gets the same answer and costs nothing; while
- * the first runs, and for another body under the same key, it is refused. Only whole successes are remembered.
+ * Runs a request once for its idempotency key: the same request again gets the same answer and
+ * costs nothing; while the first runs, and for another body under the same key, it is refused. Only
+ * whole successes are remembered.
  */
 export async function once(
   ctx: Context,

@@ -26,7 +26,10 @@ export interface Plan {
   readonly hubIds: readonly string[];
 }
 
-/** Tokens a chat template may add around one message, generously: role tags, separators, a default system prompt. */
+/**
+ * Tokens a chat template may add around one message, generously: role tags, separators, a default
+ * system prompt.
+ */
 const tokensPerMessage = 64;
 /** A hold outlives the longest answer; a task that never ends is let go with it. */
 const holdMs = 15 * 60_000;
@@ -87,7 +90,10 @@ export async function planTask(
   return { task, hubIds: choice.hubIds };
 }
 
-/** The consumer's own region first, then all of them, then all of them asked anew: a worker may just have come. */
+/**
+ * The consumer's own region first, then all of them, then all of them asked anew: a worker may just
+ * have come.
+ */
 async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<HubChoice> {
   const views = [() => viewOf(ctx, ctx.region), () => viewOfAll(ctx), () => viewOfAll(ctx, true)];
   let failure: unknown;

@@ -8,9 +8,10 @@ import type { InferenceTask } from "./task.ts";
 export type RelayEnd = "complete" | "consumer gone" | "hub lost";
 
 /**
- * Joins a hub's stream to the consumer's. The front Worker owns the consumer's end: when the hub dies in mid-answer it
- * says so in an error event, and when the consumer leaves the hub's stream is cancelled. An IdentityTransformStream,
- * because its writes fail once nobody reads (workerd 2026-11), where a TransformStream's never do.
+ * Joins a hub's stream to the consumer's. The front Worker owns the consumer's end: when the hub
+ * dies in mid-answer it says so in an error event, and when the consumer leaves the hub's stream is
+ * cancelled. An IdentityTransformStream, because its writes fail once nobody reads (workerd
+ * 2026-11), where a TransformStream's never do.
  */
 export function relay(
   ctx: Context,
@@ -50,7 +51,10 @@ async function pipe(
   }
 }
 
-/** The pipe broke: either the hub is gone, and the consumer is told, or the consumer is, and telling fails too. */
+/**
+ * The pipe broke: either the hub is gone, and the consumer is told, or the consumer is, and telling
+ * fails too.
+ */
 async function breakOff(
   task: InferenceTask,
   toConsumer: WritableStream<Uint8Array>,

@@ -20,8 +20,8 @@ interface Timing {
 }
 
 /**
- * One inference, from an authenticated request to its answer: plan, hold, run on a hub, relay. The hub settles; the
- * front Worker closes the books itself only where the hub is lost.
+ * One inference, from an authenticated request to its answer: plan, hold, run on a hub, relay. The
+ * hub settles; the front Worker closes the books itself only where the hub is lost.
  */
 export async function runInference(
   ctx: Context,
@@ -61,7 +61,8 @@ export async function runInference(
     }
     case "stream": {
       const { body, ended } = relay(ctx, task, result.stream);
-      // A hub lost in mid-answer settles nothing any more: the consumer pays nothing for a broken answer.
+      // A hub lost in mid-answer settles nothing any more: the consumer pays nothing for a broken
+      // answer.
       ctx.waitUntil(
         ended.then((end) => (end === "hub lost" ? voidTask(ctx, task, "unavailable") : undefined)),
       );
@@ -85,7 +86,10 @@ async function hold(ctx: Context, plan: Plan): Promise<InferenceTask> {
   throw new OctoError(held.code, `Cannot start task ${terms.task}: ${held.reason}${hint}`);
 }
 
-/** Asks the hubs in turn. Nothing has reached the consumer yet, so a hub that dies is one more that cannot serve. */
+/**
+ * Asks the hubs in turn. Nothing has reached the consumer yet, so a hub that dies is one more that
+ * cannot serve.
+ */
 async function dispatch(
   ctx: Context,
   held: InferenceTask,
@@ -93,7 +97,8 @@ async function dispatch(
 ): Promise<RunResult> {
   let task = held;
   let failure: FailedRun = lostHub(0);
-  // A hub that was lost is asked once more after the others: it is back at once, and its workers soon after.
+  // A hub that was lost is asked once more after the others: it is back at once, and its workers
+  // soon after.
   const lost: string[] = [];
   for (const hubId of lostOnceMore(hubIds, lost)) {
     let result: RunResult;

@@ -10,13 +10,16 @@ import {
 import type { TokenCounts } from "../../shared/money.ts";
 import { completionLogprobs } from "./whole-answer.ts";
 
-/** A comment that keeps idle connections open; clients skip it (HTML standard, server-sent events, section 9.2.6). */
+/**
+ * A comment that keeps idle connections open; clients skip it (HTML standard, server-sent events,
+ * section 9.2.6).
+ */
 export const keepAliveEvent = ": keep-alive\n\n";
 export const doneEvent = "data: [DONE]\n\n";
 
 /**
- * Writes one streamed answer as server-sent events. Everything that does not change is serialised once; JSON escapes
- * line feeds, so no text of a worker can begin an event of its own.
+ * Writes one streamed answer as server-sent events. Everything that does not change is serialised
+ * once; JSON escapes line feeds, so no text of a worker can begin an event of its own.
  */
 export class StreamEvents {
   readonly #head: AnswerHead;
@@ -50,10 +53,9 @@ export class StreamEvents {
     let events = "";
     for (const finish of finishes) {
       const reason = JSON.stringify(finish.reason);
-      const choice =
-        this.#head.kind === "chat"
-          ? `{"index":${finish.index},"delta":${this.#role(finish.index)},"logprobs":null,"finish_reason":${reason}}`
-          : `{"index":${finish.index},"text":"","logprobs":null,"finish_reason":${reason}}`;
+      const empty =
+        this.#head.kind === "chat" ? `"delta":${this.#role(finish.index)}` : `"text":""`;
+      const choice = `{"index":${finish.index},${empty},"logprobs":null,"finish_reason":${reason}}`;
       events += this.#opening + choice + this.#closing;
     }
     return events;
@@ -72,8 +74,9 @@ export class StreamEvents {
 
   #choice(part: OutputPart): string {
     if (this.#head.kind === "completion") {
+      const text = `"text":${JSON.stringify(part.text ?? "")}`;
       const logprobs = JSON.stringify(completionLogprobs(part.logprobs));
-      return `{"index":${part.index},"text":${JSON.stringify(part.text ?? "")},"logprobs":${logprobs},"finish_reason":null}`;
+      return `{"index":${part.index},${text},"logprobs":${logprobs},"finish_reason":null}`;
     }
     const first = !this.#begun.has(part.index);
     this.#begun.add(part.index);
@@ -84,8 +87,8 @@ export class StreamEvents {
     if (part.text !== undefined) delta += `"content":${JSON.stringify(part.text)},`;
     else if (first) delta += `"content":null,`;
     if (part.tool_calls !== undefined) delta += `"tool_calls":${toolCalls(part)},`;
-    const logprobs = chatLogprobs(part.logprobs);
-    return `{"index":${part.index},"delta":{${delta.slice(0, -1)}},"logprobs":${logprobs},"finish_reason":null}`;
+    const ending = `"logprobs":${chatLogprobs(part.logprobs)},"finish_reason":null}`;
+    return `{"index":${part.index},"delta":{${delta.slice(0, -1)}},${ending}`;
   }
 }
 
@@ -106,8 +109,9 @@ function chatLogprobs(logprobs: readonly TokenLogprob[] | undefined): string {
 }
 
 /**
- * The last event of a stream that broke: OpenAI's clients throw on `error`, and a client that reads only chunks sees
- * `finish_reason: "error"`. No `[DONE]` follows, so that nobody takes the answer for whole.
+ * The last event of a stream that broke: OpenAI's clients throw on `error`, and a client that reads
+ * only chunks sees `finish_reason: "error"`. No `[DONE]` follows, so that nobody takes the answer
+ * for whole.
  */
 export function errorEvent(
   error: { readonly code: ErrorCode; readonly message: string },

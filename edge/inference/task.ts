@@ -4,7 +4,9 @@ import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord } from "../billing/closing.ts";
 import type { Terms } from "../billing/ticket.ts";
 
-/** One inference asked for, as the front Worker hands it to a hub. Plain data: it crosses an RPC. */
+/**
+ * One inference asked for, as the front Worker hands it to a hub. Plain data: it crosses an RPC.
+ */
 export interface InferenceTask {
   readonly id: string;
   readonly kind: "chat" | "completion";
@@ -12,7 +14,9 @@ export interface InferenceTask {
   readonly keyId: string;
   /** The name or `sha256:` digest the consumer asked for. */
   readonly model: string;
-  /** The request as JSON text: exactly what the engine gets and the receipt's prompt hash covers. */
+  /**
+   * The request as JSON text: exactly what the engine gets and the receipt's prompt hash covers.
+   */
   readonly body: string;
   readonly streamed: boolean;
   /** Whether a streamed answer ends with a usage chunk. */
@@ -21,7 +25,10 @@ export interface InferenceTask {
   readonly demands: readonly Ability[];
   /** No tokenizer makes more prompt tokens than this of the request. */
   readonly promptTokensMax: number;
-  /** The most completion tokens over all choices, or null where only the model's context bounds them. */
+  /**
+   * The most completion tokens over all choices, or null where only the model's context bounds
+   * them.
+   */
   readonly completionTokensMax: number | null;
   readonly class: Class;
   readonly region: Region;

@@ -8,11 +8,13 @@ type JsonObject = Record<string, unknown>;
 
 const about = `One OpenAI-compatible endpoint in front of everybody's GPUs.
 
-Point any OpenAI client at \`/v1\` with an API key of this edge. What it costs is in micros (1 credit is 1,000,000
-micros); every answer has a task id (\`x-octo-task\`), under which its signed receipts can be read.
+Point any OpenAI client at \`/v1\` with an API key of this edge. What it costs is in micros (1
+credit is 1,000,000 micros); every answer has a task id (\`x-octo-task\`), under which its signed
+receipts can be read.
 
-Every error has OpenAI's shape and a request id (\`x-request-id\`). \`x-should-retry\` says whether the same request may
-succeed later, and \`retry-after\` after how many seconds. Lists are paged by \`cursor\`.`;
+Every error has OpenAI's shape and a request id (\`x-request-id\`). \`x-should-retry\` says whether
+the same request may succeed later, and \`retry-after\` after how many seconds. Lists are paged by
+\`cursor\`.`;
 
 /** What every route of an access can answer. */
 const errorsByAccess: Record<RouteDescription["access"], readonly ErrorCode[]> = {
@@ -86,7 +88,10 @@ function operation(description: RouteDescription): JsonObject {
   };
 }
 
-/** A schema's properties as parameters. What a caller must send is in its input, what is meant in its output. */
+/**
+ * A schema's properties as parameters. What a caller must send is in its input, what is meant in
+ * its output.
+ */
 function parametersOf(place: "path" | "query", schema: z.ZodType | undefined): JsonObject[] {
   if (schema === undefined) return [];
   const { required = [] } = toJsonSchema(schema, "input");
@@ -178,7 +183,10 @@ function without(object: JsonObject, names: readonly string[]): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
 }
 
-/** Leaves out what says nothing to a reader: the bounds of every integer, and a format's pattern beside its name. */
+/**
+ * Leaves out what says nothing to a reader: the bounds of every integer, and a format's pattern
+ * beside its name.
+ */
 function readable(schema: JsonObject): void {
   if (schema["minimum"] === Number.MIN_SAFE_INTEGER) delete schema["minimum"];
   if (schema["maximum"] === Number.MAX_SAFE_INTEGER) delete schema["maximum"];

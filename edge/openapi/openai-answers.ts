@@ -2,7 +2,9 @@ import { z } from "zod";
 import { errorRules } from "../../shared/errors.ts";
 import { finishReasons, tokenLogprobSchema } from "../../shared/openai/output.ts";
 
-/** The answers whose shape is OpenAI's. A test holds them against OpenAI's own published schemas. */
+/**
+ * The answers whose shape is OpenAI's. A test holds them against OpenAI's own published schemas.
+ */
 
 const count = z.int().min(0);
 const finishReason = z.enum(finishReasons);

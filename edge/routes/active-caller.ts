@@ -4,12 +4,15 @@ import { wrongKey } from "../authenticate.ts";
 import type { Caller } from "../context.ts";
 import { accountObject } from "../objects.ts";
 
-/** The account of the operator key in the environment; it has no Account object and cannot be revoked but by deploying. */
+/**
+ * The account of the operator key in the environment; it has no Account object and cannot be
+ * revoked but by deploying.
+ */
 export const systemAccountId = "system";
 
 /**
- * The caller of a request that holds no credit. What an isolate remembers of a key may be a minute old, so its Account
- * is asked whether it was revoked since; inference asks the same with its hold.
+ * The caller of a request that holds no credit. What an isolate remembers of a key may be a minute
+ * old, so its Account is asked whether it was revoked since; inference asks the same with its hold.
  */
 export async function activeCaller(c: HonoContext<AppEnv>): Promise<Caller> {
   const caller = await callerOf(c);

@@ -50,7 +50,9 @@ export const flagInQuery = z
   .transform((text) => text === "true")
   .pipe(z.boolean());
 
-/** Pages hold 20 items unless told otherwise; 100 keep an answer below what a phone parses at once. */
+/**
+ * Pages hold 20 items unless told otherwise; 100 keep an answer below what a phone parses at once.
+ */
 export const pageQuery = {
   cursor: z.string().max(1024).optional(),
   limit: wholeInQuery(1, 100).default(20),

@@ -12,10 +12,15 @@ import { directoryObject } from "../objects.ts";
 import type { RouteDescription } from "../openapi/description.ts";
 import { systemAccountId } from "./active-caller.ts";
 
-/** Load balancers give up after five seconds or more; a part that takes half of that is not ready. */
+/**
+ * Load balancers give up after five seconds or more; a part that takes half of that is not ready.
+ */
 const answerWithinMs = 2_500;
 
-/** Whether this edge is up, and whether what it needs is. Mounted before anything that needs the configuration. */
+/**
+ * Whether this edge is up, and whether what it needs is. Mounted before anything that needs the
+ * configuration.
+ */
 export const healthRoutes = new Hono<AppEnv>()
   .get("/healthz", (c) => c.json({ status: "ok" }))
   .get("/readyz", async (c) => {
@@ -46,7 +51,10 @@ export const healthDescriptions: readonly RouteDescription[] = [
   },
 ];
 
-/** The parts that failed, by name: why is for the log, as reasons may name what is nobody's business. */
+/**
+ * The parts that failed, by name: why is for the log, as reasons may name what is nobody's
+ * business.
+ */
 async function failingParts(env: Env, request: Request): Promise<string[]> {
   const parts: [string, () => Promise<unknown>][] = [
     ["configuration", async () => configOf(env)],

@@ -6,7 +6,10 @@ import { descriptions } from "./descriptions.ts";
 
 let text: string | null = null;
 
-/** `GET /openapi.json`. Written on the first request of an isolate: it never changes, and no other request waits. */
+/**
+ * `GET /openapi.json`. Written on the first request of an isolate: it never changes, and no other
+ * request waits.
+ */
 export const openApiRoutes = new Hono<AppEnv>().get(openApiDescription.path, () => {
   text ??= JSON.stringify(openApiDocument(descriptions));
   return new Response(text, {

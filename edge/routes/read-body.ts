@@ -30,7 +30,9 @@ export function parseBody<T>(text: string, schema: z.ZodType<T>): T {
   return checked(parseJson(text), schema, "The body");
 }
 
-/** The value as `schema` has it, or an error that names the place; `whole` names the value itself. */
+/**
+ * The value as `schema` has it, or an error that names the place; `whole` names the value itself.
+ */
 export function checked<T>(value: unknown, schema: z.ZodType<T>, whole: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -56,7 +58,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Where text stops being JSON. V8 says it in most of its messages, but not in "Unexpected token" (workerd 2026-11). */
+/**
+ * Where text stops being JSON. V8 says it in most of its messages, but not in "Unexpected token"
+ * (workerd 2026-11).
+ */
 function breakOf(text: string, error: unknown): number {
   const message = messageOf(error);
   const position = /position (\d+)/.exec(message)?.[1];
@@ -91,7 +96,9 @@ function messageOf(error: unknown): string {
 
 type Issue = z.core.$ZodIssue;
 
-/** Of a union's branches the one that came closest says what is wrong; "Invalid input" says nothing. */
+/**
+ * Of a union's branches the one that came closest says what is wrong; "Invalid input" says nothing.
+ */
 function deepestIssue(
   issues: readonly Issue[],
   prefix: readonly PropertyKey[],

@@ -17,7 +17,10 @@ export interface RouteInput<Params, Query, Body> {
   readonly idempotencyKey: string | null;
 }
 
-/** A route as its file writes it: its description is what is checked, and its answer is what is described. */
+/**
+ * A route as its file writes it: its description is what is checked, and its answer is what is
+ * described.
+ */
 interface RouteSpec<Params, Query, Body, Answer> extends RouteDescription {
   readonly access: "any key" | "operator";
   readonly params?: z.ZodType<Params>;
@@ -41,8 +44,9 @@ const idempotencyKeyField = z
 const nothing = z.strictObject({});
 
 /**
- * A JSON route: authenticates, checks path, query and body against the schemas, and answers what `handle` gives.
- * Who may call comes first, so that a stranger learns nothing from what is wrong with the rest.
+ * A JSON route: authenticates, checks path, query and body against the schemas, and answers what
+ * `handle` gives. Who may call comes first, so that a stranger learns nothing from what is wrong
+ * with the rest.
  */
 export function defineRoute<Params, Query, Body, Answer>(
   spec: RouteSpec<Params, Query, Body, Answer>,
@@ -71,7 +75,10 @@ export function defineRoute<Params, Query, Body, Answer>(
   };
 }
 
-/** A parameter given twice stays a list, which no schema takes: none of its values is silently ignored. */
+/**
+ * A parameter given twice stays a list, which no schema takes: none of its values is silently
+ * ignored.
+ */
 function single(values: Record<string, string[]>): Record<string, string | string[] | undefined> {
   return Object.fromEntries(
     Object.entries(values).map(([name, list]) => [name, list.length === 1 ? list[0] : list]),

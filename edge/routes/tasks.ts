@@ -72,7 +72,9 @@ export const taskRoutes: readonly Route[] = [
   }),
 ];
 
-/** The account whose tasks are looked at. Another's does not exist, as far as a consumer can tell. */
+/**
+ * The account whose tasks are looked at. Another's does not exist, as far as a consumer can tell.
+ */
 function visibleAccount(caller: Caller, asked: string | undefined): string {
   if (asked === undefined || asked === caller.accountId) return caller.accountId;
   if (caller.role !== "operator") throw noSuchAccount(asked);

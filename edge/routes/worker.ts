@@ -11,7 +11,8 @@ export const workerRoutes = new Hono<AppEnv>().get("/worker", async (c) => {
   }
   const { env, region } = c.get("ctx");
   const hubId = await directoryObject(env, region).hubForWorker();
-  // Built afresh: what the worker says about its region, or anything else in headers, goes no further.
+  // Built afresh: what the worker says about its region, or anything else in headers, goes no
+  // further.
   const request = new Request(c.req.url, {
     headers: { upgrade: "websocket", "x-octo-region": region },
   });

@@ -22,7 +22,10 @@ export function formatApiKey(key: ApiKey): string {
   return `${body}_${checksum(body)}`;
 }
 
-/** The parts of a presented key, or null where its form or checksum is wrong: no look-up is spent on a typo. */
+/**
+ * The parts of a presented key, or null where its form or checksum is wrong: no look-up is spent on
+ * a typo.
+ */
 export function parseApiKey(text: string): ApiKey | null {
   const match = pattern.exec(text);
   if (match === null) return null;

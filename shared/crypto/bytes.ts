@@ -45,8 +45,9 @@ export function toBase64Url(bytes: Uint8Array & NativeText): string {
 }
 
 /**
- * The bytes of base64url text, or null where it is not base64url: bytes have one spelling (RFC 4648 section 3.5).
- * Written out, because `atob` with a copy a character took longer than the signature check it was for.
+ * The bytes of base64url text, or null where it is not base64url: bytes have one spelling (RFC 4648
+ * section 3.5). Written out, because `atob` with a copy a character took longer than the signature
+ * check it was for.
  */
 export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | null {
   if (text.length % 4 === 1) return null;
@@ -81,7 +82,10 @@ export function base62(bytes: Uint8Array, length: number): string {
   return text.padStart(length, "0");
 }
 
-/** `length` base62 digits, each as likely as any other; `random` gives the bytes they are drawn from. */
+/**
+ * `length` base62 digits, each as likely as any other; `random` gives the bytes they are drawn
+ * from.
+ */
 export function randomBase62(length: number, random: (count: number) => Uint8Array): string {
   let text = "";
   while (text.length < length) {

@@ -9,9 +9,10 @@ export type JsonValue =
   | { readonly [key: string]: JsonValue | undefined };
 
 /**
- * Canonical JSON (RFC 8785): members sorted by UTF-16 code units, no white space, numbers as ECMAScript prints them.
- * Members whose value is undefined are left out. Throws AssertionError on numbers that JSON cannot carry and on
- * strings with a lone surrogate, which have no UTF-8 form (RFC 8785 section 3.2.2.2).
+ * Canonical JSON (RFC 8785): members sorted by UTF-16 code units, no white space, numbers as
+ * ECMAScript prints them. Members whose value is undefined are left out. Throws AssertionError on
+ * numbers that JSON cannot carry and on strings with a lone surrogate, which have no UTF-8 form
+ * (RFC 8785 section 3.2.2.2).
  */
 export function canonicalJson(value: JsonValue): string {
   if (value === null || typeof value === "boolean") return String(value);

@@ -1,8 +1,9 @@
 import { fromBase64Url, toBase64Url, utf8 } from "./bytes.ts";
 
 /**
- * Ed25519 (RFC 8032) through WebCrypto, which workerd, Node 20 and browsers have. Every signature covers a domain tag
- * and a zero byte before the message, so that one made for a purpose is worthless for another.
+ * Ed25519 (RFC 8032) through WebCrypto, which workerd, Node 20 and browsers have. Every signature
+ * covers a domain tag and a zero byte before the message, so that one made for a purpose is
+ * worthless for another.
  */
 export type SigningDomain = "octo-auth-v1" | "octo-receipt-v1" | "octo-countersign-v1";
 
@@ -34,8 +35,8 @@ export async function generateSigningKey(): Promise<{ key: SigningKey; privateKe
 }
 
 /**
- * The signing key whose private half is `privateKey` (PKCS #8, base64url). Throws TypeError where it is not an
- * Ed25519 key.
+ * The signing key whose private half is `privateKey` (PKCS #8, base64url). Throws TypeError where
+ * it is not an Ed25519 key.
  */
 export async function importSigningKey(privateKey: string): Promise<SigningKey> {
   const pkcs8 = fromBase64Url(privateKey);
@@ -70,10 +71,16 @@ export interface SignedMessage {
 
 /** Resolved keys only: in workerd a promise made in one request must not be awaited in another. */
 const importedKeys = new Map<string, CryptoKey>();
-/** A hub serves at most 256 workers; four times that keeps every live key imported and the map bounded. */
+/**
+ * A hub serves at most 256 workers; four times that keeps every live key imported and the map
+ * bounded.
+ */
 const importedKeysMax = 1024;
 
-/** Whether `signature` was made over `message` by the owner of `publicKey`. Malformed input is a plain false. */
+/**
+ * Whether `signature` was made over `message` by the owner of `publicKey`. Malformed input is a
+ * plain false.
+ */
 export async function verifySignature(signed: SignedMessage): Promise<boolean> {
   if (!publicKeyPattern.test(signed.publicKey) || !signaturePattern.test(signed.signature))
     return false;

@@ -101,8 +101,9 @@ const toolChoice = z.union([
 ]);
 
 /**
- * The body of `POST /v1/chat/completions`. Fields named here are honoured or, where `shared/openai/demands.ts` says
- * so, accepted without effect or refused by name. A field not named here is passed to engines that know it.
+ * The body of `POST /v1/chat/completions`. Fields named here are honoured or, where
+ * `shared/openai/demands.ts` says so, accepted without effect or refused by name. A field not named
+ * here is passed to engines that know it.
  */
 export const chatRequestSchema = z.looseObject({
   ...samplingFields,

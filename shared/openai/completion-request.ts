@@ -2,8 +2,8 @@ import { z } from "zod";
 import { samplingFields } from "./sampling.ts";
 
 /**
- * The body of `POST /v1/completions`, OpenAI's older form: one prompt as text. Prompts as token ids or as several
- * strings are refused, because ids mean something else to every model.
+ * The body of `POST /v1/completions`, OpenAI's older form: one prompt as text. Prompts as token ids
+ * or as several strings are refused, because ids mean something else to every model.
  */
 export const completionRequestSchema = z.looseObject({
   ...samplingFields,

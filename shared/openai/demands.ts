@@ -4,8 +4,8 @@ import type { CompletionRequest } from "./completion-request.ts";
 import { completionRequestSchema } from "./completion-request.ts";
 
 /**
- * What an engine can do beyond plain sampling. A listing states its abilities and a request demands some.
- * `param:NAME` is an engine's own request field (say `param:top_k`).
+ * What an engine can do beyond plain sampling. A listing states its abilities and a request demands
+ * some. `param:NAME` is an engine's own request field (say `param:top_k`).
  */
 export const abilities = [
   "chat",

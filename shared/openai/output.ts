@@ -14,7 +14,10 @@ const topLogprob = z.object({
 export const tokenLogprobSchema = topLogprob.extend({ top_logprobs: z.array(topLogprob).max(20) });
 export type TokenLogprob = z.infer<typeof tokenLogprobSchema>;
 
-/** A piece of one tool call, in the shape of OpenAI's streamed deltas: the id and name come once, arguments in parts. */
+/**
+ * A piece of one tool call, in the shape of OpenAI's streamed deltas: the id and name come once,
+ * arguments in parts.
+ */
 export const toolCallDeltaSchema = z.object({
   index: z.int().min(0).max(127),
   id: z.string().max(128).optional(),
@@ -24,8 +27,9 @@ export const toolCallDeltaSchema = z.object({
 export type ToolCallDelta = z.infer<typeof toolCallDeltaSchema>;
 
 /**
- * A piece of one choice as an engine makes it and the wire carries it. `tokens` is how many tokens it stands for;
- * text that is held back (a stop sequence, half a character) comes with a later part.
+ * A piece of one choice as an engine makes it and the wire carries it. `tokens` is how many tokens
+ * it stands for; text that is held back (a stop sequence, half a character) comes with a later
+ * part.
  */
 export const outputPartSchema = z.object({
   index: z.int().min(0).max(127),
@@ -45,7 +49,9 @@ export type Finish = z.infer<typeof finishSchema>;
 
 const count = z.int().min(0).max(100_000_000);
 
-/** Tokens of one answer as the worker counts them; `cached` of the prompt's were found in a cache. */
+/**
+ * Tokens of one answer as the worker counts them; `cached` of the prompt's were found in a cache.
+ */
 export const usageSchema = z.object({
   prompt: count,
   completion: count,

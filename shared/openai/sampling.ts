@@ -9,7 +9,10 @@ const tokensMax = 10_000_000;
 
 const tokenLimit = z.int().min(1).max(tokensMax).nullish();
 
-/** The parameters that chat and plain completions share. `null` means "not given", as in OpenAI's API. */
+/**
+ * The parameters that chat and plain completions share. `null` means "not given", as in OpenAI's
+ * API.
+ */
 export const samplingFields = {
   model: z.string().min(1).max(200),
   max_tokens: tokenLimit,

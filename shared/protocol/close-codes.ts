@@ -45,7 +45,10 @@ export function closeReason(text: string): string {
   return reason;
 }
 
-/** The milliseconds over which workers should spread their return, from a close reason like `spread_ms=15000`. */
+/**
+ * The milliseconds over which workers should spread their return, from a close reason like
+ * `spread_ms=15000`.
+ */
 export function spreadMsOf(reason: string): number | null {
   const match = /\bspread_ms=(\d{1,6})\b/.exec(reason);
   return match?.[1] === undefined ? null : Number(match[1]);

@@ -19,8 +19,9 @@ export function decodeUp(data: unknown, bytesMax: number = frameBytesMax): Decod
 }
 
 /**
- * Decodes a message of one or more frames, a line each: a worker sends what it has to say at one moment in one message,
- * because every message costs its hub an event. The limit is the whole message's.
+ * Decodes a message of one or more frames, a line each: a worker sends what it has to say at one
+ * moment in one message, because every message costs its hub an event. The limit is the whole
+ * message's.
  */
 export function decodeUpMessage(
   data: unknown,

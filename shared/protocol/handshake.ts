@@ -51,7 +51,10 @@ export interface Proof {
   readonly account: string;
 }
 
-/** The text a worker signs under `octo-auth-v1`: no field can hold a line feed, so no two proofs share a text. */
+/**
+ * The text a worker signs under `octo-auth-v1`: no field can hold a line feed, so no two proofs
+ * share a text.
+ */
 export function provenMessage(proof: Proof): string {
   return [
     proof.hub,

@@ -5,7 +5,10 @@ export const classes = ["public", "shared", "confidential", "private"] as const;
 /** How secret a task is. A listing's ceiling is the most secret class it may serve. */
 export type Class = (typeof classes)[number];
 
-/** 1,000 credits for a million tokens: far above any market price, far below where a cost could overflow. */
+/**
+ * 1,000 credits for a million tokens: far above any market price, far below where a cost could
+ * overflow.
+ */
 const priceMax = 1_000_000_000;
 
 export const listingSchema = z.object({

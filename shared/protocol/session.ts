@@ -2,7 +2,10 @@ import { z } from "zod";
 import { slotsMax } from "./limits.ts";
 import { signedReceiptSchema } from "./receipt.ts";
 
-/** Worker → hub: I can take so many more attempts. Every offer uses one up; an ended attempt is granted again. */
+/**
+ * Worker → hub: I can take so many more attempts. Every offer uses one up; an ended attempt is
+ * granted again.
+ */
 export const creditGrantSchema = z.object({
   type: z.literal("credit.grant"),
   slots: z.int().min(1).max(slotsMax),
@@ -13,7 +16,10 @@ export type CreditGrant = z.infer<typeof creditGrantSchema>;
 export const workerDrainSchema = z.object({ type: z.literal("worker.drain") });
 export type WorkerDrain = z.infer<typeof workerDrainSchema>;
 
-/** Worker → hub: receipts of attempts whose settlement was never acknowledged, with the tickets they came with. */
+/**
+ * Worker → hub: receipts of attempts whose settlement was never acknowledged, with the tickets they
+ * came with.
+ */
 export const receiptSubmitSchema = z.object({
   type: z.literal("receipt.submit"),
   entries: z

@@ -21,7 +21,9 @@ export const taskOfferSchema = z.object({
   window_bytes: z.int().min(1),
   input_micros_per_million: z.int().min(0),
   output_micros_per_million: z.int().min(0),
-  /** The terms of the hold, sealed by the edge: goes back with a receipt that is submitted later. */
+  /**
+   * The terms of the hold, sealed by the edge: goes back with a receipt that is submitted later.
+   */
   ticket: z.string().max(4096),
 });
 export type TaskOffer = z.infer<typeof taskOfferSchema>;
@@ -42,7 +44,10 @@ export const taskWindowSchema = z.object({
 });
 export type TaskWindow = z.infer<typeof taskWindowSchema>;
 
-/** Hub → worker: stop. Answered by `task.end` with what was made so far, or by nothing if it had ended. */
+/**
+ * Hub → worker: stop. Answered by `task.end` with what was made so far, or by nothing if it had
+ * ended.
+ */
 export const taskCancelSchema = z.object({
   type: z.literal("task.cancel"),
   attempt,
@@ -90,7 +95,9 @@ export const taskEndSchema = z.object({
 });
 export type TaskEnd = z.infer<typeof taskEndSchema>;
 
-/** Failures that are the request's own fault are final; the others send the task to another worker. */
+/**
+ * Failures that are the request's own fault are final; the others send the task to another worker.
+ */
 export const taskFailureCodes = [
   "context_length_exceeded",
   "invalid_request",

@@ -1,7 +1,6 @@
-import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
+import { call } from "./routes/edge-client.ts";
 
 test("the edge answers in workerd", async () => {
-  const response = await (exports as unknown as { default: Fetcher }).default.fetch(new Request("https://edge.test/healthz"));
-  expect(response.status).toBe(200);
+  expect(await call("GET /healthz", { key: null })).toMatchObject({ status: 200 });
 });

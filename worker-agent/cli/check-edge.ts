@@ -7,7 +7,10 @@ import { closeCodes } from "../../shared/protocol/close-codes.ts";
 import { decodeDown } from "../../shared/protocol/codec.ts";
 import type { Check } from "./check.ts";
 
-/** A hub that sleeps at the other end of the world greets within a second; this is patience for a bad line. */
+/**
+ * A hub that sleeps at the other end of the world greets within a second; this is patience for a
+ * bad line.
+ */
 const greetWithinMs = 10_000;
 /** Receipts carry times, and the edge disputes those from another minute. */
 const clockSkewMsMax = 60_000;

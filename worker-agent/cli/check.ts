@@ -1,4 +1,6 @@
-/** One thing that was looked at. `remedy` says how to mend it, and is null where nothing is wrong. */
+/**
+ * One thing that was looked at. `remedy` says how to mend it, and is null where nothing is wrong.
+ */
 export interface Check {
   readonly name: string;
   readonly found: string;

@@ -46,7 +46,10 @@ export function findSetting(name: SettingName, inputs: Inputs): Found {
   return { texts: [fallback], level: "default", from: "the default" };
 }
 
-/** Reads what `flags` leave open: the environment, and the file in the state folder that both may name. */
+/**
+ * Reads what `flags` leave open: the environment, and the file in the state folder that both may
+ * name.
+ */
 export function readInputs(
   flags: Inputs["flags"],
   env: Inputs["env"] = process.env,

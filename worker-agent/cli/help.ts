@@ -23,8 +23,8 @@ const helpByCommand: Record<CommandName, CommandHelp> = {
   start: {
     summary: "serve models until stopped (what happens without a command)",
     text:
-      "Loads the models, dials out to the edge and serves. Ctrl-C once lets running answers end,\n" +
-      "twice leaves at once. No port is opened: it works behind any router.",
+      "Loads the models, dials out to the edge and serves. Ctrl-C once lets running answers\n" +
+      "end, twice leaves at once. No port is opened: it works behind any router.",
     examples: [
       "octo-worker start --edge https://edge.example",
       "octo-worker start --model hf:Qwen/Qwen3-0.6B-GGUF/Qwen3-0.6B-Q8_0.gguf --as qwen3-0.6b",

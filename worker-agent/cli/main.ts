@@ -21,7 +21,9 @@ type Command = (inputs: Inputs, terminal: Terminal) => Promise<number>;
 
 const commands: Record<CommandName, Command> = { init, start, status, doctor };
 
-/** Runs one command line. Gives the exit code: 0 done, 1 it went wrong, 2 it was asked for wrongly. */
+/**
+ * Runs one command line. Gives the exit code: 0 done, 1 it went wrong, 2 it was asked for wrongly.
+ */
 export async function main(
   args: readonly string[],
   terminal: Terminal = systemTerminal(),

@@ -21,7 +21,10 @@ export function settingsOf(command: CommandName): readonly SettingName[] {
   return command === "status" ? ["stateDir", "json"] : settingNames;
 }
 
-/** Reads what follows `octo-worker`. Without a command it starts. Throws UsageError with the way out. */
+/**
+ * Reads what follows `octo-worker`. Without a command it starts. Throws UsageError with the way
+ * out.
+ */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const first = args[0];
   const named = first !== undefined && !first.startsWith("-") ? first : null;

@@ -34,7 +34,10 @@ export interface ConnectionOptions {
   }) => TaskRunner;
 }
 
-/** Acknowledgements of the last answers come within a round trip; a hub that is slower gets them again. */
+/**
+ * Acknowledgements of the last answers come within a round trip; a hub that is slower gets them
+ * again.
+ */
 const acknowledgedWithinMs = 2_000;
 
 /** Performs what the session's reducer asks for. */

@@ -11,8 +11,8 @@ export function listedSlots(state: SessionState, serving: Serving): number {
 }
 
 /**
- * The slots to grant now: those that neither an attempt holds nor the hub may already fill. Credits out plus attempts
- * that hold a slot thus never exceed the listed slots.
+ * The slots to grant now: those that neither an attempt holds nor the hub may already fill. Credits
+ * out plus attempts that hold a slot thus never exceed the listed slots.
  */
 export function slotsToGrant(state: SessionState, serving: Serving): number {
   if (state.drain !== null) return 0;

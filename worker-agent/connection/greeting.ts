@@ -29,14 +29,14 @@ export function answerChallenge(state: SessionState, challenge: AuthChallenge): 
 export function versionRefusal(challenge: Pick<AuthChallenge, "version" | "floor">): string | null {
   if (challenge.floor > protocolVersion) {
     return (
-      `The edge speaks protocol ${challenge.floor} and later, this octo-worker ${protocolVersion}: ` +
-      "update it with npm install -g octo-worker@latest"
+      `The edge speaks protocol ${challenge.floor} and later, this octo-worker ` +
+      `${protocolVersion}: update it with npm install -g octo-worker@latest`
     );
   }
   if (challenge.version < protocolFloor) {
     return (
-      `The edge speaks protocol ${challenge.version}, this octo-worker ${protocolFloor} and later: ` +
-      "the edge's operator has to update it"
+      `The edge speaks protocol ${challenge.version}, this octo-worker ${protocolFloor} ` +
+      "and later: the edge's operator has to update it"
     );
   }
   return null;

@@ -8,7 +8,10 @@ export interface HubSocketEvents {
   closed(code: number, reason: string): void;
 }
 
-/** Twice what a frame may have: a frame too large by our own count is closed with a code that says so. */
+/**
+ * Twice what a frame may have: a frame too large by our own count is closed with a code that says
+ * so.
+ */
 const payloadBytesMax = 2 * frameBytesMax;
 /** A peer that does not answer a close frame within a second is not waited for. */
 const closeWithinMs = 1_000;
@@ -45,8 +48,8 @@ export class HubSocket {
   }
 
   /**
-   * Sends an encoded frame, together with what else is said in this turn of the event loop: a message a frame would
-   * cost the hub an event each.
+   * Sends an encoded frame, together with what else is said in this turn of the event loop: a
+   * message a frame would cost the hub an event each.
    */
   send(frame: string): void {
     if (this.#gathered.length === 0) setImmediate(() => this.#flush());

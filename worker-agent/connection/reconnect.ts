@@ -3,7 +3,10 @@ import type { Random } from "./session.ts";
 
 /** The first retry comes within half a second: most losses are a hub that moved. */
 const firstDelayMs = 500;
-/** A worker that nobody answers asks twice a minute: a hundred thousand of them are 3,000 dials a second. */
+/**
+ * A worker that nobody answers asks twice a minute: a hundred thousand of them are 3,000 dials a
+ * second.
+ */
 const longestDelayMs = 30_000;
 /** A worker in the middle of an answer is waited for no longer than this by the hub's successor. */
 const busyDelayMs = 2_000;
@@ -18,7 +21,9 @@ export interface Loss {
   readonly wasBusy: boolean;
 }
 
-/** How long to wait before dialling again: a hub's own spread, else exponential with full jitter. */
+/**
+ * How long to wait before dialling again: a hub's own spread, else exponential with full jitter.
+ */
 export function retryDelayMs(loss: Loss, random: Random): number {
   const doublings = Math.min(Math.max(loss.failures - 1, 0), 16);
   const backoffMs = Math.min(longestDelayMs, firstDelayMs * 2 ** doublings);

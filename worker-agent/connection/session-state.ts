@@ -17,16 +17,21 @@ import type {
 } from "./session.ts";
 
 /**
- * The worker's side of the conversation: dial → challenge → prove → publish → credits → serve → drain → reconnect.
+ * The worker's side of the conversation: dial → challenge → prove → publish → credits → serve →
+ * drain → reconnect.
  *
- * S1. One socket at a time; an event of a socket that was hung up has no effect, because the performer forgets it.
+ * S1. One socket at a time; an event of a socket that was hung up has no effect, because the
+ *     performer forgets it.
  * S2. An attempt holds its slot from its offer until `attempt-over`, across sockets.
  * S3. Frames for attempts that are not held have no effect.
  * S4. Without a word from the hub for three heartbeats the socket is dead.
  * S5. After `stop` there are no effects.
  */
 
-/** A dial, a proof and a welcome: a hub on the other side of the world that has to be woken needs half of it. */
+/**
+ * A dial, a proof and a welcome: a hub on the other side of the world that has to be woken needs
+ * half of it.
+ */
 const handshakeMs = 15_000;
 /** Engines stop within a token; after this the drain goes on without those that do not. */
 const stoppingMs = 5_000;

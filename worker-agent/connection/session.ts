@@ -4,8 +4,8 @@ import type { DownFrame, UpFrame } from "../../shared/protocol/frames.ts";
 import type { TaskBody, TaskCancel, TaskOffer, TaskWindow } from "../../shared/protocol/task.ts";
 
 /**
- * What the worker's side of the conversation with a hub knows, is told and asks for. `session-state.ts` is the
- * function between them; `connection.ts` performs the effects.
+ * What the worker's side of the conversation with a hub knows, is told and asks for.
+ * `session-state.ts` is the function between them; `connection.ts` performs the effects.
  */
 
 /** What stays the same for the life of the process. */
@@ -17,7 +17,10 @@ export interface SessionSettings {
   readonly account: string | null;
   /** `new URL(edge).origin`, which the proof covers. */
   readonly origin: string;
-  /** Whether the edge is dialled on this machine: with network "local", the only place synthetic answers may go. */
+  /**
+   * Whether the edge is dialled on this machine: with network "local", the only place synthetic
+   * answers may go.
+   */
   readonly isLoopback: boolean;
   readonly listings: readonly Listing[];
   /** How long running attempts may take to end once the worker is leaving. */
@@ -60,13 +63,18 @@ export type SessionStop =
   | { readonly kind: "aborted" }
   | { readonly kind: "final"; readonly reason: string };
 
-/** Leaving: first attempts end by themselves, at the limit they are stopped, then receipts are made safe. */
+/**
+ * Leaving: first attempts end by themselves, at the limit they are stopped, then receipts are made
+ * safe.
+ */
 export type DrainStage = "attempts" | "stopping" | "receipts";
 
 export interface SessionState {
   readonly settings: SessionSettings;
   readonly phase: SessionPhase;
-  /** The model of every attempt that still holds a slot, by attempt. They may outlive their socket. */
+  /**
+   * The model of every attempt that still holds a slot, by attempt. They may outlive their socket.
+   */
   readonly modelsByAttempt: ReadonlyMap<string, string>;
   /** The revision of the last listing published. */
   readonly revision: number;
@@ -126,7 +134,10 @@ export type SessionEffect =
   | { readonly kind: "lose-attempts" }
   /** The drain's limit has passed: attempts fail, so that another worker continues them. */
   | { readonly kind: "stop-attempts" }
-  /** Send the next few frames of unacknowledged receipts, then `submitted`; `isFirst` starts from the oldest. */
+  /**
+   * Send the next few frames of unacknowledged receipts, then `submitted`; `isFirst` starts from
+   * the oldest.
+   */
   | { readonly kind: "submit-receipts"; readonly isFirst: boolean }
   | { readonly kind: "acknowledge"; readonly attempts: readonly string[] }
   /** Put the receipts on the disk, then `flushed`. */

@@ -19,7 +19,10 @@ export function readHardware(): Hardware {
   };
 }
 
-/** Decoding gains nothing from a core's second thread, and one core is left for the sockets and the system. */
+/**
+ * Decoding gains nothing from a core's second thread, and one core is left for the sockets and the
+ * system.
+ */
 export function defaultThreads(physicalCores: number = countPhysicalCores()): number {
   return Math.max(1, physicalCores - 1);
 }
@@ -43,7 +46,9 @@ function physicalCoresOfSystem(): number | null {
   return null;
 }
 
-/** Distinct pairs of package and core in Linux's /proc/cpuinfo; null where it has none, as on Arm. */
+/**
+ * Distinct pairs of package and core in Linux's /proc/cpuinfo; null where it has none, as on Arm.
+ */
 export function coresInCpuInfo(text: string): number | null {
   const cores = new Set<string>();
   let packageId = "0";

@@ -3,7 +3,10 @@ import { open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 
-/** Another worker runs from the same folder: two of one identity would throw each other off the network. */
+/**
+ * Another worker runs from the same folder: two of one identity would throw each other off the
+ * network.
+ */
 export class LockError extends Error {
   override readonly name = "LockError";
 }
@@ -19,7 +22,10 @@ export interface Lock {
   release(): void;
 }
 
-/** Takes the lock of a state folder. A lock whose process is gone is taken over. Throws LockError where one runs. */
+/**
+ * Takes the lock of a state folder. A lock whose process is gone is taken over. Throws LockError
+ * where one runs.
+ */
 export async function takeLock(stateDir: string): Promise<Lock> {
   const path = lockPath(stateDir);
   const own: LockOwner = { pid: process.pid, started: startOf(process.pid) };
@@ -78,7 +84,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)): the start in ticks since boot. The name before it may hold spaces. */
+/**
+ * Field 22 of /proc/PID/stat (proc(5)): the start in ticks since boot. The name before it may hold
+ * spaces.
+ */
 function startOf(pid: number): string | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");

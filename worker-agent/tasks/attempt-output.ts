@@ -50,7 +50,9 @@ export function withTimer(step: AttemptStep, nowMs: number): AttemptStep {
   };
 }
 
-/** Everything is decided: the rest goes into the end frame, whose receipt has to be signed first. */
+/**
+ * Everything is decided: the rest goes into the end frame, whose receipt has to be signed first.
+ */
 export function seal(
   state: AttemptState,
   { ending, isLost }: { readonly ending: Ending; readonly isLost: boolean },

@@ -19,8 +19,8 @@ import { readTask } from "./read-task.ts";
 /**
  * One attempt: body in, engine's parts in, window and pace in; frames out.
  *
- * A1. Never more output is sent than the window holds, and the engine is not pulled while what is gathered fills it:
- *     what an attempt buffers is bounded by its window and one part.
+ * A1. Never more output is sent than the window holds, and the engine is not pulled while what is
+ *     gathered fills it: what an attempt buffers is bounded by its window and one part.
  * A2. `seq` counts every `task.delta`, then `task.end` or `task.fail`, from 0 without a gap.
  * A3. After `task.end`, `task.fail` or `task.refuse` no frame is sent.
  * A4. The receipt counts and hashes what was sent, not what was made.
@@ -170,7 +170,9 @@ function onEnded(state: AttemptState, ending: Ending, nowMs: number): AttemptSte
   return progress(emptying, nowMs, true);
 }
 
-/** The engine has stopped as it was told: `usage.prompt` is real, completion is what was sent (A4). */
+/**
+ * The engine has stopped as it was told: `usage.prompt` is real, completion is what was sent (A4).
+ */
 function onHalted(state: AttemptState, halt: Halt, usage: Usage, nowMs: number): AttemptStep {
   if (halt === "stopped") return finish(state, "stopped", nowMs, []);
   // Nothing was delivered over a socket that is gone: there is nothing to vouch for.

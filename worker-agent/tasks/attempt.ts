@@ -11,8 +11,8 @@ import type {
 import type { EngineErrorCode, EngineTask } from "../engine/engine.ts";
 
 /**
- * What one attempt knows, is told and asks for. `attempt-state.ts` is the function between them; `task-runner.ts`
- * performs the effects.
+ * What one attempt knows, is told and asks for. `attempt-state.ts` is the function between them;
+ * `task-runner.ts` performs the effects.
  */
 
 /** Why an engine was told to stop: what is sent when it has. */
@@ -83,7 +83,9 @@ export type AttemptFrame = TaskAccept | TaskRefuse | TaskDelta | TaskEnd | TaskF
 /** A receipt without its hashes and its signature, which take time. */
 export interface ReceiptDraft {
   readonly body: string;
-  /** The parts of `task.end`: they belong to the transcript behind those of every `task.delta` sent. */
+  /**
+   * The parts of `task.end`: they belong to the transcript behind those of every `task.delta` sent.
+   */
   readonly parts: readonly OutputPart[];
   readonly outcome: "complete" | "cancelled";
   readonly promptTokens: number;

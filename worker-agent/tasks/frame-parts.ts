@@ -2,7 +2,10 @@ import type { OutputPart } from "../../shared/openai/output.ts";
 import { partBytes, utf8Length } from "../../shared/protocol/receipt.ts";
 import { takeBytes } from "./output-parts.ts";
 
-/** Half of what a hub accepts, less what surrounds the parts: the receipt of `task.end` is below 4 KiB. */
+/**
+ * Half of what a hub accepts, less what surrounds the parts: the receipt of `task.end` is below 4
+ * KiB.
+ */
 const partsBytesMax = 124 * 1024;
 /** Limit of `task.delta` and `task.end`. */
 const partsPerFrameMax = 1024;
@@ -41,7 +44,8 @@ function fitPart(part: OutputPart): OutputPart[] {
     if (head.length > 0) return [...head, ...rest].flatMap(fitPart);
   }
   const logprobs = part.logprobs ?? [];
-  // What is left cannot be cut: one character, or one call's id and name, which their schema bounds.
+  // What is left cannot be cut: one character, or one call's id and name, which their schema
+  // bounds.
   if (logprobs.length < 2) return [part];
   const half = Math.ceil(logprobs.length / 2);
   const first = { ...part, logprobs: logprobs.slice(0, half) };

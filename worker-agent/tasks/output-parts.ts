@@ -33,7 +33,10 @@ function merge(a: OutputPart, b: OutputPart): OutputPart {
   return merged;
 }
 
-/** The first parts that hold at most `bytes` bytes of output, and what is left. A part may be cut in two. */
+/**
+ * The first parts that hold at most `bytes` bytes of output, and what is left. A part may be cut in
+ * two.
+ */
 export function takeBytes(
   parts: readonly OutputPart[],
   bytes: number,
@@ -55,8 +58,9 @@ export function takeBytes(
 }
 
 /**
- * Cuts a part of `size` bytes after at most `bytes` of them, at a character's end. Tokens and logprobs go with the
- * bytes they stand for, rounded towards the second half: a cut never makes the consumer pay early.
+ * Cuts a part of `size` bytes after at most `bytes` of them, at a character's end. Tokens and
+ * logprobs go with the bytes they stand for, rounded towards the second half: a cut never makes the
+ * consumer pay early.
  */
 function cutPart(part: OutputPart, bytes: number, size: number): [OutputPart | null, OutputPart] {
   let left = bytes;

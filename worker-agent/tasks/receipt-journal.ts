@@ -8,7 +8,8 @@ import { signedReceiptSchema } from "../../shared/protocol/receipt.ts";
 /**
  * Receipts that the edge has not acknowledged, on the worker's own disk.
  *
- * J1. A line is appended whole or is the file's torn end; the file is rewritten before anything is put behind a torn end.
+ * J1. A line is appended whole or is the file's torn end; the file is rewritten before anything is
+ *     put behind a torn end.
  * J2. Lines are written and synced in groups, never on the way of a task.
  * J3. What is acknowledged before its group is written never touches the disk.
  */
@@ -21,7 +22,9 @@ const lineSchema = z.union([
   z.object({ drop: z.array(z.string()) }),
 ]);
 
-/** Groups this long cost one sync for a busy machine's receipts, and a power cut at most this much. */
+/**
+ * Groups this long cost one sync for a busy machine's receipts, and a power cut at most this much.
+ */
 const groupMs = 25;
 /** More than a day's answers of a slow machine; each is up to 5 KiB of memory. */
 const entriesMax = 10_000;
@@ -45,7 +48,10 @@ export class ReceiptJournal implements AsyncDisposable {
     this.#log = log;
   }
 
-  /** Opens the journal, making it where there is none. Throws where the file cannot be read or written. */
+  /**
+   * Opens the journal, making it where there is none. Throws where the file cannot be read or
+   * written.
+   */
   static async open(path: string, log: Log): Promise<ReceiptJournal> {
     const journal = new ReceiptJournal(path, log);
     journal.#load(await readIfThere(path));

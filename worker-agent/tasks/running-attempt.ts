@@ -26,7 +26,9 @@ export interface AttemptPorts {
   unexpected(error: unknown): void;
 }
 
-/** An engine that never waits would keep sockets and timers from their turn for longer than this. */
+/**
+ * An engine that never waits would keep sockets and timers from their turn for longer than this.
+ */
 const turnMs = 8;
 
 /** Performs what one attempt's reducer asks for. */
@@ -35,7 +37,10 @@ export class RunningAttempt {
   readonly #ports: AttemptPorts;
   readonly #controller = new AbortController();
   readonly #transcript = new OutputTranscript();
-  /** Anchored to the wall clock once, so that a clock that is set back moves no timer of this attempt. */
+  /**
+   * Anchored to the wall clock once, so that a clock that is set back moves no timer of this
+   * attempt.
+   */
   readonly #offsetMs = Date.now() - performance.now();
   #state: AttemptState;
   #task: EngineTask | null = null;

@@ -148,8 +148,9 @@ describe.each(kinds)("a %s answer", (kind, wholeName, eventName) => {
 });
 
 /**
- * OpenAI has no schema for a plain completion's chunks, whose choices have no reason to have ended and whose usage is
- * still to come: those two are filled in, the rest is held against the whole answer's.
+ * OpenAI has no schema for a plain completion's chunks, whose choices have no reason to have ended
+ * and whose usage is still to come: those two are filled in, the rest is held against the whole
+ * answer's.
  */
 function withFinish(kind: AnswerHead["kind"], chunk: unknown): unknown {
   if (kind === "chat") return chunk;

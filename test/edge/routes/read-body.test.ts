@@ -62,7 +62,8 @@ describe("a value that does not fit", () => {
 
 describe("reading", () => {
   const post = (body: BodyInit, headers: Record<string, string> = {}) => {
-    // Node asks for `duplex` with a stream (fetch standard, "half duplex"); its types do not know it.
+    // Node asks for `duplex` with a stream (fetch standard, "half duplex"); its types do not know
+    // it.
     const init: RequestInit & { duplex: "half" } = {
       method: "POST",
       body,

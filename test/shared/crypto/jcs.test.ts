@@ -26,7 +26,8 @@ describe("canonical JSON (RFC 8785)", () => {
       "literals": [null, true, false]
     }`;
     expect(canonicalJson(JSON.parse(input))).toBe(
-      String.raw`{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],` +
+      String.raw`{"literals":[null,true,false],` +
+        String.raw`"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],` +
         String.raw`"string":"€$\u000f\nA'B\"\\\\\"/"}`,
     );
   });
