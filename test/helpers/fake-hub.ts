@@ -7,7 +7,7 @@ import { toBase64Url } from "../../shared/crypto/bytes.ts";
 import { verifySignature } from "../../shared/crypto/signing.ts";
 import { newId, randomBytes } from "../../shared/ids.ts";
 import { closeCodes } from "../../shared/protocol/close-codes.ts";
-import { decodeUp, encodeFrame } from "../../shared/protocol/codec.ts";
+import { decodeUpMessage, encodeFrame } from "../../shared/protocol/codec.ts";
 import type { DownFrame, UpFrame } from "../../shared/protocol/frames.ts";
 import type { AuthProve } from "../../shared/protocol/handshake.ts";
 import { provenMessage } from "../../shared/protocol/handshake.ts";
@@ -180,15 +180,16 @@ export class FakeHub implements AsyncDisposable {
       if (this.options.isAnswering !== false) session.sendText("pong");
       return;
     }
-    const decoded = decodeUp(text);
+    const decoded = decodeUpMessage(text);
     if (decoded.kind === "broken") {
       session.close(closeCodes[decoded.close], decoded.reason);
       return;
     }
-    const { frame } = decoded;
-    session.frames.push(frame);
-    if (frame.type === "auth.prove") await this.#prove(session, frame);
-    if (frame.type === "listing.publish") this.#list(session, frame);
+    for (const frame of decoded.frame) {
+      session.frames.push(frame);
+      if (frame.type === "auth.prove") await this.#prove(session, frame);
+      if (frame.type === "listing.publish") this.#list(session, frame);
+    }
   }
 
   async #prove(session: FakeSession, proof: AuthProve): Promise<void> {
