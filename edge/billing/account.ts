@@ -11,9 +11,11 @@ import {
   expireHolds,
   holdCredit,
   type HoldResult,
+  isClosable,
   mintCredit,
   type Refused,
   refuseMint,
+  resolutionKeptMs,
   resolveTask,
 } from "./account-state.ts";
 import { AccountStore } from "./account-store.ts";
@@ -30,10 +32,6 @@ const outboxDelayMs = 250;
  * a statement.
  */
 const outboxRetryMs = 5_000;
-/**
- * A receipt may come back for a day after its task; until then the task's resolution is remembered.
- */
-const resolutionKeptMs = 24 * 3_600_000;
 
 export interface HoldGranted {
   readonly kind: "held";
