@@ -57,8 +57,8 @@ const configSchema = z.object({
     .regex(/^[a-z]{1,8}$/, "1 to 8 lower-case letters")
     .default("live"),
   OCTO_OPERATOR_KEY: z
-    .string("an API key made by `npm run octo:key`")
-    .refine((text) => parseApiKey(text) !== null, "an API key made by `npm run octo:key`"),
+    .string("an API key made by `npm run secrets`")
+    .refine((text) => parseApiKey(text) !== null, "an API key made by `npm run secrets`"),
   OCTO_EDGE_KEY: z.string("an Ed25519 private key, PKCS #8 in base64url").min(64),
   OCTO_TICKET_SECRET: z.string("at least 32 random characters").min(32),
   LIBSQL_URL: z.url({ protocol: /^(libsql|https?)$/, error: "a libsql: or https: URL" }),

@@ -1,8 +1,12 @@
 import { app } from "./app.ts";
 import type { Env } from "./env.ts";
+import { runScheduled } from "./scheduled.ts";
 
 export { Account } from "./billing/account.ts";
 export { Directory } from "./directory/directory.ts";
 export { Hub } from "./hub/hub.ts";
 
-export default { fetch: app.fetch } satisfies ExportedHandler<Env>;
+export default {
+  fetch: app.fetch,
+  scheduled: (_event, env) => runScheduled(env),
+} satisfies ExportedHandler<Env>;

@@ -134,7 +134,7 @@ export function expireHolds(state: AccountState, nowMs: number): void {
   }
 }
 
-/** A receipt may come back for a day after its task was agreed; what is later changes nothing (A2). */
+/** A receipt may come back for a day after its task was agreed; later it changes nothing (A2). */
 const closableMs = 24 * 3_600_000;
 /** Resolutions outlast every closing they may meet, also where clocks disagree. */
 export const resolutionKeptMs = closableMs + 3_600_000;

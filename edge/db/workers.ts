@@ -135,3 +135,11 @@ export async function listWorkers(
   );
   return toPage(rows, query.limit, (row) => [row.firstSeenAt, row.id]);
 }
+
+/** The hubs that should have workers online, as far as the registry knows. */
+export async function listOnlineHubs(db: Database): Promise<readonly string[]> {
+  const rows = await db.read("list the hubs with workers", (orm) =>
+    orm.selectDistinct({ hub: workers.hub }).from(workers).where(eq(workers.online, true)),
+  );
+  return rows.map((row) => row.hub);
+}

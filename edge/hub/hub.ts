@@ -98,6 +98,11 @@ export class Hub extends DurableObject<Env> {
     this.#dispatch({ kind: "consumer.gone", taskId });
   }
 
+  /** Being called is all it takes: the constructor finds out who has left. */
+  wake(): void {
+    this.#presence.digestChanged(Date.now());
+  }
+
   override webSocketMessage(ws: WebSocket, data: string | ArrayBuffer): void | Promise<void> {
     const socket = this.#sockets.of(ws);
     if (socket === null) return;

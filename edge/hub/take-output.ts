@@ -63,7 +63,7 @@ function takeParts(
   return true;
 }
 
-/** What is wrong with more output, if anything: judged before a byte of it is kept or counted (H5, H6). */
+/** What is wrong with more output: judged before a byte of it is kept or counted (H5, H6). */
 function outputFault(
   state: HubState,
   attempt: Attempt,

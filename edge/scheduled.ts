@@ -1,0 +1,26 @@
+import { describeError } from "../shared/log.ts";
+import { databaseOf } from "./database.ts";
+import { conservation } from "./db/ledger.ts";
+import { listOnlineHubs } from "./db/workers.ts";
+import type { Env } from "./env.ts";
+import { edgeLog } from "./log.ts";
+import { hubObject } from "./objects.ts";
+
+/**
+ * What the cron trigger does every few minutes: audits the ledger, and wakes the hubs that the registry believes to
+ * have workers. A hub that was reset with nobody coming back finds its workers gone and takes them offline.
+ */
+export async function runScheduled(env: Env): Promise<void> {
+  await using db = databaseOf(env);
+  for (const { asset, sumMicros } of await conservation(db)) {
+    if (sumMicros === 0n) continue;
+    edgeLog("error", "the ledger does not add up", { asset, sum_micros: String(sumMicros) });
+  }
+  for (const hubId of await listOnlineHubs(db)) {
+    try {
+      await hubObject(env, hubId).wake();
+    } catch (error) {
+      edgeLog("warn", "hub did not wake", { hub: hubId, error: describeError(error) });
+    }
+  }
+}
