@@ -10,15 +10,13 @@ import type { Terms } from "../billing/ticket.ts";
 import type { Caller, Context } from "../context.ts";
 import { viewOf, viewOfAll } from "../directory/network-view.ts";
 import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
+import { completionTokensDefault, engineBody } from "./engine-request.ts";
 import type { InferenceTask } from "./task.ts";
 
 /** A validated request of either API. */
 export type InferenceRequest =
   | { readonly kind: "chat"; readonly request: ChatRequest; readonly demands: Demands }
   | { readonly kind: "completion"; readonly request: CompletionRequest; readonly demands: Demands };
-
-/** OpenAI's older API makes 16 tokens unless told otherwise. */
-const completionTokensDefault = 16;
 
 /** A task that is ready to be held for and run, but for its ticket. */
 export interface Plan {
@@ -47,7 +45,7 @@ export async function planTask(
     throw new OctoError("unsupported_parameter", `Cannot honour ${param}: ${reason}`, { param });
   }
   const choice = await chooseAnywhere(ctx, query);
-  const body = JSON.stringify(withDefaults(wanted));
+  const body = engineBody(wanted);
   const bounds = boundsOf(wanted, body, choice);
   const createdMs = Date.now();
   const id = newId("tsk");
@@ -61,7 +59,13 @@ export async function planTask(
     model: request.model,
     region: ctx.region,
     streamed,
-    limit: limitOf(bounds, choice.price).toString(),
+    limit: limitOf(
+      {
+        promptTokensMax: bounds.promptTokensMax,
+        completionTokensMax: bounds.completionTokensMax ?? choice.contextTokens * (request.n ?? 1),
+      },
+      choice.price,
+    ).toString(),
     input_micros_per_million: choice.price.inputMicrosPerMillion,
     output_micros_per_million: choice.price.outputMicrosPerMillion,
     split: defaultSplit,
@@ -108,19 +112,23 @@ async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<HubChoice>
   throw failure;
 }
 
-/** The most tokens a request can use: bytes bound the prompt, the context bounds both. */
+/**
+ * The most tokens a request can use: bytes and the context bound the prompt; what was asked for, if anything was, bounds
+ * the answer.
+ */
 function boundsOf(
   wanted: InferenceRequest,
   body: string,
   choice: HubChoice,
-): { readonly promptTokensMax: number; readonly completionTokensMax: number } {
+): { readonly promptTokensMax: number; readonly completionTokensMax: number | null } {
   const { request } = wanted;
   const messages = wanted.kind === "chat" ? wanted.request.messages.length : 1;
   const promptTokensMax = Math.min(
     utf8Length(body) + (messages + 1) * tokensPerMessage,
     choice.contextTokens,
   );
-  const asked = askedTokens(wanted) ?? choice.contextTokens;
+  const asked = askedTokens(wanted);
+  if (asked === null) return { promptTokensMax, completionTokensMax: null };
   if (asked > choice.contextTokens) {
     throw new OctoError(
       "context_length_exceeded",
@@ -136,11 +144,4 @@ function askedTokens(wanted: InferenceRequest): number | null {
     return wanted.request.max_completion_tokens ?? wanted.request.max_tokens ?? null;
   }
   return wanted.request.max_tokens ?? completionTokensDefault;
-}
-
-/** The request as an engine gets it, with OpenAI's defaults where they are not an engine's own. */
-function withDefaults(wanted: InferenceRequest): unknown {
-  if (wanted.kind === "chat") return wanted.request;
-  const { request } = wanted;
-  return { ...request, max_tokens: request.max_tokens ?? completionTokensDefault };
 }

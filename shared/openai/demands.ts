@@ -36,7 +36,7 @@ export interface Demands {
 }
 
 /** Fields that change nothing in the answer: identification, caching and billing hints. */
-const withoutEffect = new Set([
+export const withoutEffect: ReadonlySet<string> = new Set([
   "user",
   "metadata",
   "safety_identifier",
