@@ -1,5 +1,5 @@
 import { mkdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { newSecrets, type Secrets } from "./secrets.ts";
 
@@ -25,7 +25,8 @@ export class State {
   readonly folder: string;
 
   constructor(folder: string) {
-    this.folder = folder;
+    // Workers run in a folder of their own: what they are told must not depend on it.
+    this.folder = resolve(folder);
   }
 
   /** Makes the folder, emptied first where `fresh`. Throws StartError. */
