@@ -1,4 +1,4 @@
-import { build } from "esbuild";
+import { build, stop } from "esbuild";
 
 /**
  * The edge as one ES module, as `wrangler deploy` would make it: the platform's own modules stay
@@ -18,6 +18,8 @@ export async function bundleEdge(entry: string): Promise<string> {
     minifySyntax: true,
     logLevel: "silent",
   });
+  // Its process would stay for the next build, and there is none.
+  await stop();
   const file = result.outputFiles[0];
   if (file === undefined) throw new Error("Cannot bundle the edge: esbuild wrote nothing");
   return file.text;

@@ -75,6 +75,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     async [Symbol.asyncDispose]() {
       await running.disposeAsync();
       await state.remove("dev.json");
+      state.close();
     },
   };
 }

@@ -44,10 +44,13 @@ async function main(): Promise<void> {
     await stop(await starting);
     return;
   }
-  await welcome(network, options, performance.now() - startedMs);
-  const signal = await stopped;
-  say(`\n${signal}: stopping …`);
-  await stop(network);
+  try {
+    const welcomed = welcome(network, options, performance.now() - startedMs);
+    await Promise.race([welcomed.then(() => stopped), stopped]);
+    say(`\n${await stopped}: stopping …`);
+  } finally {
+    await stop(network);
+  }
   say("Stopped. State is kept in .octo/.");
 }
 

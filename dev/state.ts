@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
+import { type Lock, LockError, lockName, takeLock } from "../worker-agent/state/lock.ts";
 import { newSecrets, type Secrets } from "./secrets.ts";
 
 /** What keeps `npm start` from starting, in one sentence with what to do. */
@@ -20,32 +21,53 @@ const secretsSchema = z.strictObject({
 const consumerSchema = z.strictObject({ accountId: z.string(), apiKey: z.string() });
 export type Consumer = z.infer<typeof consumerSchema>;
 
+async function assertRoom(folder: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  if (bavail * bsize >= freeBytesMin) return;
+  const free = Math.floor((bavail * bsize) / 1024 / 1024);
+  throw new StartError(`Cannot start: the disk of ${folder} has ${free} MiB left, 100 needed`);
+}
+
 /** The state folder of one local network. */
 export class State {
   readonly folder: string;
+  #lock: Lock | null = null;
 
   constructor(folder: string) {
     // Workers run in a folder of their own: what they are told must not depend on it.
     this.folder = resolve(folder);
   }
 
-  /** Makes the folder, emptied first where `fresh`. Throws StartError. */
+  /** Makes the folder this process's own, emptied first where `fresh`. Throws StartError. */
   async open(fresh: boolean): Promise<void> {
     try {
-      if (fresh) await rm(this.folder, { recursive: true, force: true });
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
-      const { bavail, bsize } = await statfs(this.folder);
-      const freeBytes = bavail * bsize;
-      if (freeBytes < freeBytesMin) {
-        const free = Math.floor(freeBytes / 1024 / 1024);
-        throw new StartError(
-          `Cannot start: the disk of ${this.folder} has ${free} MiB left, 100 needed`,
-        );
-      }
+      this.#lock = await takeLock(this.folder);
+      if (fresh) await this.#empty();
+      await assertRoom(this.folder);
     } catch (error) {
       if (error instanceof StartError) throw error;
+      if (error instanceof LockError) {
+        throw new StartError(
+          `Cannot start: a network runs from ${this.folder} already; stop it first`,
+          { cause: error },
+        );
+      }
       const reason = error instanceof Error ? error.message : String(error);
       throw new StartError(`Cannot use ${this.folder}: ${reason}`, { cause: error });
+    }
+  }
+
+  /** Lets another process have the folder. */
+  close(): void {
+    this.#lock?.release();
+    this.#lock = null;
+  }
+
+  async #empty(): Promise<void> {
+    for (const name of await readdir(this.folder)) {
+      // The lock is what makes emptying safe.
+      if (name !== lockName) await rm(join(this.folder, name), { recursive: true, force: true });
     }
   }
 

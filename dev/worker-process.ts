@@ -64,7 +64,9 @@ export class WorkerProcess implements AsyncDisposable {
     const words = ["start", "--edge", edgeUrl, "--model", model, "--state-dir", stateDir, "--json"];
     const child = spawn(process.execPath, [cli, ...words, ...flags], {
       cwd: dirname(cli),
-      stdio: ["ignore", "pipe", "pipe"],
+      // Its input ends with this process, however that ends, and the worker with its input.
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, OCTO_STOP_WITH_STDIN: "1" },
       // A Ctrl-C in the terminal goes to the whole group; the worker is to hear it from us, in
       // order.
       detached: true,

@@ -25,12 +25,18 @@ export async function start(inputs: Inputs, terminal: Terminal): Promise<number>
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  // A worker that another program runs is to leave with it, also where that program was killed.
+  if (process.env["OCTO_STOP_WITH_STDIN"] === "1") {
+    process.stdin.once("end", () => leaving.abort());
+    process.stdin.resume();
+  }
   try {
     const stop = await runAgent(config, leaving.signal, { log, hurry: hurry.signal });
     return exitCodeOf(stop, terminal);
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
+    process.stdin.pause();
   }
 }
 

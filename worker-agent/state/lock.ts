@@ -18,6 +18,9 @@ const ownerSchema = z.object({
 });
 export type LockOwner = z.infer<typeof ownerSchema>;
 
+/** The lock file in a state folder. */
+export const lockName = "worker.lock";
+
 export interface Lock {
   release(): void;
 }
@@ -71,7 +74,7 @@ async function isFresh(path: string): Promise<boolean> {
 }
 
 function lockPath(stateDir: string): string {
-  return join(stateDir, "worker.lock");
+  return join(stateDir, lockName);
 }
 
 function isAlive(pid: number): boolean {
