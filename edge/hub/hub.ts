@@ -65,6 +65,11 @@ export class Hub extends DurableObject<Env> {
     for (const session of this.#presence.restore((id) => this.#sockets.bySessionId(id) !== null)) {
       this.#dispatch({ kind: "session.restored", session });
     }
+    // It fell asleep before they had said what they offer: their next frame would be nobody's.
+    for (const { sessionId } of this.#sockets.proven()) {
+      if (this.#state.sessions.has(sessionId)) continue;
+      this.#close(sessionId, "restart", "this hub forgot you; come back");
+    }
   }
 
   /**
@@ -164,12 +169,13 @@ export class Hub extends DurableObject<Env> {
       this.#closeSocket(socket, "refused", `there is no account ${proof.account}`);
       return;
     }
-    // Milliseconds as epoch: sessions of one worker are ordered across hubs without asking anyone.
-    const epoch = Date.now();
-    const { sessionId, region } = socket;
-    this.#presence.arrived(sessionId, proof.agent);
+    // Milliseconds as epoch: sessions of one worker are ordered across hubs without asking anyone,
+    // by when they connected, because proofs may overtake each other.
+    const { sessionId, region, openedMs: epoch } = socket;
     const workerId = proof.worker;
     this.#dispatch({ kind: "session.opened", sessionId, workerId, accountId, region, epoch });
+    if (!this.#state.sessions.has(sessionId)) return;
+    this.#presence.arrived(sessionId, proof.agent);
     this.#sockets.welcome(socket, { epoch, accountId, paceMs: this.#state.config.paceMs });
   }
 

@@ -77,17 +77,19 @@ function openSession(
   event: Extract<HubEvent, { kind: "session.opened" }>,
   step: StepContext,
 ): void {
-  const older = state.sessionIdByWorkerId.get(event.workerId);
-  if (older !== undefined) {
+  const known = state.sessions.get(state.sessionIdByWorkerId.get(event.workerId) ?? "");
+  if (known !== undefined) {
     // The newest connection of an identity wins: an old one may be a dead socket nobody has noticed
-    // yet.
+    // yet, and its proof may have come through late.
+    const isNewest = event.epoch >= known.epoch;
     step.effects.push({
       kind: "close",
-      sessionId: older,
+      sessionId: isNewest ? known.id : event.sessionId,
       close: "replaced",
       reason: "a newer connection with this identity took over",
     });
-    closeSession(state, older, "replaced", step);
+    if (!isNewest) return;
+    closeSession(state, known.id, "replaced", step);
   }
   addSession(state, {
     id: event.sessionId,

@@ -69,6 +69,10 @@ export class WorkerSockets {
     return this.#sockets.get(ws) ?? null;
   }
 
+  proven(): WorkerSocket[] {
+    return [...this.#sockets.values()].filter((socket) => socket.phase === "proven");
+  }
+
   bySessionId(sessionId: string): WorkerSocket | null {
     return this.#bySessionId.get(sessionId) ?? null;
   }
