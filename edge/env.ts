@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { importSigningKey, type SigningKey } from "../shared/crypto/signing.ts";
-import { parseApiKey } from "../shared/crypto/api-key.ts";
+import { type ApiKey, parseApiKey } from "../shared/crypto/api-key.ts";
 import type { Account } from "./billing/account.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./hub/hub.ts";
@@ -35,7 +35,7 @@ export interface Config {
   readonly network: "local" | "public";
   /** The environment in API keys: `octo_sk_<env>_…`. */
   readonly keyEnv: string;
-  readonly operatorKey: string;
+  readonly operatorKey: ApiKey;
   readonly edgePrivateKey: string;
   readonly ticketSecret: string;
   readonly libsqlUrl: string;
@@ -56,9 +56,12 @@ const configSchema = z.object({
     .string()
     .regex(/^[a-z]{1,8}$/, "1 to 8 lower-case letters")
     .default("live"),
-  OCTO_OPERATOR_KEY: z
-    .string("an API key made by `npm run secrets`")
-    .refine((text) => parseApiKey(text) !== null, "an API key made by `npm run secrets`"),
+  OCTO_OPERATOR_KEY: z.string("an API key made by `npm run secrets`").transform((text, ctx) => {
+    const key = parseApiKey(text);
+    if (key !== null) return key;
+    ctx.addIssue("an API key made by `npm run secrets`");
+    return z.NEVER;
+  }),
   OCTO_EDGE_KEY: z.string("an Ed25519 private key, PKCS #8 in base64url").min(64),
   OCTO_TICKET_SECRET: z.string("at least 32 random characters").min(32),
   LIBSQL_URL: z.url({ protocol: /^(libsql|https?)$/, error: "a libsql: or https: URL" }),

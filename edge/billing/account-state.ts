@@ -120,6 +120,14 @@ function refused(code: ErrorCode, reason: string): Refused {
   return { kind: "refused", code, reason };
 }
 
+/** Takes holds over into a state that was read anew from what is stored: holds are not. */
+export function keepHolds(state: AccountState, holds: ReadonlyMap<string, Hold>): void {
+  for (const [taskId, hold] of holds) {
+    state.holds.set(taskId, hold);
+    state.held += hold.limit;
+  }
+}
+
 function release(state: AccountState, taskId: string): void {
   const hold = state.holds.get(taskId);
   if (hold === undefined) return;

@@ -96,6 +96,10 @@ export class AccountStore {
     return rows.toArray().map((row) => outboxRow.parse(row));
   }
 
+  isOutboxEmpty(): boolean {
+    return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length === 0;
+  }
+
   clearOutbox(throughSeq: number): void {
     this.#sql.exec("DELETE FROM outbox WHERE seq <= ?", throughSeq);
   }

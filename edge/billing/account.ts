@@ -1,62 +1,37 @@
 import { DurableObject } from "cloudflare:workers";
 import { assert } from "../../shared/assert.ts";
-import { describeError } from "../../shared/log.ts";
 import type { Micros } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
 import { accountObject } from "../objects.ts";
-import { edgeLog } from "../log.ts";
 import {
   type AccountState,
   createAccountState,
   expireHolds,
+  type Hold,
   holdCredit,
-  type HoldResult,
   isClosable,
+  keepHolds,
   mintCredit,
-  type Refused,
   refuseMint,
   resolutionKeptMs,
   resolveTask,
 } from "./account-state.ts";
+import type { AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
 import { AccountStore } from "./account-store.ts";
 import type { TaskClosing } from "./closing.ts";
+import { HandOver } from "./hand-over.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
-import { drainOutbox } from "./outbox.ts";
+import { drainOutbox, type Earn } from "./outbox.ts";
 import { type OutboxItem, outboxPayload } from "./outbox-payload.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
-
-/** Settlements arrive in groups; the ledger gets them together a little later. */
-const outboxDelayMs = 250;
-/**
- * After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for
- * a statement.
- */
-const outboxRetryMs = 5_000;
-
-export interface HoldGranted {
-  readonly kind: "held";
-  readonly ticket: string;
-}
-
-export interface AccountSummary {
-  readonly accountId: string;
-  readonly status: "active" | "suspended";
-  readonly balance: Micros;
-  readonly held: Micros;
-  readonly earned: Micros;
-  readonly concurrencyMax: number;
-  readonly outboxEmpty: boolean;
-}
-
-export type MintResult = { readonly kind: "minted"; readonly summary: AccountSummary } | Refused;
 
 /** One account's money: a single writer, so nothing races. The rules are in account-state.ts. */
 export class Account extends DurableObject<Env> {
   readonly #store: AccountStore;
   readonly #seal: TicketSeal;
   readonly #replies: Replies;
+  readonly #handOver: HandOver;
   #state: AccountState | null;
-  #draining: Promise<void> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -64,6 +39,13 @@ export class Account extends DurableObject<Env> {
     this.#state = this.#store.load();
     this.#seal = new TicketSeal(configOf(env).ticketSecret);
     this.#replies = new Replies(this.#store);
+    const earn: Earn = (accountId, rows) =>
+      accountObject(this.env, accountId).earn(this.#opened().accountId, rows);
+    this.#handOver = new HandOver(ctx.storage, () => drainOutbox(this.#store, this.env, earn));
+    // The object may have died between a row of the outbox and the alarm for it.
+    if (!this.#store.isOutboxEmpty()) {
+      void ctx.blockConcurrencyWhile(() => this.#handOver.schedule("soon"));
+    }
   }
 
   /** Opens the account, or changes the settings of an open one. */
@@ -93,7 +75,7 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
-  async hold(terms: Terms): Promise<HoldGranted | Extract<HoldResult, { kind: "refused" }>> {
+  async hold(terms: Terms): Promise<HoldAnswer> {
     if (this.#state === null) {
       return { kind: "refused", code: "invalid_api_key", reason: "the account is not open" };
     }
@@ -129,7 +111,7 @@ export class Account extends DurableObject<Env> {
       this.#store.save(state);
       this.#store.appendOutbox(outboxPayload(items, []));
     });
-    if (items.length > 0) await this.#scheduleDrain(outboxDelayMs);
+    if (items.length > 0) await this.#handOver.schedule("soon");
   }
 
   /**
@@ -148,7 +130,7 @@ export class Account extends DurableObject<Env> {
         this.#store.save(state);
         this.#store.appendOutbox(outboxPayload([], [transfer]));
       });
-      await this.#scheduleDrain(0);
+      await this.#handOver.schedule("now");
     }
     return { kind: "minted", summary: this.summary() };
   }
@@ -181,7 +163,7 @@ export class Account extends DurableObject<Env> {
       held: state.held,
       earned: state.earned,
       concurrencyMax: state.concurrencyMax,
-      outboxEmpty: this.#store.readOutbox(1).length === 0,
+      outboxEmpty: this.#store.isOutboxEmpty(),
     };
   }
 
@@ -200,7 +182,7 @@ export class Account extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     this.#store.forgetBefore(Date.now() - resolutionKeptMs);
-    await this.#drain();
+    await this.#handOver.run();
   }
 
   #opened(): AccountState {
@@ -215,39 +197,10 @@ export class Account extends DurableObject<Env> {
     try {
       this.ctx.storage.transactionSync(change);
     } catch (error) {
-      const holds = this.#state?.holds;
+      const held = this.#state?.holds ?? new Map<string, Hold>();
       this.#state = this.#store.load();
-      for (const [taskId, hold] of holds ?? []) {
-        this.#state?.holds.set(taskId, hold);
-        if (this.#state !== null) this.#state.held += hold.limit;
-      }
+      if (this.#state !== null) keepHolds(this.#state, held);
       throw error;
-    }
-  }
-
-  async #scheduleDrain(delayMs: number): Promise<void> {
-    // The alarm survives a crash of this object; it is set only where none is, as every alarm costs
-    // a row.
-    if ((await this.ctx.storage.getAlarm()) === null) {
-      await this.ctx.storage.setAlarm(Date.now() + delayMs);
-    }
-  }
-
-  async #drain(): Promise<void> {
-    this.#draining ??= this.#drainOnce().finally(() => (this.#draining = null));
-    await this.#draining;
-  }
-
-  async #drainOnce(): Promise<void> {
-    try {
-      const earn = (accountId: string, rows: { seq: number; micros: Micros }[]) =>
-        accountObject(this.env, accountId).earn(this.#opened().accountId, rows);
-      await drainOutbox(this.#store, this.env, earn);
-    } catch (error) {
-      // The rows stay where they are, so nothing is lost: they are handed over when the database is
-      // back.
-      edgeLog("warn", "outbox not handed over", { error: describeError(error) });
-      await this.ctx.storage.setAlarm(Date.now() + outboxRetryMs);
     }
   }
 }

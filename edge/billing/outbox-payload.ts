@@ -1,5 +1,6 @@
 import type { Micros } from "../../shared/money.ts";
 import { canonicalReceipt } from "../../shared/protocol/receipt.ts";
+import type { NewTransfer } from "../db/ledger.ts";
 import type { Settlements, Task } from "../db/tasks.ts";
 import type { Resolution, Transfer } from "./account-state.ts";
 import type { TaskClosing } from "./closing.ts";
@@ -10,10 +11,7 @@ export interface OutboxItem {
 }
 
 /** One outbox row: what the ledger and the providers' accounts are told. */
-export interface Payload {
-  readonly settlements: Settlements;
-  readonly earnings: readonly { readonly accountId: string; readonly micros: Micros }[];
-}
+export type Payload = PayloadOf<Micros>;
 
 /** One outbox row for everything a transaction decided. */
 export function outboxPayload(
@@ -44,19 +42,48 @@ export function outboxPayload(
     },
     earnings: [...micros].map(([accountId, amount]) => ({ accountId, micros: amount })),
   };
-  return JSON.stringify(payload, (_key, value: unknown) =>
-    typeof value === "bigint" ? value.toString() : value,
-  );
+  return JSON.stringify(moneyAs(payload, (amount) => amount.toString()));
 }
-
-/** The fields that are bigint in code and decimal text in a stored payload. */
-const moneyFields = new Set(["micros", "amountMicros", "holdMicros", "costMicros"]);
 
 /** The payload behind a row that `outboxPayload` wrote. */
 export function readPayload(text: string): Payload {
-  return JSON.parse(text, (key, value: unknown) =>
-    moneyFields.has(key) && typeof value === "string" ? BigInt(value) : value,
-  ) as Payload;
+  return moneyAs(JSON.parse(text) as PayloadOf<string>, BigInt);
+}
+
+/** A payload whose money is of type `M`: bigint in code, decimal text in storage. */
+interface PayloadOf<M> {
+  readonly settlements: {
+    readonly tasks: readonly (Omit<Task, "holdMicros" | "costMicros"> & {
+      readonly holdMicros: M;
+      readonly costMicros: M;
+    })[];
+    readonly attempts: Settlements["attempts"];
+    readonly transfers: readonly (Omit<NewTransfer, "amountMicros"> & {
+      readonly amountMicros: M;
+    })[];
+    readonly receipts: Settlements["receipts"];
+  };
+  readonly earnings: readonly { readonly accountId: string; readonly micros: M }[];
+}
+
+/** The same payload with its money converted; field by field, because a replacer would be called for every value. */
+function moneyAs<From, To>(payload: PayloadOf<From>, convert: (amount: From) => To): PayloadOf<To> {
+  const { settlements, earnings } = payload;
+  return {
+    settlements: {
+      ...settlements,
+      tasks: settlements.tasks.map((task) => ({
+        ...task,
+        holdMicros: convert(task.holdMicros),
+        costMicros: convert(task.costMicros),
+      })),
+      transfers: settlements.transfers.map((transfer) => ({
+        ...transfer,
+        amountMicros: convert(transfer.amountMicros),
+      })),
+    },
+    earnings: earnings.map(({ accountId, micros }) => ({ accountId, micros: convert(micros) })),
+  };
 }
 
 function taskRow({ closing, resolution }: OutboxItem): Task {

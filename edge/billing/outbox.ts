@@ -17,7 +17,8 @@ import { readPayload } from "./outbox-payload.ts";
 /** Rows handed over at once: with 64 tasks a row at most, about a megabyte of JSON. */
 const rowsAtOnce = 32;
 
-type Earn = (
+/** Tells an account what it earned by these rows of the outbox. */
+export type Earn = (
   accountId: string,
   rows: { readonly seq: number; readonly micros: Micros }[],
 ) => Promise<unknown>;

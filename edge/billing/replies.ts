@@ -44,8 +44,10 @@ export class Replies {
   }
 
   finish(key: string, requestHash: string, reply: string | null, nowMs: number): void {
-    if (this.#running.get(key)?.requestHash !== requestHash) return;
+    const running = this.#running.get(key);
+    if (running !== undefined && running.requestHash !== requestHash) return;
     this.#running.delete(key);
+    // Its claim may be forgotten, being memory: what was paid for is kept all the same.
     if (reply !== null) this.#store.saveReply(key, requestHash, reply, nowMs);
   }
 }

@@ -51,9 +51,16 @@ export async function verifyReceipt(signed: SignedReceipt): Promise<boolean> {
   });
 }
 
+const canonicalByReceipt = new WeakMap<Receipt, string>();
+
 /** The bytes a receipt's signatures cover, as text: RFC 8785 canonical JSON. */
 export function canonicalReceipt(receipt: Receipt): string {
-  return canonicalJson(receipt);
+  // A receipt is checked, countersigned and stored one after the other.
+  const known = canonicalByReceipt.get(receipt);
+  if (known !== undefined) return known;
+  const canonical = canonicalJson(receipt);
+  canonicalByReceipt.set(receipt, canonical);
+  return canonical;
 }
 
 /** The edge's signature says that it relayed an attempt under this worker's signature. */

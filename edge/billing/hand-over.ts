@@ -1,0 +1,46 @@
+import { describeError } from "../../shared/log.ts";
+import { edgeLog } from "../log.ts";
+
+/** Settlements arrive in groups; the ledger gets them together a little later. */
+const gatherMs = 250;
+/**
+ * After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for
+ * a statement.
+ */
+const retryMs = 5_000;
+
+/** When an account's outbox is handed over: by alarm, which survives a crash of its object. */
+export class HandOver {
+  readonly #storage: DurableObjectStorage;
+  readonly #drain: () => Promise<void>;
+  #running: Promise<void> | null = null;
+
+  constructor(storage: DurableObjectStorage, drain: () => Promise<void>) {
+    this.#storage = storage;
+    this.#drain = drain;
+  }
+
+  /** Soon, or at once where a person is waiting. */
+  async schedule(when: "soon" | "now"): Promise<void> {
+    // Only where no alarm is set, as every alarm costs a row.
+    if ((await this.#storage.getAlarm()) === null) {
+      await this.#storage.setAlarm(Date.now() + (when === "now" ? 0 : gatherMs));
+    }
+  }
+
+  async run(): Promise<void> {
+    this.#running ??= this.#runOnce().finally(() => (this.#running = null));
+    await this.#running;
+  }
+
+  async #runOnce(): Promise<void> {
+    try {
+      await this.#drain();
+    } catch (error) {
+      // The rows stay where they are, so nothing is lost: they are handed over when the database is
+      // back.
+      edgeLog("warn", "outbox not handed over", { error: describeError(error) });
+      await this.#storage.setAlarm(Date.now() + retryMs);
+    }
+  }
+}
