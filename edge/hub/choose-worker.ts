@@ -61,6 +61,14 @@ export function exclusionOf(task: InferenceTask, listing: Listing): Exclusion | 
   return null;
 }
 
+/** A credit is for any model of the worker; each of them runs no more at once than it lists. */
+function hasFreeSlot(session: Session, listing: Listing): boolean {
+  if (session.credits < 1) return false;
+  let running = 0;
+  for (const model of session.modelsByAttempt.values()) running += model === listing.model ? 1 : 0;
+  return running < listing.slots;
+}
+
 interface Candidate {
   readonly session: Session;
   readonly listing: Listing;
@@ -90,7 +98,7 @@ export function chooseWorker(
       const reason = exclusionOf(task, listing);
       if (reason !== null) exclude(reason);
       else if (triedSessionIds.has(session.id)) exclude("tried");
-      else if (session.credits < 1) {
+      else if (!hasFreeSlot(session, listing)) {
         exclude("no_credit");
         busy = true;
       } else free.push({ session, listing });

@@ -45,7 +45,8 @@ export interface Session {
   revision: number;
   credits: number;
   draining: boolean;
-  readonly attemptIds: Set<string>;
+  /** The model each open attempt runs on. */
+  readonly modelsByAttempt: Map<string, string>;
 }
 
 export interface TaskEntry {
@@ -94,7 +95,7 @@ export type HubEvent =
    */
   | {
       readonly kind: "session.restored";
-      readonly session: Omit<Session, "attemptIds">;
+      readonly session: Omit<Session, "modelsByAttempt">;
     }
   | { readonly kind: "session.closed"; readonly sessionId: string; readonly reason: string }
   | { readonly kind: "frame"; readonly sessionId: string; readonly frame: UpFrame }

@@ -154,7 +154,7 @@ function offer(
   };
   entry.attempt = attempt;
   state.attempts.set(attempt.id, attempt);
-  session.attemptIds.add(attempt.id);
+  session.modelsByAttempt.set(attempt.id, listing.model);
   sendOffer(state, attempt, step);
 }
 
@@ -201,7 +201,7 @@ export function closeAttempt(
   assert(entry.attempt === attempt, `attempt ${attempt.id} is the open one of its task (H1)`);
   entry.attempt = null;
   state.attempts.delete(attempt.id);
-  attempt.session.attemptIds.delete(attempt.id);
+  attempt.session.modelsByAttempt.delete(attempt.id);
   const record: AttemptRecord = {
     number: attempt.number,
     workerId: attempt.session.workerId,

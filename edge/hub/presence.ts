@@ -25,8 +25,8 @@ export class Presence {
   }
 
   /** The stored sessions whose socket is still here; the others' workers have left meanwhile. */
-  restore(isHere: (sessionId: string) => boolean): Omit<Session, "attemptIds">[] {
-    const here: Omit<Session, "attemptIds">[] = [];
+  restore(isHere: (sessionId: string) => boolean): Omit<Session, "modelsByAttempt">[] {
+    const here: Omit<Session, "modelsByAttempt">[] = [];
     for (const stored of this.#store.all()) {
       const { agent, slots, ...session } = stored;
       if (isHere(stored.id)) {
@@ -43,7 +43,7 @@ export class Presence {
   }
 
   listed(session: Session): void {
-    const { attemptIds: _, ...plain } = session;
+    const { modelsByAttempt: _, ...plain } = session;
     const slots = Math.max(0, ...session.listings.map((listing) => listing.slots));
     const agent = this.#agents.get(session.id) ?? "";
     const stored: StoredSession = { ...plain, agent, slots };
@@ -60,7 +60,7 @@ export class Presence {
     this.#registrar.digestChanged(nowMs);
   }
 
-  #depart(session: Omit<Session, "attemptIds">, atMs: number): void {
+  #depart(session: Omit<Session, "modelsByAttempt">, atMs: number): void {
     this.#store.remove(session.id);
     this.#store.addDeparture({ workerId: session.workerId, epoch: session.epoch, atMs });
     this.#registrar.workerLeft(session);

@@ -4,7 +4,7 @@ import { regions } from "../../shared/regions.ts";
 import type { Session } from "./hub-state.ts";
 
 /** What is kept of a proven session, so that a hub that slept or died knows whom it had. */
-export type StoredSession = Omit<Session, "attemptIds"> & {
+export type StoredSession = Omit<Session, "modelsByAttempt"> & {
   readonly agent: string;
   /** The slots of all its listings: what it may be offered when it wakes up idle. */
   readonly slots: number;

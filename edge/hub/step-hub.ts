@@ -40,7 +40,7 @@ export function stepHub(
       openSession(state, event, step);
       break;
     case "session.restored":
-      addSession(state, { ...event.session, attemptIds: new Set() });
+      addSession(state, { ...event.session, modelsByAttempt: new Map() });
       break;
     case "session.closed":
       closeSession(state, event.sessionId, event.reason, step);
@@ -101,7 +101,7 @@ function openSession(
     revision: 0,
     credits: 0,
     draining: false,
-    attemptIds: new Set(),
+    modelsByAttempt: new Map(),
   });
 }
 
@@ -118,7 +118,7 @@ function closeSession(state: HubState, sessionId: string, reason: string, step: 
     state.sessionIdByWorkerId.delete(session.workerId);
   }
   step.effects.push({ kind: "unlisted", session });
-  for (const attemptId of session.attemptIds) {
+  for (const attemptId of session.modelsByAttempt.keys()) {
     const attempt = state.attempts.get(attemptId);
     if (attempt === undefined) continue;
     const message = "The worker was lost in the middle of the answer";

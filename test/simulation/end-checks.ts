@@ -1,0 +1,78 @@
+import { ledgerName } from "../../edge/billing/account-state.ts";
+import { hold } from "./truth.ts";
+import type { World } from "./world.ts";
+
+/** I1: every request has ended, exactly once (a second ending is caught where it happens). */
+export function checkEndings(world: World): void {
+  for (const { consumer } of world.fronts) {
+    hold(consumer.ending !== null, "I1", () => `${consumer.taskId} has not ended for its consumer`);
+  }
+  for (const [id, { state, isIdle }] of world.hubs) {
+    hold(
+      state.tasks.size === 0,
+      "I1",
+      () => `${id} still has ${[...state.tasks.keys()].join(" ")}`,
+    );
+    hold(state.attempts.size === 0, "I1", () => `${id} still has attempts`);
+    hold(isIdle, "I1", () => `${id} still has something to settle`);
+  }
+}
+
+/** Liveness: everybody is connected and listed, and the directory knows. */
+export function checkHealed(world: World): void {
+  for (const worker of world.workers) {
+    if (worker.treachery !== null) continue;
+    hold(worker.isServing, "I1", () => `${worker.name} is ${worker.process.state.phase.kind}`);
+    const isKnown = [...world.hubs.values()].some(({ state }) =>
+      [...state.sessions.values()].some(
+        ({ workerId, listings }) => workerId === worker.key && listings.length > 0,
+      ),
+    );
+    hold(isKnown, "I1", () => `${worker.name} is listed on no hub`);
+  }
+  const offered = new Set(
+    world.view().flatMap((digest) => digest.models.map(({ model }) => model)),
+  );
+  for (const { settings, treachery, name } of world.workers) {
+    if (treachery !== null) continue;
+    for (const { model } of settings.listings) {
+      hold(offered.has(model), "I1", () => `${model} of ${name} is not in the directory`);
+    }
+  }
+}
+
+/** The money at rest: nothing is held, nothing is on its way, every book agrees with every other. */
+export function checkMoney(world: World): void {
+  const balances = world.ledger.balances();
+  let sum = 0n;
+  for (const micros of balances.values()) sum += micros;
+  hold(sum === 0n, "I3", () => `all accounts add up to ${sum}`);
+  for (const [id, account] of world.accounts) {
+    account.expire();
+    const { state } = account;
+    hold(state.holds.size === 0, "I7", () => `${id} still holds ${[...state.holds.keys()].join()}`);
+    hold(state.held === 0n, "I7", () => `${id} holds ${state.held} for nobody`);
+    hold(account.outboxLength === 0, "I12", () => `${id} has not told the ledger everything`);
+    const available = balances.get(ledgerName.available(id)) ?? 0n;
+    hold(available === state.balance, "I12", () => `${id}: ${state.balance}, ledger ${available}`);
+    const earned = balances.get(ledgerName.earned(id)) ?? 0n;
+    hold(earned === state.earned, "I12", () => `${id} earned ${state.earned}, ledger ${earned}`);
+    const { unheldCost } = account.checks;
+    hold(state.balance >= -unheldCost, "A4", () => `${id} is overdrawn by ${-state.balance}`);
+  }
+}
+
+/** What consumers paid for. */
+export function checkBills(world: World): void {
+  const { truth } = world;
+  for (const account of world.accounts.values()) {
+    for (const [taskId, { cost, finish }] of account.checks.costs) {
+      const ending = truth.endings.get(taskId) ?? "none";
+      const isUnserved = ending.startsWith("refused") || ending === "broken";
+      if (!isUnserved || cost === 0n) continue;
+      // Of a lost hub's tasks only the worker's receipt is left, which no front Worker may have contradicted in time.
+      truth.count(`recovered though ${ending}`);
+      hold(finish === "recovered", "I8", () => `${taskId} was ${ending} and cost ${cost}`);
+    }
+  }
+}

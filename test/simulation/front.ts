@@ -1,0 +1,292 @@
+import { limitOf } from "../../edge/billing/account-state.ts";
+import type { TaskClosing } from "../../edge/billing/closing.ts";
+import type { Terms } from "../../edge/billing/ticket.ts";
+import { defaultHubConfig } from "../../edge/hub/hub-config.ts";
+import { chooseHub, type HubChoice } from "../../edge/inference/choose-hub.ts";
+import type { InferenceTask } from "../../edge/inference/task.ts";
+import { type ErrorCode, OctoError } from "../../shared/errors.ts";
+import { defaultSplit } from "../../shared/money.ts";
+import { Consumer } from "./consumer.ts";
+import type { Request } from "./request.ts";
+import { type RunEvent, RunPipe } from "./run-pipe.ts";
+import { sealTerms } from "./stubs.ts";
+import type { SimulatedAccount } from "./simulated-account.ts";
+import type { SimulatedHub } from "./simulated-hub.ts";
+import type { World } from "./world.ts";
+
+const holdMs = 15 * 60_000;
+/** Tokens around a prompt, as in edge/inference/plan-task.ts; the exact number is of no importance here. */
+const promptTokensExtra = 128;
+
+/** One request on its front Worker: what edge/inference/run-inference.ts does, call by call. */
+export class Front {
+  readonly consumer: Consumer;
+  readonly #world: World;
+  readonly #request: Request;
+  readonly #account: SimulatedAccount;
+  readonly #skewMs: number;
+  #task: InferenceTask | null = null;
+  #turns: Iterator<string> = [].values();
+  readonly #lost: string[] = [];
+  #failure: ErrorCode = "unavailable";
+  #pipe: RunPipe | null = null;
+  #hubId = "";
+  #hasStream = false;
+  #isGone = false;
+  #isDead = false;
+  #isOver = false;
+  #unread: string[] = [];
+  #isReading = false;
+  #calledMs = 0;
+
+  constructor(world: World, request: Request) {
+    this.#world = world;
+    this.#request = request;
+    this.#account = world.account(request.accountId);
+    this.#skewMs = world.random.int(-world.options.skewMs, world.options.skewMs);
+    this.consumer = new Consumer(world, request);
+    if (request.hangUpAfterMs !== null) {
+      world.schedule.after(request.hangUpAfterMs, () => this.#hangUp());
+    }
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  start(): void {
+    const plan = this.#plan();
+    if (typeof plan === "string") return this.#refuse(plan);
+    const { terms, task, hubIds } = plan;
+    this.#turns = lostOnceMore(hubIds, this.#lost);
+    this.#later(() => {
+      const { task: taskId, key: keyId, expires_ms: expiresMs } = terms;
+      const held = this.#account.hold({ taskId, keyId, limit: BigInt(terms.limit), expiresMs });
+      this.#later(() => {
+        if (held.kind === "refused") return this.#refuse(held.code);
+        this.#task = { ...task, ticket: sealTerms(terms) };
+        this.#dispatch(this.#task);
+      });
+    });
+  }
+
+  /** The isolate dies: its calls and streams with it, and what it had yet to say is never said. */
+  die(): void {
+    if (this.#isDead || this.#isOver) return;
+    this.#isDead = true;
+    this.#leaveHub();
+    if (this.consumer.ending === null) this.consumer.end("cut");
+    this.#isOver = true;
+  }
+
+  #later(run: () => void): void {
+    const { random, schedule, options } = this.#world;
+    schedule.after(random.delayMs(options.delayMs / 4), () => {
+      if (!this.#isDead) run();
+    });
+  }
+
+  #plan(): { task: InferenceTask; terms: Terms; hubIds: readonly string[] } | ErrorCode {
+    const { random } = this.#world;
+    const { id, model, body, choices, completionTokensMax, streamed, usageChunk } = this.#request;
+    const query = {
+      model,
+      demands: { fieldByAbility: new Map([["chat", "messages"] as const]), refused: null },
+    };
+    let choice: HubChoice;
+    try {
+      choice = chooseHub({ ...query, class: "public" }, this.#world.view(), random.next);
+    } catch (error) {
+      if (error instanceof OctoError) return error.code;
+      throw error;
+    }
+    const createdMs = this.#world.schedule.nowMs + this.#skewMs;
+    const promptTokensMax = Math.min(body.length + promptTokensExtra, choice.contextTokens);
+    const bounds = { promptTokensMax, completionTokensMax: completionTokensMax * choices };
+    const terms: Terms = {
+      v: 1,
+      task: id,
+      account: this.#account.id,
+      key: this.#account.keyId,
+      kind: "chat",
+      model,
+      region: "weur",
+      streamed,
+      limit: limitOf(bounds, choice.price).toString(),
+      input_micros_per_million: choice.price.inputMicrosPerMillion,
+      output_micros_per_million: choice.price.outputMicrosPerMillion,
+      split: defaultSplit,
+      created_ms: createdMs,
+      expires_ms: createdMs + holdMs,
+    };
+    const task: InferenceTask = {
+      id,
+      kind: "chat",
+      accountId: this.#account.id,
+      keyId: this.#account.keyId,
+      model,
+      body,
+      streamed,
+      usageChunk,
+      choices,
+      demands: ["chat"],
+      ...bounds,
+      class: "public",
+      region: "weur",
+      createdMs,
+      attemptsBefore: 0,
+      earlierAttempts: [],
+      terms,
+      ticket: "",
+    };
+    return { task, terms, hubIds: choice.hubIds };
+  }
+
+  /** Asks the next hub, or gives up. */
+  #dispatch(task: InferenceTask): void {
+    const turn = this.#turns.next();
+    if (turn.done === true) return this.#giveUp(task);
+    this.#runOn(task, turn.value);
+  }
+
+  #runOn(task: InferenceTask, hubId: string): void {
+    this.#hubId = hubId;
+    const pipe = new RunPipe(this.#world, (event) => this.#hear(event));
+    this.#pipe = pipe;
+    this.#world.trace.note("front", `${task.id} asks ${hubId}`);
+    this.#call((hub) => hub.run(task, pipe));
+  }
+
+  /** A call to the hub in use. Calls arrive in order, and survive the death of their caller once they are under way. */
+  #call(run: (hub: SimulatedHub) => void): void {
+    const { random, schedule, options } = this.#world;
+    const hub = this.#world.hub(this.#hubId);
+    this.#calledMs = Math.max(this.#calledMs, schedule.nowMs + random.delayMs(options.delayMs / 4));
+    schedule.at(this.#calledMs, () => run(hub));
+  }
+
+  #hear(event: RunEvent): void {
+    const task = this.#task;
+    if (task === null || this.#isDead || this.#isOver) return;
+    switch (event.kind) {
+      case "failed": {
+        this.#failure = event.code;
+        if (event.record === null) return this.#refuse(event.code);
+        const { attempts: attemptsBefore, record } = event;
+        this.#task = { ...task, attemptsBefore, earlierAttempts: record.attempts };
+        if (event.code !== "no_capacity" || this.#isGone) return this.#giveUp(this.#task);
+        return this.#dispatch(this.#task);
+      }
+      case "whole":
+        this.#isOver = true;
+        if (!this.#isGone) this.consumer.answer(event, task);
+        return;
+      case "stream":
+        this.#hasStream = true;
+        if (this.#isGone) return this.#leaveHub();
+        return this.consumer.begin(event.source);
+      case "chunk":
+        this.#unread.push(event.text);
+        return this.#readOn();
+      case "closed":
+        this.#unread.push("");
+        return this.#readOn();
+      case "lost":
+        return this.#lose(task);
+    }
+  }
+
+  #lose(task: InferenceTask): void {
+    if (!this.#hasStream) {
+      this.#lost.push(this.#hubId);
+      this.#failure = "unavailable";
+      const attemptsBefore = task.attemptsBefore + defaultHubConfig.attemptsMax;
+      this.#task = { ...task, attemptsBefore };
+      return this.#dispatch(this.#task);
+    }
+    if (this.#isGone) return;
+    const { mutant } = this.#world.options;
+    if (mutant === "spliced-answer") {
+      this.#hasStream = false;
+      return this.#runOn({ ...task, attemptsBefore: task.attemptsBefore + 8 }, this.#hubId);
+    }
+    if (mutant === "truncated-success") this.consumer.read("data: [DONE]\n\n");
+    this.#isOver = true;
+    this.#void(task, "unavailable");
+    this.consumer.end(mutant === "truncated-success" ? "answered" : "broken");
+  }
+
+  /** The consumer takes what has come, at its own pace; only then may more come. */
+  #readOn(): void {
+    if (this.#isReading || this.#request.readMs === null) return;
+    const text = this.#unread[0];
+    if (text === undefined) return;
+    this.#isReading = true;
+    this.#world.schedule.after(this.#request.readMs, () => {
+      this.#isReading = false;
+      if (this.#isGone || this.#isDead || this.#isOver) return;
+      this.#unread.shift();
+      if (text === "") {
+        this.#isOver = true;
+        return this.consumer.close();
+      }
+      this.consumer.read(text);
+      const taskId = this.#request.id;
+      this.#call((hub) => hub.read(taskId, text.length));
+      this.#readOn();
+    });
+  }
+
+  #hangUp(): void {
+    if (this.#isOver || this.#isGone || this.#isDead) return;
+    this.#isGone = true;
+    this.consumer.end("hung up");
+    const taskId = this.#request.id;
+    if (this.#hasStream) this.#leaveHub();
+    else if (this.#hubId !== "") this.#call((hub) => hub.cancel(taskId));
+  }
+
+  /** The stream is cancelled, which its hub hears of; a call without a stream just has no caller any more. */
+  #leaveHub(): void {
+    this.#pipe?.leave();
+    if (!this.#hasStream) return;
+    this.#isOver = true;
+    this.#call((hub) => hub.leave(this.#request.id));
+  }
+
+  #giveUp(task: InferenceTask): void {
+    this.#void(task, this.#failure);
+    this.#refuse(this.#failure);
+  }
+
+  #refuse(code: ErrorCode): void {
+    this.#isOver = true;
+    if (!this.#isGone) this.consumer.end(`refused: ${code}`);
+  }
+
+  /** Closes the books of a task that no hub will settle; tried once. */
+  #void(task: InferenceTask, errorCode: ErrorCode): void {
+    const closing: TaskClosing = {
+      kind: "void",
+      terms: task.terms,
+      record: {
+        digest: null,
+        class: "public",
+        finish: "failed",
+        errorCode,
+        route: null,
+        firstTokenMs: null,
+        endedMs: this.#world.schedule.nowMs,
+        attempts: task.earlierAttempts,
+        receipt: null,
+      },
+    };
+    this.#account.callClose([closing], () => undefined);
+  }
+}
+
+/** A hub that was lost is asked once more after the others. */
+function* lostOnceMore(hubIds: readonly string[], lost: readonly string[]): Generator<string> {
+  yield* hubIds;
+  yield* lost.slice(0, 1);
+}

@@ -1,0 +1,134 @@
+import type {
+  AccountState,
+  Hold,
+  HoldRequest,
+  HoldResult,
+  Resolution,
+  Transfer,
+} from "../../edge/billing/account-state.ts";
+import type { TaskClosing } from "../../edge/billing/closing.ts";
+import { attemptId } from "../../shared/ids.ts";
+import { costMicros, type Micros } from "../../shared/money.ts";
+import { hold } from "./truth.ts";
+import type { World } from "./world.ts";
+
+/** Judges one account after every movement: A1 to A5 of edge/billing/account-state.ts. Never forgets anything. */
+export class MoneyChecks {
+  readonly #world: World;
+  readonly #accountId: string;
+  readonly #everHeld = new Set<string>();
+  readonly #resolved = new Map<string, Resolution["kind"]>();
+  readonly costs = new Map<string, { readonly cost: Micros; readonly finish: string }>();
+  /** What was posted for tasks whose hold the object had forgotten: the most it may be overdrawn. */
+  #unheldCost = 0n;
+  #fold = 0n;
+
+  constructor(world: World, accountId: string) {
+    this.#world = world;
+    this.#accountId = accountId;
+  }
+
+  get unheldCost(): Micros {
+    return this.#unheldCost;
+  }
+
+  held(
+    state: AccountState,
+    request: HoldRequest,
+    result: HoldResult,
+    before: ReadonlyMap<string, Hold>,
+  ): void {
+    this.#checkHeld(state);
+    const { taskId } = request;
+    if (result.kind === "refused") {
+      hold(!state.holds.has(taskId), "A1", () => `${taskId} is refused and held`);
+      return;
+    }
+    this.#everHeld.add(taskId);
+    hold(!before.has(taskId), "A1", () => `${taskId} is held twice`);
+    hold(state.held <= state.balance, "A1 I4", () => `${state.held} held of ${state.balance}`);
+    const { size } = state.holds;
+    hold(size <= state.concurrencyMax, "A1", () => `${size} holds`);
+  }
+
+  resolved(
+    state: AccountState,
+    to: {
+      readonly closing: TaskClosing;
+      readonly resolution: Resolution;
+      readonly wasHeld: boolean;
+    },
+  ): void {
+    const { closing, resolution, wasHeld } = to;
+    const { taskId, cost } = resolution;
+    hold(!this.#resolved.has(taskId), "A2 I3", () => `${taskId} is resolved a second time`);
+    this.#resolved.set(taskId, resolution.kind);
+    this.costs.set(taskId, { cost, finish: closing.record.finish });
+    hold(!state.holds.has(taskId), "I7", () => `${taskId} is resolved and still held`);
+    hold(this.#everHeld.has(taskId), "A1", () => `${taskId} was never held`);
+    const limit = BigInt(closing.terms.limit);
+    hold(cost <= limit, "A3", () => `${taskId} cost ${cost} of ${limit}`);
+    hold(cost === fairCost(closing), "A3 I8", () => `${taskId} cost ${cost}`);
+    const moved = resolution.transfers.reduce((sum, { micros }) => sum + micros, 0n);
+    hold(moved === cost, "A3", () => `${taskId}: ${moved} moved for a cost of ${cost}`);
+    if (!wasHeld) this.#unheldCost += cost;
+    const free = state.balance - state.held;
+    hold(free >= -this.#unheldCost, "A4", () => `${this.#accountId}: ${free} micros are free`);
+    this.#checkHeld(state);
+    if (closing.kind === "post" && cost > 0n) this.#checkEarned(closing);
+  }
+
+  /** Who is paid is who made it, for what arrived, under a receipt that holds (I8, I16). */
+  #checkEarned(closing: Extract<TaskClosing, { kind: "post" }>): void {
+    const { truth } = this.#world;
+    const number = closing.record.attempts.at(-1)?.number ?? 0;
+    const id = attemptId(closing.terms.task, number);
+    const sent = truth.attempts.get(id);
+    hold(sent !== undefined, "I8", () => `${id} is paid and nobody worked on it`);
+    if (sent === undefined) return;
+    const earner = this.#world.accountOfWorker(sent.workerId);
+    hold(closing.providerAccountId === earner, "I16", () => `${id} is paid to another`);
+    const { completionTokens } = closing.counts;
+    if (closing.record.finish !== "recovered") {
+      hold(!truth.rejected.has(id), "I16", () => `${id} is paid under a false receipt`);
+      const bytes = truth.bytesByAttempt.get(id) ?? 0;
+      hold(completionTokens <= bytes, "I8", () => `${completionTokens} tokens for ${bytes} bytes`);
+      return;
+    }
+    truth.count(sent.isHonest ? "recovered" : "recovered from a byzantine worker");
+    if (!sent.isHonest) return;
+    // A worker that lost its socket while it signed the end vouches for parts that never went out.
+    if (!sent.isComplete) truth.count("recovered though never sent whole");
+    const length = Buffer.byteLength(sent.texts.join(""));
+    const isCovered = completionTokens <= length || !sent.isComplete;
+    hold(isCovered, "I8", () => `${completionTokens} tokens for ${length} bytes`);
+  }
+
+  /** A5: the balance is what its transfers add up to. */
+  transferred(transfers: readonly Transfer[], name: string, balance: Micros): void {
+    for (const { debit, credit, micros } of transfers) {
+      hold(micros > 0n, "A5", () => `a transfer of ${micros}`);
+      if (credit === name) this.#fold += micros;
+      if (debit === name) this.#fold -= micros;
+    }
+    hold(this.#fold === balance, "A5", () => `${name}: ${balance}, its transfers ${this.#fold}`);
+  }
+
+  #checkHeld(state: AccountState): void {
+    let sum = 0n;
+    for (const { limit } of state.holds.values()) sum += limit;
+    hold(sum === state.held, "A1", () => `${state.held} held, ${sum} in holds`);
+  }
+}
+
+/** The price of what was counted, within what was agreed; nothing for an answer of no tokens. */
+function fairCost(closing: TaskClosing): Micros {
+  if (closing.kind === "void" || closing.counts.completionTokens === 0) return 0n;
+  const { terms, price, counts } = closing;
+  const input = Math.min(price.inputMicrosPerMillion, terms.input_micros_per_million);
+  const output = Math.min(price.outputMicrosPerMillion, terms.output_micros_per_million);
+  const agreed = { inputMicrosPerMillion: input, outputMicrosPerMillion: output };
+  const cost = costMicros(counts, agreed);
+  const limit = BigInt(terms.limit);
+  return cost < limit ? cost : limit;
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from "vitest";
+import { calmOptions, faultKinds, type FaultKind, type Mutant, type Options } from "./options.ts";
+import { runOptions } from "./run-seed.ts";
+
+/*
+ * Each mutant breaks one rule on purpose. A checker that lets it pass checks nothing: every one has
+ * to be caught within a few seeds, by the invariant that names the rule.
+ */
+
+function faults(...kinds: readonly FaultKind[]): Options["faultsPerMinute"] {
+  const rates = faultKinds.map((kind) => [kind, kinds.includes(kind) ? 6 : 0] as const);
+  return Object.fromEntries(rates) as Options["faultsPerMinute"];
+}
+
+interface Case {
+  readonly mutant: Mutant;
+  readonly caughtBy: RegExp;
+  readonly changes?: Partial<Options>;
+}
+
+const settling = { lost: 0, replyLost: 0.5, twice: 0.5, slowMs: 0 };
+const engine = { tokenMs: 200, firstTokenMs: 100, fails: 0, hangs: 0, tooLong: 0, deaf: 0 };
+
+const cases: readonly Case[] = [
+  { mutant: "double-post", caughtBy: /^A2 I3: .* second time/, changes: { settling } },
+  {
+    mutant: "spliced-answer",
+    caughtBy: /^I(2|5)/,
+    changes: { faultsPerMinute: faults("hub-reset"), engine },
+  },
+  {
+    mutant: "truncated-success",
+    caughtBy: /^I5/,
+    changes: { faultsPerMinute: faults("hub-reset"), engine },
+  },
+  { mutant: "lost-hold-release", caughtBy: /^I7: .* still held/ },
+  { mutant: "sequence-ignored", caughtBy: /^(H3|H5|I2|I5|I8)/, changes: { byzantineShare: 1 } },
+  { mutant: "rejected-receipt-paid", caughtBy: /^I16: .* false/, changes: { byzantineShare: 1 } },
+  { mutant: "overbilled", caughtBy: /^A3 I8/ },
+  { mutant: "lost-transfer", caughtBy: /^I12/ },
+  { mutant: "credit-forged", caughtBy: /^H2/ },
+  { mutant: "task-forgotten", caughtBy: /^I1: .* has not ended/ },
+];
+
+/** What stops the first of a few seeds that something stops. */
+function firstFailure(mutant: Mutant | null, changes: Partial<Options> = {}): string {
+  for (let seed = 1; seed <= 20; seed++) {
+    try {
+      runOptions(calmOptions(seed, { ...changes, mutant }));
+    } catch (error) {
+      return String(error instanceof Error ? error.message : error);
+    }
+  }
+  return "nothing";
+}
+
+describe("a broken rule is caught", () => {
+  for (const { mutant, caughtBy, changes } of cases) {
+    test(`${mutant} by ${caughtBy.source}`, () => {
+      expect(firstFailure(mutant, changes)).toMatch(caughtBy);
+    });
+  }
+});
+
+describe("an unbroken rule is not", () => {
+  for (const changes of new Set(cases.flatMap((of) => of.changes ?? []))) {
+    test(`with ${Object.keys(changes).join(" and ")} all is well`, () => {
+      expect(firstFailure(null, changes)).toBe("nothing");
+    });
+  }
+});

@@ -1,0 +1,59 @@
+import type { Options } from "./options.ts";
+import type { Random } from "./random.ts";
+import { stubId } from "./stubs.ts";
+
+/** One request of a consumer, and how patient it is. */
+export interface Request {
+  readonly id: string;
+  readonly accountId: string;
+  readonly model: string;
+  readonly body: string;
+  readonly streamed: boolean;
+  readonly usageChunk: boolean;
+  readonly choices: number;
+  /** Of one choice. */
+  readonly completionTokensMax: number;
+  readonly hangUpAfterMs: number | null;
+  /** How long it takes over each piece of a stream; null reads nothing and leaves some day. */
+  readonly readMs: number | null;
+}
+
+export const models = ["m0", "m1"] as const;
+
+/** More than one frame of a body, now and then. */
+const longBodyChars = 150_000;
+
+export function requestOf(
+  options: Options,
+  random: Random,
+  number: number,
+  accountIds: readonly string[],
+): Request {
+  const { consumer } = options;
+  const model = random.pick(models);
+  const streamed = random.chance(0.7);
+  const completionTokensMax = random.int(1, 60);
+  const choices = random.chance(0.15) ? 2 : 1;
+  const content = random.chance(0.05) ? '🦑é"\\'.repeat(longBodyChars / 5) : "hello 🦑";
+  const body = JSON.stringify({
+    model,
+    messages: [{ role: "user", content }],
+    stream: streamed,
+    max_completion_tokens: completionTokensMax,
+    ...(choices > 1 ? { n: choices } : {}),
+  });
+  const hangsUp = random.chance(consumer.hangsUp);
+  const neverReads = random.chance(consumer.neverReads);
+  return {
+    id: `tsk_${stubId(`${options.seed} ${number}`)}`,
+    accountId: random.pick(accountIds),
+    model,
+    body,
+    streamed,
+    usageChunk: random.chance(0.3),
+    choices,
+    completionTokensMax,
+    hangUpAfterMs: hangsUp ? random.delayMs(3_000) : neverReads ? random.int(1_000, 90_000) : null,
+    readMs: neverReads ? null : random.chance(consumer.slow) ? random.int(100, 2_000) : 0,
+  };
+}

@@ -1,0 +1,86 @@
+import { AssertionError } from "../../shared/assert.ts";
+import { checkBills, checkEndings, checkHealed, checkMoney } from "./end-checks.ts";
+import { replayReceipts, scheduleFaults } from "./faults.ts";
+import { type Options, optionsOf } from "./options.ts";
+import { epochMs } from "./schedule.ts";
+import { Violation } from "./truth.ts";
+import { World } from "./world.ts";
+
+/** What a run came to. */
+export interface Run {
+  readonly hash: number;
+  readonly events: number;
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/** Three missed heartbeats, a sweep, and every retry of the longest backoff. */
+const healMs = 180_000;
+/** More than a hold lasts. */
+const expiryMs = 20 * 60_000;
+const dayMs = 25 * 3_600_000;
+/** A run of more events is a livelock: the longest sane ones have a tenth. */
+const eventsMax = 2_000_000;
+
+/** Runs the options of one seed to the end. Throws an Error that says how to run it again. */
+export function runSeed(seed: number, print: ((line: string) => void) | null = null): Run {
+  return runOptions(optionsOf(seed), print);
+}
+
+export function runOptions(options: Options, print: ((line: string) => void) | null = null): Run {
+  const world = new World(options, print);
+  try {
+    run(world);
+  } catch (error) {
+    const isFound = error instanceof Violation || error instanceof AssertionError;
+    if (!isFound && !(error instanceof Error)) throw error;
+    throw new Error(describe(world, error), { cause: error });
+  }
+  return { hash: world.trace.hash, events: world.schedule.count, counts: world.truth.counts };
+}
+
+function run(world: World): void {
+  const { options } = world;
+  scheduleFaults(world);
+  const spanEndMs = epochMs + options.spanMs;
+  runUntil(world, spanEndMs);
+  // In safety runs faults go on while the last tasks end; in liveness runs everything has to heal by itself.
+  if (options.mode === "safety") runUntil(world, spanEndMs + healMs);
+  world.faultsOn = false;
+  runUntil(world, world.schedule.nowMs + healMs);
+  checkEndings(world);
+  checkHealed(world);
+  runUntil(world, world.schedule.nowMs + expiryMs);
+  checkMoney(world);
+  checkBills(world);
+  const before = balancesOf(world);
+  world.schedule.nowMs += dayMs;
+  replayReceipts(world);
+  runUntil(world, world.schedule.nowMs + 30_000);
+  checkMoney(world);
+  const after = balancesOf(world);
+  if (before !== after) throw new Violation("A2 I3", `a day later ${before} is ${after}`);
+}
+
+function balancesOf(world: World): string {
+  return [...world.accounts].map(([id, { state }]) => `${id} ${state.balance}`).join(", ");
+}
+
+function runUntil(world: World, untilMs: number): void {
+  const { schedule } = world;
+  while (schedule.step(untilMs)) {
+    if (schedule.count > eventsMax)
+      throw new Violation("I1", `${schedule.count} events: a livelock`);
+  }
+  schedule.nowMs = Math.max(schedule.nowMs, untilMs);
+}
+
+function describe(world: World, error: Error): string {
+  const { seed } = world.options;
+  return [
+    error.message,
+    `SEED=${seed} npx vitest run --project node test/simulation`,
+    JSON.stringify(world.options),
+    ...world.trace.last(),
+    error instanceof Violation ? "" : (error.stack ?? ""),
+  ].join("\n");
+}

@@ -1,0 +1,230 @@
+import {
+  type AccountState,
+  createAccountState,
+  expireHolds,
+  holdCredit,
+  type HoldRequest,
+  type HoldResult,
+  isClosable,
+  ledgerName,
+  mintCredit,
+  resolutionKeptMs,
+  resolveTask,
+  type Transfer,
+} from "../../edge/billing/account-state.ts";
+import type { TaskClosing } from "../../edge/billing/closing.ts";
+import { type OutboxItem, outboxPayload, readPayload } from "../../edge/billing/outbox-payload.ts";
+import type { Micros } from "../../shared/money.ts";
+import { MoneyChecks } from "./money-checks.ts";
+import type { World } from "./world.ts";
+
+/** As in edge/billing/account.ts. */
+const outboxDelayMs = 250;
+const outboxRetryMs = 5_000;
+
+interface Stored {
+  balance: Micros;
+  earned: Micros;
+  readonly concurrencyMax: number;
+  readonly resolutions: Map<string, { readonly atMs: number }>;
+  readonly outbox: { readonly seq: number; readonly payload: string }[];
+  readonly earnings: Map<string, number>;
+  seq: number;
+}
+
+/** The Durable Object of edge/billing/account.ts around the real rules. `#stored` survives, `#state` does not. */
+export class SimulatedAccount {
+  readonly id: string;
+  readonly keyId: string;
+  readonly #world: World;
+  readonly #skewMs: number;
+  readonly #stored: Stored;
+  readonly checks: MoneyChecks;
+  #state: AccountState;
+  #isDrainDue = false;
+
+  constructor(world: World, id: string, concurrencyMax: number) {
+    this.id = id;
+    this.keyId = `key of ${id}`;
+    this.#world = world;
+    this.#skewMs = world.random.int(-world.options.skewMs, world.options.skewMs);
+    this.#stored = {
+      balance: 0n,
+      earned: 0n,
+      concurrencyMax,
+      resolutions: new Map(),
+      outbox: [],
+      earnings: new Map(),
+      seq: 0,
+    };
+    this.#state = this.#load();
+    this.checks = new MoneyChecks(world, id);
+  }
+
+  get nowMs(): number {
+    return this.#world.schedule.nowMs + this.#skewMs;
+  }
+
+  get state(): AccountState {
+    return this.#state;
+  }
+
+  get outboxLength(): number {
+    return this.#stored.outbox.length;
+  }
+
+  get resolutionCount(): number {
+    return this.#stored.resolutions.size;
+  }
+
+  /** Holds are memory: they are lost, what is stored is kept. */
+  reset(): void {
+    this.#world.trace.note(this.id, "is reset");
+    this.#state = this.#load();
+  }
+
+  mint(micros: Micros): void {
+    const id = `mint ${this.id} ${this.#stored.seq}`;
+    const transfer = mintCredit(this.#state, { id, micros }, this.nowMs);
+    this.#stored.resolutions.set(id, { atMs: this.nowMs });
+    this.#save();
+    this.#append(outboxPayload([], [transfer]), [transfer]);
+  }
+
+  hold(request: HoldRequest): HoldResult {
+    const before = new Map(this.#state.holds);
+    const result = holdCredit(this.#state, request, this.nowMs);
+    this.checks.held(this.#state, request, result, before);
+    return result;
+  }
+
+  /** The call another object makes: it may get lost, be answered late or not at all, or come twice. */
+  callClose(closings: readonly TaskClosing[], reply: (isClosed: boolean) => void): void {
+    const { random, schedule, options } = this.#world;
+    const { lost, replyLost, twice, slowMs } = this.#world.faultsOn ? options.settling : calmCalls;
+    const delayMs = random.delayMs(options.delayMs / 2 + slowMs);
+    const isLost = random.chance(lost);
+    const isReplyLost = random.chance(replyLost);
+    schedule.after(delayMs, () => {
+      if (!isLost) this.close(closings);
+      schedule.after(random.delayMs(options.delayMs / 2), () => reply(!isLost && !isReplyLost));
+    });
+    if (random.chance(twice)) schedule.after(4 * delayMs, () => this.close(closings));
+  }
+
+  /** As Account.close: one transaction, every task once. */
+  close(closings: readonly TaskClosing[]): void {
+    const { mutant } = this.#world.options;
+    const items: OutboxItem[] = [];
+    for (const closing of closings) {
+      const taskId = closing.terms.task;
+      if (!isClosable(closing.terms, this.nowMs)) continue;
+      const isResolved = this.#stored.resolutions.has(taskId) && mutant !== "double-post";
+      if (isResolved) continue;
+      const hold = this.#state.holds.get(taskId) ?? null;
+      const resolution = resolveTask(this.#state, overbilled(closing, mutant), this.nowMs);
+      if (mutant === "lost-hold-release" && hold !== null) {
+        this.#state.holds.set(taskId, { ...hold, expiresMs: Number.POSITIVE_INFINITY });
+        this.#state.held += hold.limit;
+      }
+      this.#stored.resolutions.set(taskId, { atMs: this.nowMs });
+      this.checks.resolved(this.#state, { closing, resolution, wasHeld: hold !== null });
+      items.push({ closing, resolution });
+      this.#world.trace.note(this.id, `${resolution.kind} ${taskId} ${resolution.cost}`);
+    }
+    if (items.length === 0) return;
+    this.#save();
+    const transfers = items.flatMap((item) => item.resolution.transfers);
+    this.#append(
+      outboxPayload(mutant === "lost-transfer" ? items.map(untransferred) : items, []),
+      transfers,
+    );
+  }
+
+  /** As Account.earn: rows of one source count once. */
+  earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
+    const seen = this.#stored.earnings.get(source) ?? 0;
+    let latest = seen;
+    for (const row of rows) {
+      if (row.seq <= seen) continue;
+      this.#state.earned += row.micros;
+      latest = Math.max(latest, row.seq);
+    }
+    this.#stored.earnings.set(source, latest);
+    this.#save();
+  }
+
+  /** As Account.alarm: resolutions are remembered for a while only. */
+  forgetOld(): void {
+    for (const [taskId, { atMs }] of this.#stored.resolutions) {
+      if (atMs < this.nowMs - resolutionKeptMs) this.#stored.resolutions.delete(taskId);
+    }
+  }
+
+  expire(): void {
+    expireHolds(this.#state, this.nowMs);
+  }
+
+  #load(): AccountState {
+    const state = createAccountState(this.id);
+    state.balance = this.#stored.balance;
+    state.earned = this.#stored.earned;
+    state.concurrencyMax = this.#stored.concurrencyMax;
+    state.keys.set(this.keyId, "active");
+    return state;
+  }
+
+  #save(): void {
+    this.#stored.balance = this.#state.balance;
+    this.#stored.earned = this.#state.earned;
+  }
+
+  #append(payload: string, transfers: readonly Transfer[]): void {
+    this.#stored.seq += 1;
+    this.#stored.outbox.push({ seq: this.#stored.seq, payload });
+    this.checks.transferred(transfers, ledgerName.available(this.id), this.#state.balance);
+    this.#scheduleDrain(outboxDelayMs);
+  }
+
+  #scheduleDrain(delayMs: number): void {
+    if (this.#isDrainDue) return;
+    this.#isDrainDue = true;
+    this.#world.schedule.after(delayMs, () => {
+      this.#isDrainDue = false;
+      if (!this.#drain()) this.#scheduleDrain(outboxRetryMs);
+    });
+  }
+
+  /** As drainOutbox: the ledger, then the providers, then the rows are cleared; any step may fail. */
+  #drain(): boolean {
+    const { ledger, random } = this.#world;
+    const rows = this.#stored.outbox.slice(0, 32);
+    const last = rows.at(-1);
+    if (last === undefined) return true;
+    if (ledger.isDown) return false;
+    const payloads = rows.map((row) => ({ seq: row.seq, ...readPayload(row.payload) }));
+    for (const { settlements } of payloads) ledger.record(settlements);
+    for (const { seq, earnings } of payloads) {
+      for (const { accountId, micros } of earnings) {
+        if (this.#world.faultsOn && random.chance(0.05)) return false;
+        this.#world.account(accountId).earn(this.id, [{ seq, micros }]);
+      }
+    }
+    // The transaction that clears them is the object's own: it may die before.
+    if (this.#world.faultsOn && random.chance(0.05)) return false;
+    this.#stored.outbox.splice(0, rows.length);
+    return this.#stored.outbox.length === 0 || this.#drain();
+  }
+}
+
+const calmCalls = { lost: 0, replyLost: 0, twice: 0, slowMs: 0 };
+
+function untransferred(item: OutboxItem): OutboxItem {
+  return { ...item, resolution: { ...item.resolution, transfers: [] } };
+}
+
+function overbilled(closing: TaskClosing, mutant: string | null): TaskClosing {
+  if (mutant !== "overbilled" || closing.kind === "void") return closing;
+  const { counts } = closing;
+  return { ...closing, counts: { ...counts, completionTokens: counts.completionTokens * 3 + 1 } };
+}

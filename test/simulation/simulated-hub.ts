@@ -1,0 +1,387 @@
+import { digestOf } from "../../edge/directory/digest.ts";
+import { isPayable, recoveredClosing } from "../../edge/hub/closing-of.ts";
+import {
+  createHubState,
+  type HubEffect,
+  type HubEvent,
+  type HubState,
+  type Session,
+} from "../../edge/hub/hub-state.ts";
+import { stepHub } from "../../edge/hub/step-hub.ts";
+import type { InferenceTask } from "../../edge/inference/task.ts";
+import type { CloseName } from "../../shared/protocol/close-codes.ts";
+import { decodeUp } from "../../shared/protocol/codec.ts";
+import { type AuthProve, provenMessage } from "../../shared/protocol/handshake.ts";
+import { frameBytesMax, unprovenFrameBytesMax } from "../../shared/protocol/limits.ts";
+import { HubAnswers } from "./hub-answers.ts";
+import { HubChecks } from "./hub-checks.ts";
+import { HubSettler } from "./hub-settler.ts";
+import { type HubSocket, HubSockets } from "./hub-sockets.ts";
+import type { RunPipe } from "./run-pipe.ts";
+import { isReceiptSigned, openTerms, stubSignature } from "./stubs.ts";
+import type { Wire } from "./wire.ts";
+import type { World } from "./world.ts";
+
+/** As in edge/hub/hub.ts and edge/hub/registrar.ts. */
+const tickMs = 500;
+const sweepMs = 30_000;
+const digestEveryMs = 1_000;
+
+export const edgeOrigin = "https://edge.test";
+
+/** The Durable Object of edge/hub/hub.ts around the real reducer; sockets, calls and clocks are simulated. */
+export class SimulatedHub {
+  readonly id: string;
+  readonly #world: World;
+  readonly #skewMs: number;
+  /** What is in storage: survives resets. */
+  readonly #stored = new Map<
+    string,
+    Omit<Session, "modelsByAttempt"> & { readonly slots: number }
+  >();
+  #life = 0;
+  #startedMs: number;
+  #sockets: HubSockets;
+  #state: HubState;
+  #answers: HubAnswers;
+  #settler: HubSettler;
+  #checks: HubChecks;
+  #isTicking = false;
+  #isDigestDue = false;
+  #digestedMs = 0;
+  #hasAlarm = false;
+
+  constructor(world: World, id: string) {
+    this.id = id;
+    this.#world = world;
+    this.#skewMs = world.random.int(-world.options.skewMs, world.options.skewMs);
+    this.#startedMs = this.nowMs;
+    this.#sockets = new HubSockets(id, world.options.network, 0);
+    this.#state = createHubState({ ...world.options.hub, id, network: world.options.network });
+    this.#answers = this.#newAnswers();
+    this.#settler = new HubSettler(world, this);
+    this.#checks = new HubChecks(world, this.#state);
+  }
+
+  get nowMs(): number {
+    return this.#world.schedule.nowMs + this.#skewMs;
+  }
+
+  get state(): HubState {
+    return this.#state;
+  }
+
+  get isIdle(): boolean {
+    return this.#state.tasks.size === 0 && this.#settler.isIdle && this.#answers.count === 0;
+  }
+
+  /** Runs later unless this instance is gone by then. */
+  later(delayMs: number, run: () => void): void {
+    const life = this.#life;
+    this.#world.schedule.after(delayMs, () => {
+      if (life === this.#life) run();
+    });
+  }
+
+  /** False where the hub is full. */
+  connect(wire: Wire): boolean {
+    if (this.#sockets.bySessionId.size >= this.#state.config.sessionsMax) return false;
+    const socket = this.#sockets.open(wire, this.nowMs);
+    wire.attach("hub", {
+      received: (data) => this.#receive(socket, data),
+      closed: (code) => this.#lost(socket, `closed ${code}`),
+    });
+    this.#sockets.challenge(socket);
+    this.#armAlarm(sweepMs / 5);
+    return true;
+  }
+
+  run(task: InferenceTask, pipe: RunPipe): void {
+    this.#answers.open(task, pipe, this.nowMs);
+    this.#dispatch({ kind: "task.submitted", task });
+  }
+
+  /** The consumer of a task that has no stream hung up. */
+  cancel(taskId: string): void {
+    this.#dispatch({ kind: "consumer.gone", taskId });
+  }
+
+  /** The front Worker cancelled the stream of a task. */
+  leave(taskId: string): void {
+    if (this.#answers.leave(taskId)) this.#dispatch({ kind: "consumer.gone", taskId });
+  }
+
+  read(taskId: string, count: number): void {
+    this.#answers.read(taskId, count);
+  }
+
+  acknowledge(workerId: string, attempts: readonly string[]): void {
+    const socket = this.#sockets.bySessionId.get(
+      this.#state.sessionIdByWorkerId.get(workerId) ?? "",
+    );
+    if (socket !== undefined) {
+      this.#sockets.send(socket, { type: "receipt.ack", attempts: [...attempts] });
+    }
+  }
+
+  distrust(sessionId: string, reason: string): void {
+    this.#close(sessionId, "malformed", reason);
+  }
+
+  /** Memory and sockets are lost; a new instance takes over at once. */
+  reset(): void {
+    this.#world.trace.note(this.id, "is reset");
+    const sockets = [...this.#sockets.bySessionId.values()];
+    this.#answers.loseAll();
+    this.#stored.clear();
+    this.#restart();
+    this.#sockets = new HubSockets(this.id, this.#world.options.network, this.#life);
+    for (const socket of sockets) {
+      socket.phase = "closed";
+      socket.wire.break();
+    }
+  }
+
+  /** Hibernation: memory is lost while nothing runs, sockets stay. */
+  sleep(): void {
+    if (!this.isIdle) return;
+    this.#world.trace.note(this.id, "sleeps");
+    this.#sockets.sleep();
+    const stored = [...this.#stored.values()];
+    this.#restart();
+    for (const { slots, ...session } of stored) {
+      if (this.#sockets.bySessionId.has(session.id)) {
+        this.#dispatch({ kind: "session.restored", session: { ...session, credits: slots } });
+      } else this.#stored.delete(session.id);
+    }
+    const sockets = [...this.#sockets.bySessionId.values()];
+    for (const { sessionId, phase } of sockets) {
+      if (phase !== "proven" || this.#state.sessions.has(sessionId)) continue;
+      this.#close(sessionId, "restart", "this hub forgot you; come back");
+    }
+  }
+
+  #restart(): void {
+    const { options } = this.#world;
+    this.#life += 1;
+    this.#startedMs = this.nowMs;
+    this.#state = createHubState({ ...options.hub, id: this.id, network: options.network });
+    this.#checks = new HubChecks(this.#world, this.#state);
+    this.#settler.die();
+    this.#settler = new HubSettler(this.#world, this);
+    this.#answers = this.#newAnswers();
+    this.#isTicking = false;
+    this.#isDigestDue = false;
+  }
+
+  #newAnswers(): HubAnswers {
+    const read = (taskId: string) => this.#dispatch({ kind: "consumer.reads", taskId });
+    return new HubAnswers(read, this.#world.options.hub.windowBytes);
+  }
+
+  #receive(socket: HubSocket, data: string): void {
+    if (socket.phase === "closed") return;
+    if (data === "ping") {
+      // The platform answers without waking the hub.
+      socket.pongedMs = this.nowMs;
+      socket.wire.send("hub", "pong");
+      return;
+    }
+    socket.heardMs = this.nowMs;
+    const bytesMax = socket.phase === "proven" ? frameBytesMax : unprovenFrameBytesMax;
+    const decoded = decodeUp(data, bytesMax);
+    if (decoded.kind === "broken") {
+      this.#closeSocket(socket, decoded.close, decoded.reason);
+      return;
+    }
+    const { frame } = decoded;
+    if (socket.phase === "proven") {
+      const ofWork = "attempt" in frame || frame.type === "credit.grant";
+      if (ofWork || this.#sockets.countControlFrame(socket, socket.heardMs)) {
+        this.#dispatch({ kind: "frame", sessionId: socket.sessionId, frame });
+      } else this.#closeSocket(socket, "flood", "too many control frames in a second");
+    } else if (socket.phase === "challenged" && frame.type === "auth.prove") {
+      this.#prove(socket, frame);
+    } else this.#closeSocket(socket, "unproven", "the first frame is auth.prove, once");
+  }
+
+  #prove(socket: HubSocket, proof: AuthProve): void {
+    socket.phase = "proving";
+    const { worker, version, agent, account = "", signature } = proof;
+    const hub = this.id;
+    const { nonce, sessionId } = socket;
+    const message = provenMessage({
+      hub,
+      origin: edgeOrigin,
+      nonce,
+      worker,
+      version,
+      agent,
+      account,
+    });
+    if (stubSignature(worker, "octo-auth-v1", message) !== signature) {
+      this.#closeSocket(socket, "unproven", "the signature does not prove the identity");
+      return;
+    }
+    // The key and the account are looked up while other frames go on.
+    this.later(this.#world.random.int(0, 30), () => {
+      if (this.#sockets.bySessionId.get(sessionId) !== socket) return;
+      const epoch = socket.openedMs;
+      const accountId = this.#world.accountOfWorker(worker);
+      this.#dispatch({
+        kind: "session.opened",
+        sessionId,
+        workerId: worker,
+        accountId,
+        region: "weur",
+        epoch,
+      });
+      if (!this.#state.sessions.has(sessionId)) return;
+      this.#sockets.welcome(socket, { epoch, accountId, paceMs: this.#state.config.paceMs });
+    });
+  }
+
+  #lost(socket: HubSocket, reason: string): void {
+    if (socket.phase === "closed") return;
+    this.#sockets.forget(socket);
+    this.#dispatch({ kind: "session.closed", sessionId: socket.sessionId, reason });
+  }
+
+  #close(sessionId: string, name: CloseName, reason: string): void {
+    const socket = this.#sockets.bySessionId.get(sessionId);
+    if (socket !== undefined) this.#closeSocket(socket, name, reason);
+  }
+
+  #closeSocket(socket: HubSocket, name: CloseName, reason: string): void {
+    this.#world.truth.count(`closed: ${name}`);
+    this.#sockets.close(socket, name, reason);
+    const { sessionId } = socket;
+    this.#dispatch({ kind: "session.closed", sessionId, reason: `${name}: ${reason}` });
+  }
+
+  #armAlarm(delayMs: number): void {
+    if (this.#hasAlarm) return;
+    this.#hasAlarm = true;
+    // An alarm is in storage: it outlives the instance that set it.
+    this.#world.schedule.after(delayMs, () => {
+      this.#hasAlarm = false;
+      if (this.#sockets.bySessionId.size > 0) this.#armAlarm(sweepMs);
+      for (const { socket, close } of this.#sockets.dead(this.nowMs)) {
+        this.#closeSocket(socket, close, "found dead");
+      }
+      this.#digestChanged();
+    });
+  }
+
+  #digestChanged(): void {
+    if (this.#isDigestDue) return;
+    this.#isDigestDue = true;
+    this.later(Math.max(0, this.#digestedMs + digestEveryMs - this.nowMs), () => {
+      this.#isDigestDue = false;
+      this.#digestedMs = this.nowMs;
+      const { sessionsMax } = this.#state.config;
+      const hub = { hubId: this.id, region: "weur", atMs: this.nowMs, sessionsMax } as const;
+      this.#world.publish(digestOf(hub, this.#state.sessions.values()));
+    });
+  }
+
+  #dispatch(event: HubEvent): void {
+    const { random, trace, options } = this.#world;
+    const before = this.#checks.before(event);
+    if (options.mutant === "credit-forged") {
+      for (const session of this.#state.sessions.values()) session.credits += 1;
+    }
+    const effects = stepHub(this.#state, event, this.nowMs, random.next);
+    trace.note(this.id, `${describe(event)} → ${effects.map(describeEffect).join(", ")}`);
+    this.#checks.after(event, effects, before);
+    for (const effect of effects) this.#perform(effect);
+    if (!this.#isTicking && this.#state.tasks.size > 0) this.#tick();
+    const isQuiet =
+      event.kind === "tick" || event.kind === "consumer.reads" || event.kind === "consumer.gone";
+    if (!isQuiet) this.#digestChanged();
+  }
+
+  #tick(): void {
+    this.#isTicking = this.#state.tasks.size > 0;
+    if (!this.#isTicking) return;
+    this.later(tickMs, () => {
+      this.#dispatch({ kind: "tick" });
+      this.#answers.keepAlive(this.nowMs);
+      this.#tick();
+    });
+  }
+
+  #perform(effect: HubEffect): void {
+    switch (effect.kind) {
+      case "send": {
+        const socket = this.#sockets.bySessionId.get(effect.sessionId);
+        if (socket !== undefined) this.#sockets.send(socket, effect.frame);
+        return;
+      }
+      case "close":
+        return this.#close(effect.sessionId, effect.close, effect.reason);
+      case "started":
+        return this.#answers.start(effect.attempt);
+      case "deliver":
+        return this.#answers.deliver(effect.taskId, effect.parts, this.nowMs);
+      case "ended":
+        if (this.#world.options.mutant === "task-forgotten" && this.#world.random.chance(0.1))
+          return;
+        this.#answers.end(effect.ending, this.nowMs);
+        return this.#settler.settle(effect.ending);
+      case "listed": {
+        const { modelsByAttempt: _, ...plain } = effect.session;
+        const slots = Math.max(0, ...plain.listings.map((listing) => listing.slots));
+        this.#stored.set(plain.id, { ...plain, slots });
+        return;
+      }
+      case "unlisted":
+        this.#stored.delete(effect.session.id);
+        return;
+      case "receipts.submitted":
+        return this.#takeReceipts(effect);
+    }
+  }
+
+  #takeReceipts(effect: Extract<HubEffect, { kind: "receipts.submitted" }>): void {
+    const session = this.#state.sessions.get(effect.sessionId);
+    if (session === undefined) return;
+    const hub = { workerId: session.workerId, hubStartedMs: this.#startedMs };
+    for (const { ticket, signed } of effect.frame.entries) {
+      const terms = openTerms(ticket);
+      const { receipt } = signed;
+      if (terms !== null && isPayable(receipt, terms, hub) && isReceiptSigned(signed)) {
+        const from = { session, nowMs: this.nowMs, edgeKey: "edge", edgeSignature: "edge" };
+        this.#settler.submit(recoveredClosing(signed, terms, from), signed);
+      } else this.acknowledge(session.workerId, [receipt.attempt]);
+    }
+  }
+}
+
+function describe(event: HubEvent): string {
+  if (event.kind === "frame") {
+    const { frame } = event;
+    const what = "attempt" in frame ? ` ${frame.attempt}` : "";
+    const seq = "seq" in frame ? ` seq ${frame.seq}` : "";
+    return `${event.sessionId} ${frame.type}${what}${seq}`;
+  }
+  if (event.kind === "task.submitted") return `${event.kind} ${event.task.id}`;
+  const named = "taskId" in event ? event.taskId : "sessionId" in event ? event.sessionId : "";
+  return `${event.kind} ${named}`;
+}
+
+function describeEffect(effect: HubEffect): string {
+  switch (effect.kind) {
+    case "send":
+      return `${effect.frame.type}${"attempt" in effect.frame ? ` ${effect.frame.attempt}` : ""}`;
+    case "close":
+      return `close ${effect.sessionId} ${effect.close} (${effect.reason})`;
+    case "ended": {
+      const { ending } = effect;
+      const why = ending.kind === "failed" ? ` ${ending.code}: ${ending.message}` : "";
+      return `ended ${ending.entry.task.id} ${ending.kind}${why}`;
+    }
+    default:
+      return effect.kind;
+  }
+}

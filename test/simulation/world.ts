@@ -1,0 +1,141 @@
+import type { HubDigest } from "../../edge/directory/digest.ts";
+import {
+  createDirectoryState,
+  hubForWorker,
+  liveDigests,
+  putDigest,
+} from "../../edge/directory/directory-state.ts";
+import { Front } from "./front.ts";
+import { Ledger } from "./ledger.ts";
+import { type Options, treacheries } from "./options.ts";
+import { Random } from "./random.ts";
+import { models, requestOf } from "./request.ts";
+import { Schedule } from "./schedule.ts";
+import { SimulatedAccount } from "./simulated-account.ts";
+import { SimulatedHub } from "./simulated-hub.ts";
+import { listingOf, SimulatedWorker } from "./simulated-worker.ts";
+import { stubId } from "./stubs.ts";
+import { Trace } from "./trace.ts";
+import { Treacherous } from "./treacherous.ts";
+import { Truth } from "./truth.ts";
+
+/** As in edge/directory/network-view.ts: front Workers ask the directory once a second. */
+const viewMs = 1_000;
+
+/** Everything there is in one run. */
+export class World {
+  readonly options: Options;
+  readonly random: Random;
+  readonly schedule = new Schedule();
+  readonly trace: Trace;
+  readonly truth = new Truth();
+  readonly ledger = new Ledger();
+  readonly hubs = new Map<string, SimulatedHub>();
+  readonly accounts = new Map<string, SimulatedAccount>();
+  readonly workers: SimulatedWorker[] = [];
+  readonly fronts: Front[] = [];
+  faultsOn = true;
+  #directory = createDirectoryState("weur");
+  #view: { readonly digests: readonly HubDigest[]; readonly atMs: number } | null = null;
+  readonly #consumerIds: string[] = [];
+
+  constructor(options: Options, print: ((line: string) => void) | null = null) {
+    this.options = options;
+    this.random = new Random(options.seed);
+    this.trace = new Trace(this.schedule, print);
+    for (const name of ["a", "b"]) this.#openConsumer(name);
+    const heardOf: string[] = [];
+    for (let number = 0; number < options.workers; number++) this.#addWorker(number, heardOf);
+    for (let number = 0; number < options.tasks; number++) this.#addTask(number);
+  }
+
+  #openConsumer(name: string): void {
+    const id = `acct_${stubId(name)}`;
+    const account = new SimulatedAccount(this, id, this.options.creditTight ? 4 : 64);
+    this.accounts.set(id, account);
+    this.#consumerIds.push(id);
+    // Tight credit is enough for a few of the dearest tasks at once.
+    account.mint(this.options.creditTight ? 60_000n : 1_000_000_000n);
+  }
+
+  #addWorker(number: number, heardOf: string[]): void {
+    const { random, options } = this;
+    const offered = random.chance(0.5) ? [random.pick(models)] : models;
+    const listings = offered.map((model) =>
+      listingOf(model, random.int(1, 3), random.int(0, 5) * 1_000_000),
+    );
+    const worker = new SimulatedWorker(this, `worker ${number}`, listings);
+    if (random.chance(options.byzantineShare)) {
+      const kinds = random.some(treacheries, 0.3);
+      worker.treachery = new Treacherous(kinds, random, heardOf);
+    }
+    const accountId = this.accountOfWorker(worker.key);
+    this.accounts.set(accountId, new SimulatedAccount(this, accountId, 16));
+    this.workers.push(worker);
+    this.schedule.after(random.int(0, 500), () => worker.start());
+  }
+
+  #addTask(number: number): void {
+    const { random, options } = this;
+    const request = requestOf(options, random, number, this.#consumerIds);
+    // Most come over time, some all at once.
+    const atMs = random.chance(0.2) ? 5_000 : random.int(2_000, options.spanMs);
+    this.schedule.after(atMs, () => {
+      this.trace.note("consumer", `${request.id} asks for ${request.model}`);
+      const front = new Front(this, request);
+      this.fronts.push(front);
+      front.start();
+    });
+  }
+
+  account(id: string): SimulatedAccount {
+    const account = this.accounts.get(id);
+    if (account === undefined) throw new Error(`there is no account ${id}`);
+    return account;
+  }
+
+  accountOfWorker(key: string): string {
+    return `acct_${stubId(`worker ${key}`)}`;
+  }
+
+  /** A hub is made by the first call to it. */
+  hub(id: string): SimulatedHub {
+    const known = this.hubs.get(id);
+    if (known !== undefined) return known;
+    const hub = new SimulatedHub(this, id);
+    this.hubs.set(id, hub);
+    return hub;
+  }
+
+  hubForWorker(): SimulatedHub {
+    return this.hub(hubForWorker(this.#directory, this.schedule.nowMs));
+  }
+
+  publish(digest: HubDigest): void {
+    const delayMs = this.random.delayMs(this.options.delayMs / 4);
+    this.schedule.after(delayMs, () => putDigest(this.#directory, digest));
+  }
+
+  /** What front Workers know of the hubs. */
+  view(): readonly HubDigest[] {
+    const { nowMs } = this.schedule;
+    if (this.#view === null || nowMs - this.#view.atMs > viewMs) {
+      this.#view = { digests: liveDigests(this.#directory, nowMs), atMs: nowMs };
+    }
+    return this.#view.digests;
+  }
+
+  resetDirectory(): void {
+    this.trace.note("directory", "is reset");
+    this.#directory = createDirectoryState("weur");
+  }
+
+  /** The slots a worker has free as it sees them, or null where the hub cannot be held to that. */
+  freeSlots(workerKey: string, sessionId: string): number | null {
+    const worker = this.workers.find(({ key }) => key === workerKey);
+    if (worker === undefined || worker.treachery !== null || worker.process.isDead) return null;
+    const { state, wire } = worker.process;
+    if (state.phase.kind !== "serving" || wire?.sessionId !== sessionId) return null;
+    return state.phase.credits;
+  }
+}
