@@ -1,20 +1,23 @@
 import type { Micros } from "../../shared/money.ts";
 import type { HoldResult, Refused } from "./account-state.ts";
 
-/** What an Account answers to the calls on it. */
+/** What an Account is told, and what it answers. */
+
+export interface AccountSettings {
+  readonly accountId: string;
+  readonly status: "active" | "suspended";
+  readonly concurrencyMax: number;
+}
 
 export type HoldAnswer =
   | { readonly kind: "held"; readonly ticket: string }
   | Extract<HoldResult, { kind: "refused" }>;
 
 /** Every amount an account has, and whether the ledger has heard of all of it. */
-export interface AccountSummary {
-  readonly accountId: string;
-  readonly status: "active" | "suspended";
+export interface AccountSummary extends AccountSettings {
   readonly balance: Micros;
   readonly held: Micros;
   readonly earned: Micros;
-  readonly concurrencyMax: number;
   readonly outboxEmpty: boolean;
 }
 

@@ -16,7 +16,7 @@ import {
   resolutionKeptMs,
   resolveTask,
 } from "./account-state.ts";
-import type { AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
+import type { AccountSettings, AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
 import { AccountStore } from "./account-store.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
@@ -49,11 +49,7 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Opens the account, or changes the settings of an open one. */
-  open(settings: {
-    readonly accountId: string;
-    readonly status: "active" | "suspended";
-    readonly concurrencyMax: number;
-  }): void {
+  open(settings: AccountSettings): void {
     const state = this.#state ?? createAccountState(settings.accountId);
     state.status = settings.status;
     state.concurrencyMax = settings.concurrencyMax;
@@ -156,15 +152,9 @@ export class Account extends DurableObject<Env> {
   summary(): AccountSummary {
     const state = this.#opened();
     expireHolds(state, Date.now());
-    return {
-      accountId: state.accountId,
-      status: state.status,
-      balance: state.balance,
-      held: state.held,
-      earned: state.earned,
-      concurrencyMax: state.concurrencyMax,
-      outboxEmpty: this.#store.isOutboxEmpty(),
-    };
+    const { accountId, status, balance, held, earned, concurrencyMax } = state;
+    const outboxEmpty = this.#store.isOutboxEmpty();
+    return { accountId, status, balance, held, earned, concurrencyMax, outboxEmpty };
   }
 
   /** Claims an idempotency key for a request; see `Replies`. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { newId } from "../../shared/ids.ts";
-import type { AccountSummary } from "../billing/account.ts";
+import type { AccountSummary } from "../billing/account-answers.ts";
 import { databaseOf } from "../database.ts";
 import { type Account, changeAccount, createAccount, listAccounts } from "../db/accounts.ts";
 import { accountKinds, accountStatuses } from "../db/schema.ts";

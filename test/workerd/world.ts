@@ -1,6 +1,6 @@
 import { exports } from "cloudflare:workers";
 import { newId } from "../../shared/ids.ts";
-import type { AccountSummary } from "../../edge/billing/account.ts";
+import type { AccountSummary } from "../../edge/billing/account-answers.ts";
 import { balanceOf, conservation } from "../../edge/db/ledger.ts";
 import { findTask } from "../../edge/db/tasks.ts";
 import { accountObject, hubObject } from "../../edge/objects.ts";

@@ -1,0 +1,53 @@
+import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
+import { expect, test } from "vitest";
+import { directoryObject } from "../../edge/objects.ts";
+import type { HubDigest } from "../../edge/directory/digest.ts";
+import { env } from "./routes/edge-client.ts";
+import { newModel, serve, untilListed } from "./world.ts";
+
+/** A region no test's workers are in. */
+const directory = () => directoryObject(env, "sam");
+
+function digest(hubId: string, changed: Partial<HubDigest> = {}): HubDigest {
+  const atMs = Date.now();
+  return { hubId, region: "sam", atMs, sessions: 0, sessionsMax: 256, models: [], ...changed };
+}
+
+test("the first worker of a region is sent to its first hub", async () => {
+  expect(await directoryObject(env, "afr").hubForWorker()).toBe("afr:0");
+});
+
+test("workers fill the fullest hub that has room, then the next number", async () => {
+  await directory().publish(digest("sam:0", { sessions: 256 }));
+  expect(await directory().hubForWorker()).toBe("sam:1");
+  await directory().publish(digest("sam:1", { sessions: 3 }));
+  await directory().publish(digest("sam:2", { sessions: 7 }));
+  expect(await directory().hubForWorker()).toBe("sam:2");
+});
+
+test("a hub that was silent for 45 seconds is dead", async () => {
+  await directory().publish(digest("sam:3", { atMs: Date.now() - 45_001, sessions: 100 }));
+  const hubs = (await directory().digests()) as HubDigest[];
+  expect(hubs.map(({ hubId }) => hubId)).not.toContain("sam:3");
+});
+
+test.each([
+  ["evicted", () => evictDurableObject(directory())],
+  ["aborted", () => abortAllDurableObjects()],
+])("a directory that was %s knows a hub again with its next digest", async (_how, loseMemory) => {
+  await directory().publish(digest("sam:0"));
+  await loseMemory();
+  expect(await directory().digests()).toEqual([]);
+  await directory().publish(digest("sam:0", { sessions: 5 }));
+  expect(await directory().digests()).toMatchObject([{ hubId: "sam:0", sessions: 5 }]);
+});
+
+test("after the directory was evicted consumers find the model as before", async () => {
+  const model = newModel();
+  const worker = await serve(model);
+  await untilListed(model);
+  await evictDurableObject(directoryObject(env, "weur"));
+  // Any change of its sessions makes a hub say all again.
+  worker.grant(1);
+  await untilListed(model);
+});
