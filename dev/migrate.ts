@@ -9,7 +9,10 @@ const usage = `Brings a libSQL database up to this version's tables.
 
 Running it again changes nothing.`;
 
-/** Applies the migrations to the database in LIBSQL_URL; the exit code is 0 where it is up to date afterwards. */
+/**
+ * Applies the migrations to the database in LIBSQL_URL; the exit code is 0 where it is up to date
+ * afterwards.
+ */
 async function main(): Promise<number> {
   const url = process.env["LIBSQL_URL"];
   if (process.argv.includes("--help") || url === undefined) {

@@ -1,8 +1,9 @@
 import { newSecrets } from "./secrets.ts";
 
 /**
- * New secrets for an edge, as the JSON that `wrangler secret bulk` reads. The operator's key is in it: whoever has the
- * output runs the network, so it goes to a file that is deleted afterwards, or straight through a pipe.
+ * New secrets for an edge, as the JSON that `wrangler secret bulk` reads. The operator's key is in
+ * it: whoever has the output runs the network, so it goes to a file that is deleted afterwards, or
+ * straight through a pipe.
  */
 const secrets = await newSecrets("live");
 const byName = {

@@ -7,13 +7,16 @@ import type { InferenceRequest } from "./plan-task.ts";
 /** OpenAI's older API makes 16 tokens unless told otherwise. */
 export const completionTokensDefault = 16;
 
-/** How an answer travels is between the consumer and the edge; who the consumer's users are is nobody else's matter. */
+/**
+ * How an answer travels is between the consumer and the edge; who the consumer's users are is
+ * nobody else's matter.
+ */
 const keptFromEngines = new Set(["stream", "stream_options", ...withoutEffect]);
 
 /**
- * A request as its engine gets it, in canonical JSON (RFC 8785): without what only concerns the edge, and with OpenAI's
- * defaults where they are not an engine's own. Its SHA-256 is the receipt's `prompt_hash`, which whoever sent the
- * request can recompute.
+ * A request as its engine gets it, in canonical JSON (RFC 8785): without what only concerns the
+ * edge, and with OpenAI's defaults where they are not an engine's own. Its SHA-256 is the receipt's
+ * `prompt_hash`, which whoever sent the request can recompute.
  */
 export function engineBody(wanted: InferenceRequest): string {
   const request: Record<string, unknown> = {};

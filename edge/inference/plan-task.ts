@@ -113,8 +113,8 @@ async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<HubChoice>
 }
 
 /**
- * The most tokens a request can use: bytes and the context bound the prompt; what was asked for, if anything was, bounds
- * the answer.
+ * The most tokens a request can use: bytes and the context bound the prompt; what was asked for, if
+ * anything was, bounds the answer.
  */
 function boundsOf(
   wanted: InferenceRequest,

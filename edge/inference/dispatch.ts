@@ -1,0 +1,80 @@
+import type { Context } from "../context.ts";
+import { isReset } from "../http-errors.ts";
+import type { RunResult } from "../hub/answers.ts";
+import { defaultHubConfig } from "../hub/hub-config.ts";
+import { hubObject } from "../objects.ts";
+import type { InferenceTask } from "./task.ts";
+
+type FailedRun = Extract<RunResult, { kind: "failed" }>;
+
+/** How a task left the hubs. Where no hub closes its books, the task as it is then comes back. */
+export type Dispatched =
+  | { readonly kind: "answer"; readonly result: Exclude<RunResult, FailedRun> }
+  | { readonly kind: "settled"; readonly failure: FailedRun }
+  | { readonly kind: "unplaced"; readonly failure: FailedRun; readonly task: InferenceTask };
+
+/**
+ * Asks the hubs in turn. Nothing has reached the consumer yet, so a hub that dies is one more that
+ * cannot serve; it is asked once more after the others, as it is back at once and its workers soon
+ * after.
+ */
+export async function dispatch(
+  ctx: Context,
+  held: InferenceTask,
+  hubIds: readonly string[],
+): Promise<Dispatched> {
+  let task = held;
+  let failure: FailedRun = lostHub(0);
+  const lost: string[] = [];
+  for (const hubId of lostOnceMore(hubIds, lost)) {
+    let result: RunResult;
+    try {
+      result = await runOn(ctx, task, hubId);
+    } catch (error) {
+      if (!isReset(error)) throw error;
+      lost.push(hubId);
+      // Attempts on the lost hub may have used the first numbers.
+      task = { ...task, attemptsBefore: task.attemptsBefore + defaultHubConfig.attemptsMax };
+      failure = lostHub(task.attemptsBefore);
+      continue;
+    }
+    if (result.kind !== "failed") return { kind: "answer", result };
+    if (result.record === null) return { kind: "settled", failure: result };
+    failure = result;
+    task = {
+      ...task,
+      attemptsBefore: result.attempts,
+      earlierAttempts: result.record.attempts,
+    };
+    if (result.code !== "no_capacity" || ctx.signal.aborted) break;
+  }
+  return { kind: "unplaced", failure, task };
+}
+
+function* lostOnceMore(hubIds: readonly string[], lost: readonly string[]): Generator<string> {
+  yield* hubIds;
+  yield* lost.slice(0, 1);
+}
+
+async function runOn(ctx: Context, task: InferenceTask, hubId: string): Promise<RunResult> {
+  const hub = hubObject(ctx.env, hubId);
+  const leave = () => ctx.waitUntil(hub.cancel(task.id));
+  ctx.signal.addEventListener("abort", leave, { once: true });
+  try {
+    return await hub.run(task);
+  } finally {
+    ctx.signal.removeEventListener("abort", leave);
+  }
+}
+
+function lostHub(attempts: number): FailedRun {
+  return {
+    kind: "failed",
+    code: "unavailable",
+    message: "The part of the network that has this model was restarted; try again",
+    param: null,
+    retryAfterS: 1,
+    attempts,
+    record: null,
+  };
+}

@@ -1,0 +1,59 @@
+import type { Context } from "../context.ts";
+import type { AnswerSource, RunResult } from "../hub/answers.ts";
+import { relay, type RelayEnd } from "./relay.ts";
+import type { InferenceTask } from "./task.ts";
+import { wholeAnswer } from "./whole-answer.ts";
+
+/** Milliseconds of each stage of one request. */
+export interface Timing {
+  readonly authMs: number;
+  readonly routeMs: number;
+  readonly holdMs: number;
+  readonly firstTokenMs: number;
+}
+
+/** The HTTP answer to a task that a worker answers, and how its relay ends. */
+export function respond(
+  ctx: Context,
+  task: InferenceTask,
+  result: Exclude<RunResult, { kind: "failed" }>,
+  timing: Timing,
+): { readonly response: Response; readonly ended: Promise<RelayEnd> } {
+  const { source } = result;
+  const headers = answerHeaders(ctx, task, source, timing);
+  if (result.kind === "whole") {
+    const { kind, id: taskId, createdMs } = task;
+    const { model, digest } = source;
+    const body = wholeAnswer({ kind, taskId, createdMs, model, digest }, result.answer);
+    headers["content-type"] = "application/json";
+    const response = new Response(JSON.stringify(body), { headers });
+    return { response, ended: Promise.resolve("complete") };
+  }
+  headers["content-type"] = "text/event-stream; charset=utf-8";
+  headers["cache-control"] = "no-cache";
+  const { body, ended } = relay(ctx, task, result.stream);
+  return { response: new Response(body, { headers }), ended };
+}
+
+function answerHeaders(
+  ctx: Context,
+  task: InferenceTask,
+  source: AnswerSource,
+  timing: Timing,
+): Record<string, string> {
+  const stages = [
+    `auth;dur=${timing.authMs}`,
+    `route;dur=${timing.routeMs}`,
+    `hold;dur=${timing.holdMs}`,
+    `first_token;dur=${timing.firstTokenMs}`,
+  ];
+  return {
+    "x-octo-task": task.id,
+    "x-octo-worker": source.workerId,
+    "x-octo-model-digest": source.digest,
+    "x-octo-region": source.region,
+    "x-octo-attempts": String(source.attempts),
+    "x-request-id": ctx.requestId,
+    "server-timing": stages.join(", "),
+  };
+}
