@@ -7,8 +7,9 @@ import { edgeLog } from "./log.ts";
 import { hubObject } from "./objects.ts";
 
 /**
- * What the cron trigger does every few minutes: audits the ledger, and wakes the hubs that the registry believes to
- * have workers. A hub that was reset with nobody coming back finds its workers gone and takes them offline.
+ * What the cron trigger does every few minutes: audits the ledger, and wakes the hubs that the
+ * registry believes to have workers. A hub that was reset with nobody coming back finds its workers
+ * gone and takes them offline.
  */
 export async function runScheduled(env: Env): Promise<void> {
   await using db = databaseOf(env);

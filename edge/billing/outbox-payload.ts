@@ -66,7 +66,10 @@ interface PayloadOf<M> {
   readonly earnings: readonly { readonly accountId: string; readonly micros: M }[];
 }
 
-/** The same payload with its money converted; field by field, because a replacer would be called for every value. */
+/**
+ * The same payload with its money converted; field by field, because a replacer would be called for
+ * every value.
+ */
 function moneyAs<From, To>(payload: PayloadOf<From>, convert: (amount: From) => To): PayloadOf<To> {
   const { settlements, earnings } = payload;
   return {

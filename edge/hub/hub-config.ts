@@ -1,3 +1,6 @@
+import { assert } from "../../shared/assert.ts";
+import type { Config } from "../env.ts";
+
 /** The limits a hub works under; every one can be lowered for a test. */
 export interface HubConfig {
   readonly id: string;
@@ -43,3 +46,10 @@ export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
   windowBytes: 64 * 1024,
   outputBytesMax: 8 * 1024 * 1024,
 };
+
+/** The limits of the hub called `name` (its id), under the settings of its edge. */
+export function hubConfigOf(name: string | undefined, config: Config): HubConfig {
+  assert(name !== undefined, "a hub is reached by its name");
+  const { network, firstTokenMs, queueMs, stallMs } = config;
+  return { ...defaultHubConfig, id: name, network, firstTokenMs, queueMs, stallMs };
+}
