@@ -1,0 +1,135 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { chooseWorker, exclusionOf, listingFor } from "../../../edge/hub/choose-worker.ts";
+import type { Session } from "../../../edge/hub/hub-state.ts";
+import type { Listing } from "../../../shared/protocol/listing.ts";
+import { digest, listing, task } from "./hub-scene.ts";
+
+function session(id: string, changes: Partial<Session> = {}): Session {
+  return {
+    id,
+    workerId: `worker ${id}`,
+    accountId: "acct",
+    region: "weur",
+    epoch: 1,
+    listings: [listing()],
+    revision: 1,
+    credits: 2,
+    draining: false,
+    modelsByAttempt: new Map(),
+    ...changes,
+  };
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/** Numbers one after the other, then the last of them for ever. */
+function random(...numbers: readonly number[]): () => number {
+  let at = 0;
+  return () => numbers[Math.min(at++, numbers.length - 1)] ?? 0;
+}
+
+describe("a worker is found", () => {
+  test("under its model's name and under its digest", () => {
+    const of = session("v");
+    expect(listingFor(of, "m")).toBe(of.listings[0]);
+    expect(listingFor(of, `sha256:${digest}`)).toBe(of.listings[0]);
+    expect(listingFor(of, "other")).toBeNull();
+  });
+
+  test("with the lower price of two drawn", () => {
+    const dear = session("dear", { listings: [listing({ output_micros_per_million: 900 })] });
+    const cheap = session("cheap");
+    for (const draws of [random(0, 0.9), random(0.9, 0)]) {
+      const choice = chooseWorker(task("a"), [dear, cheap], none, draws);
+      expect(choice).toMatchObject({
+        kind: "chosen",
+        session: { id: "cheap" },
+        route: { considered: 2, workerId: "worker cheap", otherWorkerId: "worker dear" },
+      });
+    }
+  });
+
+  test("with more free slots where the prices are the same", () => {
+    const sessions = [session("full", { credits: 1 }), session("free", { credits: 2 })];
+    const choice = chooseWorker(task("a"), sessions, none, random(0, 0.9));
+    expect(choice).toMatchObject({ session: { id: "free" } });
+  });
+});
+
+describe("a worker is left out", () => {
+  test.each<[string, Partial<Listing>, Parameters<typeof task>[1], string | null]>([
+    ["it fits", {}, {}, null],
+    ["it cannot do what is asked", {}, { demands: ["chat", "tools"] }, "ability"],
+    ["its context is too short", { context_tokens: 99 }, {}, "context"],
+    ["two choices fit twice the context", { context_tokens: 50 }, { choices: 2 }, null],
+    ["no limit was asked for", { context_tokens: 1 }, { completionTokensMax: null }, null],
+    ["the task is more secret than it may see", {}, { class: "shared" }, "class"],
+    ["it may see more secret tasks", { class_ceiling: "private" }, { class: "shared" }, null],
+    ["its prompts cost more than agreed", { input_micros_per_million: 1_001 }, {}, "price"],
+    ["its answers cost more than agreed", { output_micros_per_million: 1_001 }, {}, "price"],
+    ["it costs exactly what was agreed", { output_micros_per_million: 1_000 }, {}, null],
+  ])("or not, where %s", (_, offered, asked, exclusion) => {
+    expect(exclusionOf(task("a", asked), listing(offered))).toBe(exclusion);
+  });
+
+  test("and every reason is counted", () => {
+    const sessions = [
+      session("1", { listings: [] }),
+      session("2", { draining: true }),
+      session("3", { listings: [listing({ context_tokens: 1 })] }),
+      session("4"),
+      session("5", { listings: [] }),
+    ];
+    const choice = chooseWorker(task("a"), sessions, new Set(["4"]), random(0));
+    const excluded = { model: 2, draining: 1, context: 1, tried: 1 };
+    expect(choice).toEqual({ kind: "nobody", excluded });
+  });
+
+  test("only for now where all its slots, or all of this model's, are taken", () => {
+    const spent = session("spent", { credits: 0 });
+    expect(chooseWorker(task("a"), [spent], none, random(0))).toEqual({ kind: "busy" });
+    const modelsByAttempt = new Map([
+      ["1", "m"],
+      ["2", "m"],
+    ]);
+    const full = session("full", { modelsByAttempt });
+    expect(chooseWorker(task("a"), [full], none, random(0))).toEqual({ kind: "busy" });
+  });
+});
+
+test("whoever is chosen passes every filter and has a slot, and nobody is only where nobody could", () => {
+  const sessions = fc.array(
+    fc.record({
+      credits: fc.nat(2),
+      draining: fc.boolean(),
+      context: fc.constantFrom(50, 1_000),
+      price: fc.constantFrom(10, 5_000),
+      tried: fc.boolean(),
+      running: fc.nat(2),
+    }),
+    { maxLength: 6 },
+  );
+  fc.assert(
+    fc.property(sessions, fc.double({ min: 0, max: 0.999, noNaN: true }), (list, chance) => {
+      const made = list.map((of, at) =>
+        session(String(at), {
+          credits: of.credits,
+          draining: of.draining,
+          listings: [listing({ context_tokens: of.context, input_micros_per_million: of.price })],
+          modelsByAttempt: new Map(Array.from({ length: of.running }, (_, n) => [String(n), "m"])),
+        }),
+      );
+      const tried = new Set(list.flatMap((of, at) => (of.tried ? [String(at)] : [])));
+      const fits = list.map(
+        (of) => !of.draining && !of.tried && of.context === 1_000 && of.price === 10,
+      );
+      const free = list.map((of, at) => fits[at] && of.credits > 0 && of.running < 2);
+      const choice = chooseWorker(task("a"), made, tried, () => chance);
+      if (choice.kind === "chosen") expect(free[Number(choice.session.id)]).toBe(true);
+      else expect(free).not.toContain(true);
+      if (choice.kind === "busy") expect(fits).toContain(true);
+      if (choice.kind === "nobody") expect(fits).not.toContain(true);
+    }),
+  );
+});
