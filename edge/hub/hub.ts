@@ -1,49 +1,49 @@
 import { DurableObject } from "cloudflare:workers";
-import { assert, assertNever } from "../../shared/assert.ts";
-import type { CloseName } from "../../shared/protocol/close-codes.ts";
-import { decodeUpMessage } from "../../shared/protocol/codec.ts";
-import type { UpFrame } from "../../shared/protocol/frames.ts";
-import type { AuthProve } from "../../shared/protocol/handshake.ts";
-import { frameBytesMax, unprovenFrameBytesMax } from "../../shared/protocol/limits.ts";
+import { assert } from "../../shared/assert.ts";
+import { proveWithinMs } from "../../shared/protocol/limits.ts";
 import { isRegion } from "../../shared/regions.ts";
-import { TicketSeal } from "../billing/ticket.ts";
 import { digestOf } from "../directory/digest.ts";
-import { type Config, configOf, edgeSigningKey, type Env } from "../env.ts";
+import { configOf, edgeSigningKey, type Env } from "../env.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import { accountObject } from "../objects.ts";
 import { Answers, type RunResult } from "./answers.ts";
-import { earningAccount } from "./earning-account.ts";
-import { defaultHubConfig, type HubConfig } from "./hub-config.ts";
-import { createHubState, type HubEffect, type HubEvent, type HubState } from "./hub-state.ts";
+import { hubConfigOf } from "./hub-config.ts";
+import { createHubState, type HubEvent, type HubState } from "./hub-state.ts";
+import { type HubParts, performEffect } from "./perform-effect.ts";
 import { Presence } from "./presence.ts";
 import { Settler } from "./settler.ts";
 import { stepHub } from "./step-hub.ts";
-import { readSubmission } from "./submitted-receipt.ts";
-import { type WorkerSocket, WorkerSockets } from "./worker-sockets.ts";
+import { takeReturnedReceipts } from "./returned-receipts.ts";
+import { WorkerGate } from "./worker-gate.ts";
+import { WorkerSockets } from "./worker-sockets.ts";
 
 /** Deadlines are seconds long; half a second late is on time. */
 const tickMs = 500;
-/** Sweeps for dead sockets and repeats the digest, also while nothing else happens. */
-const sweepMs = 30_000;
+/**
+ * Sweeps for dead sockets and repeats the digest, also while nothing else happens: three times
+ * within a digest's life (directory-state.ts).
+ */
+const sweepMs = 15_000;
+/** Whoever has not proved itself is looked at as soon as its time is over. */
+const strangerSweepMs = proveWithinMs + 1;
 
 /**
  * Up to 256 workers' sockets, and the tasks on them. The rules are in step-hub.ts; this performs
  * their effects.
  */
 export class Hub extends DurableObject<Env> {
-  readonly #config: Config;
-  readonly #startedMs = Date.now();
   readonly #state: HubState;
   readonly #sockets: WorkerSockets;
   readonly #presence: Presence;
+  readonly #gate: WorkerGate;
   readonly #answers: Answers;
-  readonly #settler: Settler;
+  readonly #parts: HubParts;
   #ticking = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#config = configOf(env);
-    const limits = hubConfigOf(ctx.id.name, this.#config);
+    const config = configOf(env);
+    const limits = hubConfigOf(ctx.id.name, config);
     const region = limits.id.split(":")[0];
     assert(isRegion(region), `the hub ${limits.id} names a region`);
     this.#state = createHubState(limits);
@@ -52,24 +52,46 @@ export class Hub extends DurableObject<Env> {
     this.#presence = new Presence(ctx, env, { id: limits.id, region }, () =>
       digestOf({ ...hub, atMs: Date.now() }, this.#state.sessions.values()),
     );
+    this.#gate = new WorkerGate({
+      env,
+      state: this.#state,
+      sockets: this.#sockets,
+      presence: this.#presence,
+      dispatch: (event) => this.#dispatch(event),
+    });
     this.#answers = new Answers({
       gone: (taskId) => this.#dispatch({ kind: "consumer.gone", taskId }),
       read: (taskId) => this.#dispatch({ kind: "consumer.reads", taskId }),
     });
-    this.#settler = new Settler({
+    const settler = new Settler({
       close: (accountId, closings) => accountObject(env, accountId).close(closings),
       acknowledge: (workerId, attempts) => this.#acknowledge(workerId, attempts),
-      distrust: (sessionId, reason) => this.#close(sessionId, "malformed", reason),
-      edgeKey: () => edgeSigningKey(this.#config),
+      distrust: (sessionId, reason) => this.#gate.close(sessionId, "malformed", reason),
+      edgeKey: () => edgeSigningKey(config),
     });
+    const returned = {
+      config,
+      startedMs: Date.now(),
+      settler,
+      acknowledge: (workerId: string, attempts: readonly string[]) =>
+        this.#acknowledge(workerId, attempts),
+    };
+    this.#parts = {
+      sockets: this.#sockets,
+      answers: this.#answers,
+      presence: this.#presence,
+      settler,
+      close: (sessionId, name, reason) => this.#gate.close(sessionId, name, reason),
+      takeReceipts: ({ frame, sessionId }) => {
+        const session = this.#state.sessions.get(sessionId);
+        if (session === undefined) return;
+        ctx.waitUntil(takeReturnedReceipts(frame, session, returned));
+      },
+    };
     for (const session of this.#presence.restore((id) => this.#sockets.bySessionId(id) !== null)) {
       this.#dispatch({ kind: "session.restored", session });
     }
-    // It fell asleep before they had said what they offer: their next frame would be nobody's.
-    for (const { sessionId } of this.#sockets.proven()) {
-      if (this.#state.sessions.has(sessionId)) continue;
-      this.#close(sessionId, "restart", "this hub forgot you; come back");
-    }
+    this.#gate.closeForgotten();
   }
 
   /**
@@ -84,10 +106,7 @@ export class Hub extends DurableObject<Env> {
     }
     const { 0: client, 1: server } = new WebSocketPair();
     this.#sockets.open(server, { origin: new URL(request.url).origin, region }, Date.now());
-    if ((await this.ctx.storage.getAlarm()) === null) {
-      // The first sweep comes soon: it closes sockets that never proved themselves.
-      await this.ctx.storage.setAlarm(Date.now() + sweepMs / 5);
-    }
+    await this.#sweepBy(Date.now() + strangerSweepMs);
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -109,95 +128,31 @@ export class Hub extends DurableObject<Env> {
   }
 
   override webSocketMessage(ws: WebSocket, data: string | ArrayBuffer): void | Promise<void> {
-    const socket = this.#sockets.of(ws);
-    if (socket === null) return;
-    socket.heardMs = Date.now();
-    const bytesMax = socket.phase === "proven" ? frameBytesMax : unprovenFrameBytesMax;
-    const decoded = decodeUpMessage(data, bytesMax);
-    if (decoded.kind === "broken") {
-      this.#closeSocket(socket, decoded.close, decoded.reason);
-      return;
-    }
-    if (socket.phase === "proven") {
-      for (const frame of decoded.frame) this.#takeFrame(socket, frame);
-      return;
-    }
-    const [proof] = decoded.frame;
-    if (socket.phase === "challenged" && proof?.type === "auth.prove") {
-      return this.#prove(socket, proof);
-    }
-    this.#closeSocket(socket, "unproven", "the first frame is auth.prove, once");
-  }
-
-  #takeFrame(socket: WorkerSocket, frame: UpFrame): void {
-    // An earlier frame of the same message may have cost it the socket.
-    if (socket.phase !== "proven") return;
-    const ofWork = "attempt" in frame || frame.type === "credit.grant";
-    if (ofWork || this.#sockets.countControlFrame(socket, socket.heardMs)) {
-      this.#dispatch({ kind: "frame", sessionId: socket.sessionId, frame });
-    } else this.#closeSocket(socket, "flood", "too many control frames in a second");
+    return this.#gate.take(ws, data);
   }
 
   override webSocketClose(ws: WebSocket, code: number, reason: string): void {
-    this.#lost(ws, `closed ${code} ${reason}`.trim());
+    this.#gate.lost(ws, `closed ${code} ${reason}`.trim());
   }
 
   override webSocketError(ws: WebSocket): void {
-    this.#lost(ws, "socket error");
+    this.#gate.lost(ws, "socket error");
   }
 
   override async alarm(): Promise<void> {
+    const nowMs = Date.now();
     // Re-armed first: whatever fails below, the next sweep comes.
-    if (this.#sockets.count > 0) await this.ctx.storage.setAlarm(Date.now() + sweepMs);
-    for (const { socket, close, reason } of this.#sockets.dead(Date.now())) {
-      this.#closeSocket(socket, close, reason);
+    if (this.#sockets.count > 0) {
+      await this.#sweepBy(nowMs + (this.#sockets.hasStrangers ? strangerSweepMs : sweepMs));
     }
-    this.#presence.digestChanged(Date.now());
+    this.#gate.sweep(nowMs);
+    this.#presence.digestChanged(nowMs);
   }
 
-  async #prove(socket: WorkerSocket, proof: AuthProve): Promise<void> {
-    socket.phase = "proving";
-    const result = await this.#sockets.prove(socket, proof);
-    if (result.kind === "refused") {
-      this.#closeSocket(socket, result.close, result.reason);
-      return;
-    }
-    const accountId = await earningAccount(this.env, proof);
-    // It may have closed, or sent a second frame, while we waited.
-    if (this.#sockets.of(socket.ws) !== socket) return;
-    if (accountId === null) {
-      this.#closeSocket(socket, "refused", `there is no account ${proof.account}`);
-      return;
-    }
-    // Milliseconds as epoch: sessions of one worker are ordered across hubs without asking anyone,
-    // by when they connected, because proofs may overtake each other.
-    const { sessionId, region, openedMs: epoch } = socket;
-    const workerId = proof.worker;
-    this.#dispatch({ kind: "session.opened", sessionId, workerId, accountId, region, epoch });
-    if (!this.#state.sessions.has(sessionId)) return;
-    this.#presence.arrived(sessionId, proof.agent);
-    this.#sockets.welcome(socket, { epoch, accountId, paceMs: this.#state.config.paceMs });
-  }
-
-  #lost(ws: WebSocket, reason: string): void {
-    const socket = this.#sockets.of(ws);
-    if (socket === null) return;
-    this.#sockets.forget(socket);
-    this.#dispatch({ kind: "session.closed", sessionId: socket.sessionId, reason });
-  }
-
-  #close(sessionId: string, name: CloseName, reason: string): void {
-    const socket = this.#sockets.bySessionId(sessionId);
-    if (socket !== null) this.#closeSocket(socket, name, reason);
-  }
-
-  #closeSocket(socket: WorkerSocket, name: CloseName, reason: string): void {
-    this.#sockets.close(socket, name, reason);
-    this.#dispatch({
-      kind: "session.closed",
-      sessionId: socket.sessionId,
-      reason: `${name}: ${reason}`,
-    });
+  /** An alarm costs a row, so the one that is set stays where it is soon enough. */
+  async #sweepBy(atMs: number): Promise<void> {
+    const alarmMs = await this.ctx.storage.getAlarm();
+    if (alarmMs === null || alarmMs > atMs) await this.ctx.storage.setAlarm(atMs);
   }
 
   #acknowledge(workerId: string, attempts: readonly string[]): void {
@@ -207,28 +162,10 @@ export class Hub extends DurableObject<Env> {
     }
   }
 
-  async #takeReceipts(effect: Extract<HubEffect, { kind: "receipts.submitted" }>): Promise<void> {
-    const session = this.#state.sessions.get(effect.sessionId);
-    if (session === undefined) return;
-    const context = {
-      session,
-      seal: new TicketSeal(this.#config.ticketSecret),
-      edgeKey: await edgeSigningKey(this.#config),
-      hubStartedMs: this.#startedMs,
-      nowMs: Date.now(),
-    };
-    for (const entry of effect.frame.entries) {
-      const submission = await readSubmission(entry, context);
-      if (submission.kind === "close") {
-        this.#settler.submit(submission.closing, entry.signed);
-      } else this.#acknowledge(session.workerId, [entry.signed.receipt.attempt]);
-    }
-  }
-
   #dispatch(event: HubEvent): void {
     const nowMs = Date.now();
     const effects = stepHub(this.#state, event, nowMs, Math.random);
-    for (const effect of effects) this.#perform(effect);
+    for (const effect of effects) performEffect(this.#parts, effect, nowMs);
     this.#answers.flush(nowMs);
     if (!this.#ticking && this.#state.tasks.size > 0) this.ctx.waitUntil(this.#tick());
     if (changesDigest(event)) this.#presence.digestChanged(nowMs);
@@ -236,45 +173,14 @@ export class Hub extends DurableObject<Env> {
 
   async #tick(): Promise<void> {
     this.#ticking = true;
-    while (this.#state.tasks.size > 0) {
-      await new Promise((resolve) => setTimeout(resolve, tickMs));
-      this.#dispatch({ kind: "tick" });
-      this.#answers.keepAlive(Date.now());
-    }
-    this.#ticking = false;
-  }
-
-  #perform(effect: HubEffect): void {
-    switch (effect.kind) {
-      case "send": {
-        const socket = this.#sockets.bySessionId(effect.sessionId);
-        if (socket !== null) this.#sockets.send(socket, effect.frame);
-        return;
+    try {
+      while (this.#state.tasks.size > 0) {
+        await new Promise((resolve) => setTimeout(resolve, tickMs));
+        this.#dispatch({ kind: "tick" });
+        this.#answers.keepAlive(Date.now());
       }
-      case "close":
-        this.#close(effect.sessionId, effect.close, effect.reason);
-        return;
-      case "started":
-        this.#answers.start(effect.attempt, Date.now());
-        return;
-      case "deliver":
-        this.#answers.deliver(effect.taskId, effect.parts);
-        return;
-      case "ended":
-        this.#answers.end(effect.ending);
-        this.#settler.settle(effect.ending);
-        return;
-      case "listed":
-        this.#presence.listed(effect.session);
-        return;
-      case "unlisted":
-        this.#presence.left(effect.session);
-        return;
-      case "receipts.submitted":
-        this.ctx.waitUntil(this.#takeReceipts(effect));
-        return;
-      default:
-        assertNever(effect);
+    } finally {
+      this.#ticking = false;
     }
   }
 }
@@ -282,10 +188,4 @@ export class Hub extends DurableObject<Env> {
 /** Whether free slots, listings or sessions may be others after this event. */
 function changesDigest(event: HubEvent): boolean {
   return event.kind !== "tick" && event.kind !== "consumer.reads" && event.kind !== "consumer.gone";
-}
-
-function hubConfigOf(name: string | undefined, config: Config): HubConfig {
-  assert(name !== undefined, "a hub is reached by its name");
-  const { network, firstTokenMs, queueMs, stallMs } = config;
-  return { ...defaultHubConfig, id: name, network, firstTokenMs, queueMs, stallMs };
 }

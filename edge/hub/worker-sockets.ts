@@ -65,6 +65,11 @@ export class WorkerSockets {
     return this.#sockets.size;
   }
 
+  /** Somebody is here that has not proved itself. */
+  get hasStrangers(): boolean {
+    return [...this.#sockets.values()].some((socket) => socket.phase !== "proven");
+  }
+
   of(ws: WebSocket): WorkerSocket | null {
     return this.#sockets.get(ws) ?? null;
   }
