@@ -3,7 +3,7 @@ import { highestPrice } from "../../shared/money.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import { classes, type Class, type Listing } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
-import type { Session } from "../hub/hub-state.ts";
+import { freeSlotsOf, type Session } from "../hub/hub-state.ts";
 
 /**
  * What a hub tells of itself: small enough to push every second, enough to choose a hub and to
@@ -87,7 +87,7 @@ function gather(gathered: Map<string, Gathering>, session: Session, listing: Lis
   };
   known.workers += 1;
   known.slots += listing.slots;
-  known.freeSlots += Math.min(session.credits, listing.slots);
+  known.freeSlots += freeSlotsOf(session, listing);
   known.lowest = total(price) < total(known.lowest) ? price : known.lowest;
   known.highest = highestPrice(price, known.highest);
   known.ceiling = Math.max(known.ceiling, classes.indexOf(listing.class_ceiling));

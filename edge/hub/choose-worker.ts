@@ -1,6 +1,6 @@
 import { classes, type Listing } from "../../shared/protocol/listing.ts";
 import type { InferenceTask } from "../inference/task.ts";
-import type { Session } from "./hub-state.ts";
+import { freeSlotsOf, type Session } from "./hub-state.ts";
 
 /** Why a worker could not serve a task. */
 export type Exclusion =
@@ -61,14 +61,6 @@ export function exclusionOf(task: InferenceTask, listing: Listing): Exclusion | 
   return null;
 }
 
-/** A credit is for any model of the worker; each of them runs no more at once than it lists. */
-function hasFreeSlot(session: Session, listing: Listing): boolean {
-  if (session.credits < 1) return false;
-  let running = 0;
-  for (const model of session.modelsByAttempt.values()) running += model === listing.model ? 1 : 0;
-  return running < listing.slots;
-}
-
 interface Candidate {
   readonly session: Session;
   readonly listing: Listing;
@@ -98,7 +90,7 @@ export function chooseWorker(
       const reason = exclusionOf(task, listing);
       if (reason !== null) exclude(reason);
       else if (triedSessionIds.has(session.id)) exclude("tried");
-      else if (!hasFreeSlot(session, listing)) {
+      else if (freeSlotsOf(session, listing) < 1) {
         exclude("no_credit");
         busy = true;
       } else free.push({ session, listing });

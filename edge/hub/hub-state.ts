@@ -174,6 +174,16 @@ export function createTaskEntry(task: InferenceTask, placeByMs: number): TaskEnt
   };
 }
 
+/**
+ * How many more tasks of one listing a session takes now. A credit is for any model of the worker;
+ * each of them runs no more at once than it lists.
+ */
+export function freeSlotsOf(session: Session, listing: Listing): number {
+  let running = 0;
+  for (const model of session.modelsByAttempt.values()) running += model === listing.model ? 1 : 0;
+  return Math.max(0, Math.min(session.credits, listing.slots - running));
+}
+
 export function priceOf(listing: Listing): Price {
   return {
     inputMicrosPerMillion: listing.input_micros_per_million,
