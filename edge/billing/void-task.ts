@@ -1,8 +1,9 @@
 import type { ErrorCode } from "../../shared/errors.ts";
+import type { Class } from "../../shared/protocol/listing.ts";
 import type { Context } from "../context.ts";
-import type { InferenceTask } from "../inference/task.ts";
 import { accountObject } from "../objects.ts";
-import type { TaskClosing } from "./closing.ts";
+import type { AttemptRecord, TaskClosing } from "./closing.ts";
+import type { Terms } from "./ticket.ts";
 
 /**
  * Closes the books of a task that no hub will settle: its hold returns. Twice is a no-op, and so is
@@ -10,7 +11,11 @@ import type { TaskClosing } from "./closing.ts";
  */
 export async function voidTask(
   ctx: Context,
-  task: Pick<InferenceTask, "terms" | "class" | "earlierAttempts">,
+  task: {
+    readonly terms: Terms;
+    readonly class: Class;
+    readonly earlierAttempts: readonly AttemptRecord[];
+  },
   errorCode: ErrorCode,
 ): Promise<void> {
   const closing: TaskClosing = {

@@ -1,5 +1,4 @@
 import { assert } from "../../shared/assert.ts";
-import type { Config } from "../env.ts";
 
 /** The limits a hub works under; every one can be lowered for a test. */
 export interface HubConfig {
@@ -48,8 +47,11 @@ export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
 };
 
 /** The limits of the hub called `name` (its id), under the settings of its edge. */
-export function hubConfigOf(name: string | undefined, config: Config): HubConfig {
+export function hubConfigOf(
+  name: string | undefined,
+  settings: Pick<HubConfig, "network" | "firstTokenMs" | "queueMs" | "stallMs">,
+): HubConfig {
   assert(name !== undefined, "a hub is reached by its name");
-  const { network, firstTokenMs, queueMs, stallMs } = config;
+  const { network, firstTokenMs, queueMs, stallMs } = settings;
   return { ...defaultHubConfig, id: name, network, firstTokenMs, queueMs, stallMs };
 }

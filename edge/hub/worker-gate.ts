@@ -18,7 +18,9 @@ export interface GateHub {
   readonly dispatch: (event: HubEvent) => void;
 }
 
-/** Where workers' messages come in: proofs are judged, frames become events, offenders are closed. */
+/**
+ * Where workers' messages come in: proofs are judged, frames become events, offenders are closed.
+ */
 export class WorkerGate {
   readonly #hub: GateHub;
 

@@ -57,8 +57,11 @@ function codeOf(text: string): string {
   });
 }
 
-const statement =
-  /^\s*(?:import|export)\s+((?:type\s+)?(?:[\w*$\s{},]|"[^"]*"(?=\s+as))*?)\s*(?:from\s*)?"([^"\n]+)";/gm;
+const importClause = String.raw`((?:type\s+)?(?:[\w*$\s{},]|"[^"]*"(?=\s+as))*?)`;
+const statement = new RegExp(
+  String.raw`^\s*(?:import|export)\s+${importClause}\s*(?:from\s*)?"([^"\n]+)";`,
+  "gm",
+);
 const dynamicImport = /\bimport\(\s*"([^"]+)"\s*\)/g;
 const urlReference = /new URL\(\s*"(\.[^"]+\.ts)",\s*import\.meta\.url/g;
 

@@ -25,7 +25,10 @@ interface Chunk {
   readonly error?: unknown;
 }
 
-/** One consumer: reads what any OpenAI client would read, and holds it against what the workers really sent. */
+/**
+ * One consumer: reads what any OpenAI client would read, and holds it against what the workers
+ * really sent.
+ */
 export class Consumer {
   readonly taskId: string;
   readonly #world: World;

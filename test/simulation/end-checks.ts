@@ -41,7 +41,9 @@ export function checkHealed(world: World): void {
   }
 }
 
-/** The money at rest: nothing is held, nothing is on its way, every book agrees with every other. */
+/**
+ * The money at rest: nothing is held, nothing is on its way, every book agrees with every other.
+ */
 export function checkMoney(world: World): void {
   const balances = world.ledger.balances();
   let sum = 0n;
@@ -70,7 +72,8 @@ export function checkBills(world: World): void {
       const ending = truth.endings.get(taskId) ?? "none";
       const isUnserved = ending.startsWith("refused") || ending === "broken";
       if (!isUnserved || cost === 0n) continue;
-      // Of a lost hub's tasks only the worker's receipt is left, which no front Worker may have contradicted in time.
+      // Of a lost hub's tasks only the worker's receipt is left, which no front Worker may have
+      // contradicted in time.
       truth.count(`recovered though ${ending}`);
       hold(finish === "recovered", "I8", () => `${taskId} was ${ending} and cost ${cost}`);
     }

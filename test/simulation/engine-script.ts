@@ -24,7 +24,10 @@ const spices = [
   "",
 ];
 
-/** One generation, planned when it begins. Every token names its attempt and place, so that no two answers look alike. */
+/**
+ * One generation, planned when it begins. Every token names its attempt and place, so that no two
+ * answers look alike.
+ */
 export function* engineSteps(
   options: Options,
   random: Random,

@@ -15,7 +15,10 @@ import type { SimulatedHub } from "./simulated-hub.ts";
 import type { World } from "./world.ts";
 
 const holdMs = 15 * 60_000;
-/** Tokens around a prompt, as in edge/inference/plan-task.ts; the exact number is of no importance here. */
+/**
+ * Tokens around a prompt, as in edge/inference/plan-task.ts; the exact number is of no importance
+ * here.
+ */
 const promptTokensExtra = 128;
 
 /** One request on its front Worker: what edge/inference/run-inference.ts does, call by call. */
@@ -157,7 +160,10 @@ export class Front {
     this.#call((hub) => hub.run(task, pipe));
   }
 
-  /** A call to the hub in use. Calls arrive in order, and survive the death of their caller once they are under way. */
+  /**
+   * A call to the hub in use. Calls arrive in order, and survive the death of their caller once
+   * they are under way.
+   */
   #call(run: (hub: SimulatedHub) => void): void {
     const { random, schedule, options } = this.#world;
     const hub = this.#world.hub(this.#hubId);
@@ -246,7 +252,10 @@ export class Front {
     else if (this.#hubId !== "") this.#call((hub) => hub.cancel(taskId));
   }
 
-  /** The stream is cancelled, which its hub hears of; a call without a stream just has no caller any more. */
+  /**
+   * The stream is cancelled, which its hub hears of; a call without a stream just has no caller any
+   * more.
+   */
   #leaveHub(): void {
     this.#pipe?.leave();
     if (!this.#hasStream) return;

@@ -31,7 +31,8 @@ export class HubAnswers {
 
   constructor(onRead: (taskId: string) => void, windowBytes: number) {
     this.#onRead = onRead;
-    // A byte of output is at most twelve of an event (an escaped surrogate), and the events around it.
+    // A byte of output is at most twelve of an event (an escaped surrogate), and the events around
+    // it.
     this.#unreadBound = unreadMax + 4_096 + 600 * windowBytes;
   }
 

@@ -13,7 +13,10 @@ export interface Before {
 
 type AttemptFrame = Extract<UpFrame, { attempt: string }>;
 
-/** Judges one instance of a hub after every event: H1 to H6 of edge/hub/hub-state.ts, by bookkeeping of its own. */
+/**
+ * Judges one instance of a hub after every event: H1 to H6 of edge/hub/hub-state.ts, by bookkeeping
+ * of its own.
+ */
 export class HubChecks {
   readonly #world: World;
   readonly #state: HubState;

@@ -15,7 +15,10 @@ interface Pending {
   readonly acknowledge: { readonly workerId: string; readonly attempt: string } | null;
 }
 
-/** From ended tasks to closed books, as edge/hub/settler.ts does it, with stub signatures and calls that may fail. */
+/**
+ * From ended tasks to closed books, as edge/hub/settler.ts does it, with stub signatures and calls
+ * that may fail.
+ */
 export class HubSettler {
   readonly #world: World;
   readonly #hub: SimulatedHub;

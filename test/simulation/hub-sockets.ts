@@ -24,12 +24,17 @@ export interface HubSocket {
   frames: number;
 }
 
-/** The sockets of a simulated hub: edge/hub/worker-sockets.ts over wires. They outlive a sleep, not a reset. */
+/**
+ * The sockets of a simulated hub: edge/hub/worker-sockets.ts over wires. They outlive a sleep, not
+ * a reset.
+ */
 export class HubSockets {
   readonly bySessionId = new Map<string, HubSocket>();
   readonly #hubId: string;
   readonly #network: "local" | "public";
-  /** Which instance of the hub accepted them: session ids are random there and must differ here too. */
+  /**
+   * Which instance of the hub accepted them: session ids are random there and must differ here too.
+   */
   readonly #life: number;
   #opened = 0;
 

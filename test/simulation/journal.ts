@@ -4,7 +4,10 @@ import type { Schedule } from "./schedule.ts";
 /** As in worker-agent/tasks/receipt-journal.ts: receipts reach the disk in groups. */
 const groupMs = 25;
 
-/** A worker's receipts on its disk: what was kept for less than a group's time dies with the process. */
+/**
+ * A worker's receipts on its disk: what was kept for less than a group's time dies with the
+ * process.
+ */
 export class Journal {
   readonly #schedule: Schedule;
   readonly #entries = new Map<string, { readonly entry: ReceiptEntry; safeMs: number }>();

@@ -12,14 +12,19 @@ import { costMicros, type Micros } from "../../shared/money.ts";
 import { hold } from "./truth.ts";
 import type { World } from "./world.ts";
 
-/** Judges one account after every movement: A1 to A5 of edge/billing/account-state.ts. Never forgets anything. */
+/**
+ * Judges one account after every movement: A1 to A5 of edge/billing/account-state.ts. Never forgets
+ * anything.
+ */
 export class MoneyChecks {
   readonly #world: World;
   readonly #accountId: string;
   readonly #everHeld = new Set<string>();
   readonly #resolved = new Map<string, Resolution["kind"]>();
   readonly costs = new Map<string, { readonly cost: Micros; readonly finish: string }>();
-  /** What was posted for tasks whose hold the object had forgotten: the most it may be overdrawn. */
+  /**
+   * What was posted for tasks whose hold the object had forgotten: the most it may be overdrawn.
+   */
   #unheldCost = 0n;
   #fold = 0n;
 

@@ -38,7 +38,10 @@ export type Treachery = (typeof treacheries)[number];
 /** Everything a run is made of; derived from its seed alone. */
 export interface Options {
   readonly seed: number;
-  /** `safety`: faults all along. `liveness`: faults stop, and then everything has to end and heal within a bound. */
+  /**
+   * `safety`: faults all along. `liveness`: faults stop, and then everything has to end and heal
+   * within a bound.
+   */
   readonly mode: "safety" | "liveness";
   readonly hub: Omit<HubConfig, "id" | "network">;
   readonly network: "local" | "public";
@@ -117,8 +120,8 @@ export function calmOptions(seed: number, changes: Partial<Options> = {}): Optio
 }
 
 /**
- * The options of a seed. Every kind of fault is left out of some runs (swarm testing, Groce et al. 2012): a fault that
- * is always there hides the ones that need calm to do harm.
+ * The options of a seed. Every kind of fault is left out of some runs (swarm testing, Groce et al.
+ * 2012): a fault that is always there hides the ones that need calm to do harm.
  */
 export function optionsOf(seed: number): Options {
   const random = new Random(seed * 2 + 1);

@@ -10,7 +10,10 @@ export interface Source {
   readonly digest: string;
 }
 
-/** What a front Worker hears of one task from one hub: the outcomes of `Hub.run` and the pieces of its stream. */
+/**
+ * What a front Worker hears of one task from one hub: the outcomes of `Hub.run` and the pieces of
+ * its stream.
+ */
 export type RunEvent =
   | {
       readonly kind: "failed";
@@ -25,7 +28,9 @@ export type RunEvent =
   /** The hub was reset under the call or under the stream. */
   | { readonly kind: "lost" };
 
-/** The way back of one RPC: ordered, broken by a reset of its hub, left by a consumer that hangs up. */
+/**
+ * The way back of one RPC: ordered, broken by a reset of its hub, left by a consumer that hangs up.
+ */
 export class RunPipe {
   readonly #world: World;
   readonly #listener: (event: RunEvent) => void;

@@ -43,7 +43,8 @@ function run(world: World): void {
   scheduleFaults(world);
   const spanEndMs = epochMs + options.spanMs;
   runUntil(world, spanEndMs);
-  // In safety runs faults go on while the last tasks end; in liveness runs everything has to heal by itself.
+  // In safety runs faults go on while the last tasks end; in liveness runs everything has to heal
+  // by itself.
   if (options.mode === "safety") runUntil(world, spanEndMs + healMs);
   world.faultsOn = false;
   runUntil(world, world.schedule.nowMs + healMs);

@@ -8,7 +8,10 @@ export interface Scheduled {
 /** Where virtual time begins: any fixed moment will do. */
 export const epochMs = 1_800_000_000_000;
 
-/** Virtual time: a heap of what is to come. Things of the same millisecond come in the order they were planned. */
+/**
+ * Virtual time: a heap of what is to come. Things of the same millisecond come in the order they
+ * were planned.
+ */
 export class Schedule {
   nowMs = epochMs;
   count = 0;

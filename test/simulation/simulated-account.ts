@@ -32,7 +32,10 @@ interface Stored {
   seq: number;
 }
 
-/** The Durable Object of edge/billing/account.ts around the real rules. `#stored` survives, `#state` does not. */
+/**
+ * The Durable Object of edge/billing/account.ts around the real rules. `#stored` survives, `#state`
+ * does not.
+ */
 export class SimulatedAccount {
   readonly id: string;
   readonly keyId: string;
@@ -98,7 +101,9 @@ export class SimulatedAccount {
     return result;
   }
 
-  /** The call another object makes: it may get lost, be answered late or not at all, or come twice. */
+  /**
+   * The call another object makes: it may get lost, be answered late or not at all, or come twice.
+   */
   callClose(closings: readonly TaskClosing[], reply: (isClosed: boolean) => void): void {
     const { random, schedule, options } = this.#world;
     const { lost, replyLost, twice, slowMs } = this.#world.faultsOn ? options.settling : calmCalls;
@@ -195,7 +200,9 @@ export class SimulatedAccount {
     });
   }
 
-  /** As drainOutbox: the ledger, then the providers, then the rows are cleared; any step may fail. */
+  /**
+   * As drainOutbox: the ledger, then the providers, then the rows are cleared; any step may fail.
+   */
   #drain(): boolean {
     const { ledger, random } = this.#world;
     const rows = this.#stored.outbox.slice(0, 32);

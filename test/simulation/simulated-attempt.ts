@@ -29,7 +29,10 @@ export interface AttemptPorts {
   over(): void;
 }
 
-/** One attempt in a worker: worker-agent/tasks/running-attempt.ts around the real reducer, with a scripted engine. */
+/**
+ * One attempt in a worker: worker-agent/tasks/running-attempt.ts around the real reducer, with a
+ * scripted engine.
+ */
 export class SimulatedAttempt {
   readonly #world: World;
   readonly #ports: AttemptPorts;

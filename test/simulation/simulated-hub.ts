@@ -29,7 +29,10 @@ const digestEveryMs = 1_000;
 
 export const edgeOrigin = "https://edge.test";
 
-/** The Durable Object of edge/hub/hub.ts around the real reducer; sockets, calls and clocks are simulated. */
+/**
+ * The Durable Object of edge/hub/hub.ts around the real reducer; sockets, calls and clocks are
+ * simulated.
+ */
 export class SimulatedHub {
   readonly id: string;
   readonly #world: World;

@@ -3,8 +3,9 @@ import type { SigningDomain } from "../../shared/crypto/signing.ts";
 import { canonicalReceipt, type SignedReceipt } from "../../shared/protocol/receipt.ts";
 
 /**
- * Cryptography as the simulation has it: hashes and signatures of the right form and none of the strength, computed at
- * once. Nobody in the simulation breaks a signature; what a worker signs falsely it signs with its own key.
+ * Cryptography as the simulation has it: hashes and signatures of the right form and none of the
+ * strength, computed at once. Nobody in the simulation breaks a signature; what a worker signs
+ * falsely it signs with its own key.
  */
 
 const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
