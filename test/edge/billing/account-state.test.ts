@@ -1,0 +1,237 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  expireHolds,
+  isClosable,
+  ledgerName,
+  limitOf,
+  mintCredit,
+  resolutionKeptMs,
+  resolveTask,
+} from "../../../edge/billing/account-state.ts";
+import { divideBySplit, splitParties } from "../../../shared/money.ts";
+import { accountWith, holdFor, post, price, providerId, record, terms } from "./closings.ts";
+
+describe("a hold", () => {
+  test("sets credit aside that nothing else can hold", () => {
+    const state = accountWith(100n);
+    expect(holdFor(state, "a", 60n)).toBe("held");
+    expect(holdFor(state, "b", 41n)).toBe("insufficient_quota");
+    expect(holdFor(state, "c", 40n)).toBe("held");
+    expect([state.balance, state.held]).toEqual([100n, 100n]);
+  });
+
+  test("is refused to unknown and revoked keys and to suspended accounts", () => {
+    const state = accountWith(100n);
+    state.keys.set("key_2", "revoked");
+    expect(holdFor(state, "a", 1n, { keyId: "key_2" })).toBe("invalid_api_key");
+    expect(holdFor(state, "a", 1n, { keyId: "key_3" })).toBe("invalid_api_key");
+    state.status = "suspended";
+    expect(holdFor(state, "a", 1n)).toBe("insufficient_scope");
+    expect(state.holds.size).toBe(0);
+  });
+
+  test("is refused where as many tasks run as may", () => {
+    const state = accountWith(100n, 1);
+    expect(holdFor(state, "a", 1n)).toBe("held");
+    expect(holdFor(state, "b", 1n)).toBe("rate_limit_exceeded");
+  });
+
+  test("that has expired makes room for the next, by credit and by number", () => {
+    const state = accountWith(100n, 1);
+    holdFor(state, "a", 100n, { expiresMs: 50 });
+    expect(holdFor(state, "b", 100n, { nowMs: 49 })).toBe("rate_limit_exceeded");
+    expect(holdFor(state, "b", 100n, { nowMs: 50 })).toBe("held");
+    expect([...state.holds.keys()]).toEqual(["b"]);
+  });
+
+  test("of nothing is possible without credit", () => {
+    expect(holdFor(accountWith(0n), "a", 0n)).toBe("held");
+  });
+});
+
+describe("closing a task", () => {
+  test("posts the cost and gives the rest of the hold back", () => {
+    const state = accountWith(1_000n);
+    holdFor(state, "a", 1_000n);
+    const { cost, kind } = resolveTask(
+      state,
+      post("a", { promptTokens: 30, completionTokens: 70 }),
+      5,
+    );
+    expect([kind, cost, state.balance, state.held]).toEqual(["posted", 100n, 900n, 0n]);
+  });
+
+  test("divides the cost among all parties, under ids that say what they are for", () => {
+    const state = accountWith(1_000n);
+    const closing = post("a", { promptTokens: 30, completionTokens: 70 });
+    const { transfers, earning } = resolveTask(state, closing, 5);
+    expect(transfers.map(({ id, debit, credit, micros }) => [id, debit, credit, micros])).toEqual([
+      ["a:provider", "acct_consumer:available", ledgerName.earned(providerId), 70n],
+      ["a:orchestrator", "acct_consumer:available", ledgerName.orchestrator, 10n],
+      ["a:treasury", "acct_consumer:available", ledgerName.treasury, 10n],
+      ["a:burn", "acct_consumer:available", ledgerName.burn, 5n],
+      ["a:stakers", "acct_consumer:available", ledgerName.stakers, 5n],
+    ]);
+    expect(earning).toEqual({ accountId: providerId, micros: 70n });
+  });
+
+  test("never costs more than was agreed", () => {
+    const state = accountWith(1_000n);
+    holdFor(state, "a", 50n);
+    const closing = post("a", { promptTokens: 30, completionTokens: 70 }, { limit: "50" });
+    expect(resolveTask(state, closing, 5).cost).toBe(50n);
+  });
+
+  test("of no tokens costs nothing, whatever the prompt was", () => {
+    const state = accountWith(1_000n);
+    holdFor(state, "a", 1_000n);
+    const resolution = resolveTask(state, post("a", { promptTokens: 99, completionTokens: 0 }), 5);
+    expect(resolution).toMatchObject({ kind: "posted", cost: 0n, transfers: [], earning: null });
+    expect([state.balance, state.held]).toEqual([1_000n, 0n]);
+  });
+
+  test("by voiding it gives the whole hold back", () => {
+    const state = accountWith(1_000n);
+    holdFor(state, "a", 1_000n);
+    const resolution = resolveTask(state, { kind: "void", terms: terms("a"), record }, 5);
+    expect(resolution).toMatchObject({ kind: "void", cost: 0n, transfers: [] });
+    expect([state.balance, state.held]).toEqual([1_000n, 0n]);
+  });
+
+  test("whose hold was forgotten is still paid, and may overdraw by what was in flight", () => {
+    const state = accountWith(0n);
+    const closing = post("a", { promptTokens: 30, completionTokens: 70 });
+    expect(resolveTask(state, closing, 5).cost).toBe(100n);
+    expect([state.balance, state.held]).toEqual([-100n, 0n]);
+    expect(holdFor(state, "b", 1n)).toBe("insufficient_quota");
+  });
+
+  test("a day after it was agreed is too late, and until then its resolution is remembered", () => {
+    const day = 24 * 3_600_000;
+    expect(isClosable(terms("a", { created_ms: 7 }), 7 + day - 1)).toBe(true);
+    expect(isClosable(terms("a", { created_ms: 7 }), 7 + day)).toBe(false);
+    // An hour is more than clocks disagree by and any answer takes.
+    expect(resolutionKeptMs).toBeGreaterThanOrEqual(day + 3_600_000);
+  });
+});
+
+test("new credit comes from the mint, as a transfer", () => {
+  const state = accountWith(0n);
+  const transfer = mintCredit(state, { id: "tfr_9", micros: 5n }, 3);
+  expect(transfer).toEqual({
+    id: "tfr_9",
+    taskId: null,
+    kind: "mint",
+    debit: ledgerName.mint,
+    credit: "acct_consumer:available",
+    micros: 5n,
+    createdMs: 3,
+  });
+  expect(state.balance).toBe(5n);
+});
+
+describe("the most a task can cost", () => {
+  test.each([
+    [0, 0, 0n],
+    [1, 0, 1n],
+    [1_500_000, 500_000, 2_000_000n],
+  ])("of %i and %i tokens is %i", (promptTokensMax, completionTokensMax, limit) => {
+    expect(limitOf({ promptTokensMax, completionTokensMax }, price)).toBe(limit);
+  });
+
+  test("covers every count within the bounds at every price up to the agreed one", () => {
+    const count = fc.nat(10_000_000);
+    const micros = fc.nat(1_000_000_000);
+    fc.assert(
+      fc.property(
+        count,
+        count,
+        micros,
+        micros,
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (...of) => {
+          const [promptTokens, completionTokens, input, output, part] = of;
+          const agreed = { inputMicrosPerMillion: input, outputMicrosPerMillion: output };
+          const limit = limitOf(
+            { promptTokensMax: promptTokens, completionTokensMax: completionTokens },
+            agreed,
+          );
+          const less = {
+            promptTokensMax: Math.floor(promptTokens * part),
+            completionTokensMax: Math.floor(completionTokens * part),
+          };
+          const cheaper = {
+            inputMicrosPerMillion: Math.floor(input * part),
+            outputMicrosPerMillion: output,
+          };
+          expect(limitOf(less, cheaper)).toBeLessThanOrEqual(limit);
+        },
+      ),
+    );
+  });
+});
+
+test("every split adds up to the whole, and nobody's part is off by a micro or more", () => {
+  const cuts = fc.tuple(fc.nat(100), fc.nat(100), fc.nat(100), fc.nat(100));
+  fc.assert(
+    fc.property(fc.bigInt({ min: 0n, max: 10n ** 15n }), cuts, (total, points) => {
+      const [a = 0, b = 0, c = 0, d = 0] = points.toSorted((x, y) => x - y);
+      const split = {
+        provider: a,
+        orchestrator: b - a,
+        treasury: c - b,
+        burn: d - c,
+        stakers: 100 - d,
+      };
+      const parts = divideBySplit(total, split);
+      expect(splitParties.reduce((sum, party) => sum + parts[party], 0n)).toBe(total);
+      for (const party of splitParties) {
+        const off = parts[party] * 100n - total * BigInt(split[party]);
+        expect(off > -100n && off < 100n).toBe(true);
+      }
+    }),
+  );
+});
+
+test("whatever is held, closed and forgotten in any order, the books add up", () => {
+  const step = fc.record({
+    task: fc.nat(5),
+    kind: fc.constantFrom("hold", "post", "void", "expire", "mint"),
+    amount: fc.nat(100),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const state = accountWith(0n);
+      const resolved = new Set<number>();
+      let minted = 0n;
+      let spent = 0n;
+      let unheld = 0n;
+      for (const [nowMs, { task, kind, amount }] of steps.entries()) {
+        const id = String(task);
+        if (kind === "mint") {
+          mintCredit(state, { id: `m${nowMs}`, micros: BigInt(amount) }, nowMs);
+          minted += BigInt(amount);
+        } else if (kind === "expire") expireHolds(state, nowMs);
+        else if (kind === "hold") {
+          if (resolved.has(task) || state.holds.has(id)) continue;
+          holdFor(state, id, BigInt(amount), { nowMs, expiresMs: nowMs + 10 });
+          if (state.holds.has(id)) expect(state.held).toBeLessThanOrEqual(state.balance);
+        } else if (!resolved.has(task)) {
+          resolved.add(task);
+          const limit = state.holds.get(id)?.limit ?? BigInt(amount);
+          if (!state.holds.has(id)) unheld += limit;
+          const counts = { promptTokens: 0, completionTokens: amount };
+          const closing =
+            kind === "void"
+              ? ({ kind, terms: terms(id), record } as const)
+              : post(id, counts, { limit: limit.toString() });
+          spent += resolveTask(state, closing, nowMs).cost;
+        }
+        expect(state.balance).toBe(minted - spent);
+        expect(state.held).toBe([...state.holds.values()].reduce((sum, h) => sum + h.limit, 0n));
+        expect(state.balance - state.held).toBeGreaterThanOrEqual(-unheld);
+      }
+    }),
+  );
+});

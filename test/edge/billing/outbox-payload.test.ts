@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { mintCredit, resolveTask } from "../../../edge/billing/account-state.ts";
+import { outboxPayload, readPayload } from "../../../edge/billing/outbox-payload.ts";
+import { accountWith, post, providerId, record, terms } from "./closings.ts";
+
+test("an outbox row tells of tasks, attempts, transfers and earnings, as they were", () => {
+  const state = accountWith(10_000n);
+  const attempt = {
+    number: 1,
+    workerId: "w",
+    outcome: "complete",
+    startedMs: 1,
+    firstTokenMs: 2,
+    endedMs: 3,
+    tokens: 70,
+  };
+  const closings = [
+    post("a", { promptTokens: 30, completionTokens: 70 }),
+    post("b", { promptTokens: 0, completionTokens: 10 }),
+    { kind: "void", terms: terms("c"), record } as const,
+  ].map((closing) => ({ ...closing, record: { ...record, attempts: [attempt] } }));
+  const items = closings.map((closing) => ({
+    closing,
+    resolution: resolveTask(state, closing, 9),
+  }));
+  const minted = mintCredit(state, { id: "tfr_2", micros: 5n }, 9);
+  const { settlements, earnings } = readPayload(outboxPayload(items, [minted]));
+  expect(settlements.tasks.map(({ id, state: how, costMicros }) => [id, how, costMicros])).toEqual([
+    ["a", "settled", 100n],
+    ["b", "settled", 10n],
+    ["c", "void", 0n],
+  ]);
+  expect(settlements.attempts.map(({ taskId }) => taskId)).toEqual(["a", "b", "c"]);
+  // One micro of ten is the smallest part there is: burn and stakers get theirs by remainder.
+  const amounts = settlements.transfers.map(({ id, amountMicros }) => [id, amountMicros]);
+  expect(amounts).toContainEqual(["tfr_2", 5n]);
+  expect(amounts).toContainEqual(["a:provider", 70n]);
+  expect(amounts.reduce((sum, [, micros]) => sum + BigInt(micros ?? 0), 0n)).toBe(115n);
+  // One row for a provider, however many tasks it earned by.
+  expect(earnings).toEqual([{ accountId: providerId, micros: 77n }]);
+});
+
+test("text that looks like an amount stays text", () => {
+  const state = accountWith(1_000n);
+  const closing = {
+    ...post("a", { promptTokens: 1, completionTokens: 1 }, { model: "123", key: "456" }),
+    record: { ...record, finish: "789" },
+  };
+  const payload = readPayload(
+    outboxPayload([{ closing, resolution: resolveTask(state, closing, 9) }], []),
+  );
+  expect(payload.settlements.tasks[0]).toMatchObject({ model: "123", keyId: "456", finish: "789" });
+});
