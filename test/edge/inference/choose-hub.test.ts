@@ -1,0 +1,168 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { HubDigest, ModelDigest } from "../../../edge/directory/digest.ts";
+import { chooseHub, type HubQuery } from "../../../edge/inference/choose-hub.ts";
+import { OctoError } from "../../../shared/errors.ts";
+import type { Ability } from "../../../shared/openai/demands.ts";
+
+const weights = "d".repeat(64);
+
+function model(changes: Partial<ModelDigest> = {}): ModelDigest {
+  const price = { inputMicrosPerMillion: 10, outputMicrosPerMillion: 20 };
+  return {
+    model: "m",
+    digest: weights,
+    architecture: "llama",
+    quantization: "Q8_0",
+    parameterCount: 1,
+    contextTokens: 1_000,
+    workers: 1,
+    slots: 1,
+    freeSlots: 1,
+    lowestPrice: price,
+    highestPrice: price,
+    classCeiling: "public",
+    abilities: ["chat"],
+    abilitySets: [["chat"]],
+    ...changes,
+  };
+}
+
+function hub(hubId: string, ...models: readonly ModelDigest[]): HubDigest {
+  return { hubId, region: "weur", atMs: 0, sessions: 1, sessionsMax: 10, models };
+}
+
+function query(
+  changes: Partial<HubQuery> = {},
+  abilities: readonly Ability[] = ["chat"],
+): HubQuery {
+  const fieldByAbility = new Map(abilities.map((ability) => [ability, `field of ${ability}`]));
+  return { model: "m", demands: { fieldByAbility, refused: null }, class: "public", ...changes };
+}
+
+function price(each: number) {
+  return { inputMicrosPerMillion: each, outputMicrosPerMillion: each };
+}
+
+function failure(of: HubQuery, digests: readonly HubDigest[]): OctoError {
+  try {
+    chooseHub(of, digests, () => 0);
+  } catch (error) {
+    if (error instanceof OctoError) return error;
+  }
+  throw new Error("nothing was refused");
+}
+
+describe("hubs are asked", () => {
+  test("with a free slot first, then by price", () => {
+    const { hubIds } = chooseHub(
+      query(),
+      [
+        hub("busy", model({ freeSlots: 0, lowestPrice: price(1) })),
+        hub("dear", model({ lowestPrice: price(9) })),
+        hub("cheap", model({ lowestPrice: price(2) })),
+      ],
+      () => 0,
+    );
+    expect(hubIds).toEqual(["cheap", "dear", "busy"]);
+  });
+
+  test("by name and by digest alike", () => {
+    const { hubIds } = chooseHub(
+      query({ model: `sha256:${weights}` }),
+      [hub("a", model())],
+      () => 0,
+    );
+    expect(hubIds).toEqual(["a"]);
+  });
+
+  test("at most three of them, each once, and the hold covers the dearest of those alone", () => {
+    const digests = [1, 2, 3, 4].map((each) =>
+      hub(`h${each}`, model({ lowestPrice: price(each), highestPrice: price(10 * each) })),
+    );
+    const other = model({ digest: "e".repeat(64), lowestPrice: price(1), highestPrice: price(5) });
+    const { hubIds, price: held } = chooseHub(query(), [...digests, hub("h1", other)], () => 0);
+    expect(hubIds).toEqual(["h1", "h2", "h3"]);
+    expect(held).toEqual(price(30));
+  });
+
+  test("in an order of chance where nothing else tells them apart", () => {
+    const digests = [hub("a", model()), hub("b", model())];
+    const draws = [0.9, 0.1];
+    const { hubIds } = chooseHub(query(), digests, () => draws.shift() ?? 0);
+    expect(hubIds).toEqual(["b", "a"]);
+  });
+});
+
+describe("a consumer is told", () => {
+  test("which models there are, where its own is not", () => {
+    const error = failure(query({ model: "x" }), [hub("a", model(), model({ model: "b" }))]);
+    expect(error).toMatchObject({ code: "model_not_found", param: "model" });
+    expect(error.message).toBe("The model x is not offered; the network offers b, m");
+  });
+
+  test("that there are none at all", () => {
+    expect(failure(query(), []).message).toContain("offers no models just now");
+  });
+
+  test("which field asks for what no worker can do", () => {
+    const error = failure(query({}, ["chat", "tools"]), [hub("a", model())]);
+    expect(error).toMatchObject({ code: "unsupported_parameter", param: "field of tools" });
+  });
+
+  test("that no single worker can do all of it, where several could together", () => {
+    const abilitySets: Ability[][] = [
+      ["chat", "tools"],
+      ["chat", "vision"],
+    ];
+    const together = model({ abilities: ["chat", "tools", "vision"], abilitySets });
+    const error = failure(query({}, ["chat", "tools", "vision"]), [hub("a", together)]);
+    expect(error.code).toBe("unsupported_parameter");
+    expect(error.message).toMatch(/^No single worker with m can do all of field of chat, /);
+  });
+
+  test("that nobody may see so secret a task", () => {
+    const error = failure(query({ class: "private" }), [hub("a", model())]);
+    expect(error.message).toContain("for private tasks");
+  });
+});
+
+test("every hub that is asked can serve, and the hold covers it", () => {
+  const digests = fc.array(
+    fc.record({
+      free: fc.nat(2),
+      each: fc.nat(1_000),
+      fits: fc.boolean(),
+      contextTokens: fc.nat(5_000),
+    }),
+    { minLength: 1, maxLength: 8 },
+  );
+  fc.assert(
+    fc.property(digests, fc.infiniteStream(fc.double({ min: 0, max: 0.99 })), (list, chances) => {
+      const hubs = list.map((of, at) =>
+        hub(
+          `h${at}`,
+          model({
+            freeSlots: of.free,
+            lowestPrice: price(of.each),
+            highestPrice: price(of.each + 5),
+            contextTokens: of.contextTokens,
+            abilitySets: [of.fits ? ["chat"] : []],
+          }),
+        ),
+      );
+      if (list.every((of) => !of.fits)) {
+        expect(failure(query(), hubs).code).toBe("unsupported_parameter");
+        return;
+      }
+      const choice = chooseHub(query(), hubs, () => Number(chances.next().value));
+      const asked = choice.hubIds.map((id) => list[Number(id.slice(1))]);
+      expect(new Set(choice.hubIds).size).toBe(choice.hubIds.length);
+      for (const of of asked) {
+        expect(of?.fits).toBe(true);
+        expect(choice.price.inputMicrosPerMillion).toBeGreaterThanOrEqual((of?.each ?? 0) + 5);
+        expect(choice.contextTokens).toBeGreaterThanOrEqual(of?.contextTokens ?? 0);
+      }
+    }),
+  );
+});
