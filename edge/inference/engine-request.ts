@@ -1,8 +1,14 @@
 import { AssertionError } from "../../shared/assert.ts";
 import { canonicalJson, type JsonValue } from "../../shared/crypto/jcs.ts";
 import { OctoError } from "../../shared/errors.ts";
-import { withoutEffect } from "../../shared/openai/demands.ts";
-import type { InferenceRequest } from "./plan-task.ts";
+import type { ChatRequest } from "../../shared/openai/chat-request.ts";
+import type { CompletionRequest } from "../../shared/openai/completion-request.ts";
+import { type Demands, withoutEffect } from "../../shared/openai/demands.ts";
+
+/** A validated request of either API. */
+export type InferenceRequest =
+  | { readonly kind: "chat"; readonly request: ChatRequest; readonly demands: Demands }
+  | { readonly kind: "completion"; readonly request: CompletionRequest; readonly demands: Demands };
 
 /** OpenAI's older API makes 16 tokens unless told otherwise. */
 export const completionTokensDefault = 16;

@@ -1,22 +1,14 @@
 import { OctoError } from "../../shared/errors.ts";
 import { newId } from "../../shared/ids.ts";
 import { defaultSplit } from "../../shared/money.ts";
-import type { ChatRequest } from "../../shared/openai/chat-request.ts";
-import type { CompletionRequest } from "../../shared/openai/completion-request.ts";
-import type { Demands } from "../../shared/openai/demands.ts";
-import { utf8Length } from "../../shared/protocol/receipt.ts";
 import { limitOf } from "../billing/account-state.ts";
 import type { Terms } from "../billing/ticket.ts";
 import type { Caller, Context } from "../context.ts";
 import { viewOf, viewOfAll } from "../directory/network-view.ts";
 import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
-import { completionTokensDefault, engineBody } from "./engine-request.ts";
+import { engineBody, type InferenceRequest } from "./engine-request.ts";
 import type { InferenceTask } from "./task.ts";
-
-/** A validated request of either API. */
-export type InferenceRequest =
-  | { readonly kind: "chat"; readonly request: ChatRequest; readonly demands: Demands }
-  | { readonly kind: "completion"; readonly request: CompletionRequest; readonly demands: Demands };
+import { boundsOf } from "./token-bounds.ts";
 
 /** A task that is ready to be held for and run, but for its ticket. */
 export interface Plan {
@@ -24,11 +16,6 @@ export interface Plan {
   readonly hubIds: readonly string[];
 }
 
-/**
- * Tokens a chat template may add around one message, generously: role tags, separators, a default
- * system prompt.
- */
-const tokensPerMessage = 64;
 /** A hold outlives the longest answer; a task that never ends is let go with it. */
 const holdMs = 15 * 60_000;
 
@@ -110,38 +97,4 @@ async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<HubChoice>
     }
   }
   throw failure;
-}
-
-/**
- * The most tokens a request can use: bytes and the context bound the prompt; what was asked for, if
- * anything was, bounds the answer.
- */
-function boundsOf(
-  wanted: InferenceRequest,
-  body: string,
-  choice: HubChoice,
-): { readonly promptTokensMax: number; readonly completionTokensMax: number | null } {
-  const { request } = wanted;
-  const messages = wanted.kind === "chat" ? wanted.request.messages.length : 1;
-  const promptTokensMax = Math.min(
-    utf8Length(body) + (messages + 1) * tokensPerMessage,
-    choice.contextTokens,
-  );
-  const asked = askedTokens(wanted);
-  if (asked === null) return { promptTokensMax, completionTokensMax: null };
-  if (asked > choice.contextTokens) {
-    throw new OctoError(
-      "context_length_exceeded",
-      `Cannot make ${asked} tokens: ${request.model} has a context of ${choice.contextTokens}`,
-      { param: wanted.kind === "chat" ? "max_completion_tokens" : "max_tokens" },
-    );
-  }
-  return { promptTokensMax, completionTokensMax: asked * (request.n ?? 1) };
-}
-
-function askedTokens(wanted: InferenceRequest): number | null {
-  if (wanted.kind === "chat") {
-    return wanted.request.max_completion_tokens ?? wanted.request.max_tokens ?? null;
-  }
-  return wanted.request.max_tokens ?? completionTokensDefault;
 }

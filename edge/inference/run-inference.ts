@@ -4,7 +4,8 @@ import { voidTask } from "../billing/void-task.ts";
 import type { Caller, Context } from "../context.ts";
 import { accountObject } from "../objects.ts";
 import { dispatch } from "./dispatch.ts";
-import { type InferenceRequest, type Plan, planTask } from "./plan-task.ts";
+import type { InferenceRequest } from "./engine-request.ts";
+import { type Plan, planTask } from "./plan-task.ts";
 import { respond } from "./respond.ts";
 import type { InferenceTask } from "./task.ts";
 

@@ -5,7 +5,7 @@ import { chatDemands, completionDemands } from "../../shared/openai/demands.ts";
 import type { AppEnv } from "../app-env.ts";
 import { callerOf } from "../app-env.ts";
 import { once } from "../inference/once.ts";
-import type { InferenceRequest } from "../inference/plan-task.ts";
+import type { InferenceRequest } from "../inference/engine-request.ts";
 import { runInference } from "../inference/run-inference.ts";
 import { parseBody, readText } from "./read-body.ts";
 

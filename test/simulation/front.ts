@@ -3,7 +3,9 @@ import type { TaskClosing } from "../../edge/billing/closing.ts";
 import type { Terms } from "../../edge/billing/ticket.ts";
 import { defaultHubConfig } from "../../edge/hub/hub-config.ts";
 import { chooseHub, type HubChoice } from "../../edge/inference/choose-hub.ts";
+import { engineBody } from "../../edge/inference/engine-request.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
+import { boundsOf } from "../../edge/inference/token-bounds.ts";
 import { type ErrorCode, OctoError } from "../../shared/errors.ts";
 import { defaultSplit } from "../../shared/money.ts";
 import { Consumer } from "./consumer.ts";
@@ -15,11 +17,6 @@ import type { SimulatedHub } from "./simulated-hub.ts";
 import type { World } from "./world.ts";
 
 const holdMs = 15 * 60_000;
-/**
- * Tokens around a prompt, as in edge/inference/plan-task.ts; the exact number is of no importance
- * here.
- */
-const promptTokensExtra = 128;
 
 /** One request on its front Worker: what edge/inference/run-inference.ts does, call by call. */
 export class Front {
@@ -91,21 +88,20 @@ export class Front {
 
   #plan(): { task: InferenceTask; terms: Terms; hubIds: readonly string[] } | ErrorCode {
     const { random } = this.#world;
-    const { id, model, body, choices, completionTokensMax, streamed, usageChunk } = this.#request;
-    const query = {
-      model,
-      demands: { fieldByAbility: new Map([["chat", "messages"] as const]), refused: null },
-    };
+    const { id, model, wanted, choices, streamed, usageChunk } = this.#request;
+    const query = { model, demands: wanted.demands, class: "public" } as const;
     let choice: HubChoice;
     try {
-      choice = chooseHub({ ...query, class: "public" }, this.#world.view(), random.next);
+      choice = chooseHub(query, this.#world.view(), random.next);
     } catch (error) {
       if (error instanceof OctoError) return error.code;
       throw error;
     }
     const createdMs = this.#world.schedule.nowMs + this.#skewMs;
-    const promptTokensMax = Math.min(body.length + promptTokensExtra, choice.contextTokens);
-    const bounds = { promptTokensMax, completionTokensMax: completionTokensMax * choices };
+    const body = engineBody(wanted);
+    const bounds = boundsOf(wanted, body, choice);
+    const completionTokensMax = bounds.completionTokensMax ?? choice.contextTokens * choices;
+    const most = { ...bounds, completionTokensMax };
     const terms: Terms = {
       v: 1,
       task: id,
@@ -115,7 +111,7 @@ export class Front {
       model,
       region: "weur",
       streamed,
-      limit: limitOf(bounds, choice.price).toString(),
+      limit: limitOf(most, choice.price).toString(),
       input_micros_per_million: choice.price.inputMicrosPerMillion,
       output_micros_per_million: choice.price.outputMicrosPerMillion,
       split: defaultSplit,
@@ -132,7 +128,7 @@ export class Front {
       streamed,
       usageChunk,
       choices,
-      demands: ["chat"],
+      demands: [...wanted.demands.fieldByAbility.keys()],
       ...bounds,
       class: "public",
       region: "weur",

@@ -1,3 +1,6 @@
+import type { InferenceRequest } from "../../edge/inference/engine-request.ts";
+import { chatRequestSchema } from "../../shared/openai/chat-request.ts";
+import { chatDemands } from "../../shared/openai/demands.ts";
 import type { Options } from "./options.ts";
 import type { Random } from "./random.ts";
 import { stubId } from "./stubs.ts";
@@ -7,12 +10,10 @@ export interface Request {
   readonly id: string;
   readonly accountId: string;
   readonly model: string;
-  readonly body: string;
+  readonly wanted: InferenceRequest;
   readonly streamed: boolean;
   readonly usageChunk: boolean;
   readonly choices: number;
-  /** Of one choice. */
-  readonly completionTokensMax: number;
   readonly hangUpAfterMs: number | null;
   /** How long it takes over each piece of a stream; null reads nothing and leaves some day. */
   readonly readMs: number | null;
@@ -32,14 +33,14 @@ export function requestOf(
   const { consumer } = options;
   const model = random.pick(models);
   const streamed = random.chance(0.7);
-  const completionTokensMax = random.int(1, 60);
   const choices = random.chance(0.15) ? 2 : 1;
   const content = random.chance(0.05) ? '🦑é"\\'.repeat(longBodyChars / 5) : "hello 🦑";
-  const body = JSON.stringify({
+  const request = chatRequestSchema.parse({
     model,
     messages: [{ role: "user", content }],
     stream: streamed,
-    max_completion_tokens: completionTokensMax,
+    // Without a limit only the model's context is one.
+    max_completion_tokens: random.chance(0.8) ? random.int(1, 60) : null,
     ...(choices > 1 ? { n: choices } : {}),
   });
   const hangsUp = random.chance(consumer.hangsUp);
@@ -48,11 +49,10 @@ export function requestOf(
     id: `tsk_${stubId(`${options.seed} ${number}`)}`,
     accountId: random.pick(accountIds),
     model,
-    body,
+    wanted: { kind: "chat", request, demands: chatDemands(request) },
     streamed,
     usageChunk: random.chance(0.3),
     choices,
-    completionTokensMax,
     hangUpAfterMs: hangsUp ? random.delayMs(3_000) : neverReads ? random.int(1_000, 90_000) : null,
     readMs: neverReads ? null : random.chance(consumer.slow) ? random.int(100, 2_000) : 0,
   };

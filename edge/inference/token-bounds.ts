@@ -1,0 +1,44 @@
+import { OctoError } from "../../shared/errors.ts";
+import { utf8Length } from "../../shared/protocol/receipt.ts";
+import type { HubChoice } from "./choose-hub.ts";
+import { completionTokensDefault, type InferenceRequest } from "./engine-request.ts";
+
+/**
+ * Tokens a chat template may add around one message, generously: role tags, separators, a default
+ * system prompt.
+ */
+const tokensPerMessage = 64;
+
+/**
+ * The most tokens a request can use: bytes and the context bound the prompt; what was asked for, if
+ * anything was, bounds the answer.
+ */
+export function boundsOf(
+  wanted: InferenceRequest,
+  body: string,
+  choice: Pick<HubChoice, "contextTokens">,
+): { readonly promptTokensMax: number; readonly completionTokensMax: number | null } {
+  const { request } = wanted;
+  const messages = wanted.kind === "chat" ? wanted.request.messages.length : 1;
+  const promptTokensMax = Math.min(
+    utf8Length(body) + (messages + 1) * tokensPerMessage,
+    choice.contextTokens,
+  );
+  const asked = askedTokens(wanted);
+  if (asked === null) return { promptTokensMax, completionTokensMax: null };
+  if (asked > choice.contextTokens) {
+    throw new OctoError(
+      "context_length_exceeded",
+      `Cannot make ${asked} tokens: ${request.model} has a context of ${choice.contextTokens}`,
+      { param: wanted.kind === "chat" ? "max_completion_tokens" : "max_tokens" },
+    );
+  }
+  return { promptTokensMax, completionTokensMax: asked * (request.n ?? 1) };
+}
+
+function askedTokens(wanted: InferenceRequest): number | null {
+  if (wanted.kind === "chat") {
+    return wanted.request.max_completion_tokens ?? wanted.request.max_tokens ?? null;
+  }
+  return wanted.request.max_tokens ?? completionTokensDefault;
+}
