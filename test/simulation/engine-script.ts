@@ -24,6 +24,8 @@ const spices = [
   "",
 ];
 
+const calmEngine = { tokenMs: 1, firstTokenMs: 5, fails: 0, hangs: 0, tooLong: 0, deaf: 0 };
+
 /**
  * One generation, planned when it begins. Every token names its attempt and place, so that no two
  * answers look alike.
@@ -31,9 +33,9 @@ const spices = [
 export function* engineSteps(
   options: Options,
   random: Random,
-  from: { readonly attempt: string; readonly task: EngineTask },
+  from: { readonly attempt: string; readonly task: EngineTask; readonly isCalm: boolean },
 ): Generator<EngineStep, never> {
-  const { engine } = options;
+  const engine = from.isCalm ? calmEngine : options.engine;
   const { request } = from.task;
   const most = from.task.kind === "chat" ? (from.task.request.max_completion_tokens ?? 20) : 20;
   const choices = request.n ?? 1;

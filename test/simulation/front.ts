@@ -218,24 +218,22 @@ export class Front {
     this.consumer.end(mutant === "truncated-success" ? "answered" : "broken");
   }
 
-  /** The consumer takes what has come, at its own pace; only then may more come. */
+  /** The consumer takes all that has come, at its own pace; only then may more come. */
   #readOn(): void {
     if (this.#isReading || this.#request.readMs === null) return;
-    const text = this.#unread[0];
-    if (text === undefined) return;
     this.#isReading = true;
     this.#world.schedule.after(this.#request.readMs, () => {
       this.#isReading = false;
       if (this.#isGone || this.#isDead || this.#isOver) return;
-      this.#unread.shift();
-      if (text === "") {
+      const texts = this.#unread.splice(0);
+      const isClosed = texts.at(-1) === "";
+      const text = texts.join("");
+      this.consumer.read(text);
+      if (isClosed) {
         this.#isOver = true;
         return this.consumer.close();
       }
-      this.consumer.read(text);
-      const taskId = this.#request.id;
-      this.#call((hub) => hub.read(taskId, text.length));
-      this.#readOn();
+      this.#call((hub) => hub.read(this.#request.id, text.length));
     });
   }
 

@@ -3,7 +3,9 @@ import { checkBills, checkEndings, checkHealed, checkMoney } from "./end-checks.
 import { replayReceipts, scheduleFaults } from "./faults.ts";
 import { type Options, optionsOf } from "./options.ts";
 import { epochMs } from "./schedule.ts";
-import { Violation } from "./truth.ts";
+import type { InferenceRequest } from "../../edge/inference/engine-request.ts";
+import { requestOf } from "./request.ts";
+import { hold, Violation } from "./truth.ts";
 import { World } from "./world.ts";
 
 /** What a run came to. */
@@ -53,6 +55,7 @@ function run(world: World): void {
   runUntil(world, world.schedule.nowMs + expiryMs);
   checkMoney(world);
   checkBills(world);
+  probe(world);
   const before = balancesOf(world);
   world.schedule.nowMs += dayMs;
   replayReceipts(world);
@@ -60,6 +63,34 @@ function run(world: World): void {
   checkMoney(world);
   const after = balancesOf(world);
   if (before !== after) throw new Violation("A2 I3", `a day later ${before} is ${after}`);
+}
+
+/** Liveness: in a healthy network every model that is offered answers, whatever went before. */
+function probe(world: World): void {
+  const { options, random } = world;
+  // A byzantine worker may spoil an answer, and a deaf engine keeps its slot for ever; and limits
+  // may be too tight for a slow network or a long answer.
+  const isHealthy = options.byzantineShare === 0 && options.engine.deaf === 0;
+  const isRoomy = options.delayMs <= 80 && options.hub.outputBytesMax > 10_000;
+  if (!isHealthy || !isRoomy) return;
+  const [consumer] = world.accounts.values();
+  consumer?.mint(1_000_000_000n);
+  const offered = world.view().flatMap((digest) => digest.models.map(({ model }) => model));
+  const fronts = [...new Set(offered)].map((model, at) => {
+    const request = requestOf(options, random, options.tasks + at, [consumer?.id ?? ""]);
+    const wanted = { ...request.wanted.request, model };
+    return world.ask({
+      ...request,
+      model,
+      wanted: { ...request.wanted, request: wanted } as InferenceRequest,
+      hangUpAfterMs: null,
+      readMs: 0,
+    });
+  });
+  runUntil(world, world.schedule.nowMs + healMs);
+  for (const { consumer: asked } of fronts) {
+    hold(asked.ending === "answered", "I1", () => `${asked.taskId} is ${asked.ending} in calm`);
+  }
 }
 
 function balancesOf(world: World): string {

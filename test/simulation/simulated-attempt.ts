@@ -113,9 +113,10 @@ export class SimulatedAttempt {
     if (this.#task === null) return;
     hold(!this.#isPulled, "A1", () => `${this.#state.offer.attempt} pulls twice at once`);
     this.#isPulled = true;
-    const { options, random } = this.#world;
+    const { options, random, faultsOn } = this.#world;
     const { attempt } = this.#state.offer;
-    this.#steps ??= engineSteps(options, random, { attempt, task: this.#task });
+    const from = { attempt, task: this.#task, isCalm: !faultsOn };
+    this.#steps ??= engineSteps(options, random, from);
     if (this.#isHalted) return this.#stop();
     const step = this.#steps.next().value;
     if (step.kind === "hang") {

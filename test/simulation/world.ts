@@ -9,7 +9,7 @@ import { Front } from "./front.ts";
 import { Ledger } from "./ledger.ts";
 import { type Options, treacheries } from "./options.ts";
 import { Random } from "./random.ts";
-import { models, requestOf } from "./request.ts";
+import { models, type Request, requestOf } from "./request.ts";
 import { Schedule } from "./schedule.ts";
 import { SimulatedAccount } from "./simulated-account.ts";
 import { SimulatedHub } from "./simulated-hub.ts";
@@ -80,12 +80,15 @@ export class World {
     const request = requestOf(options, random, number, this.#consumerIds);
     // Most come over time, some all at once.
     const atMs = random.chance(0.2) ? 5_000 : random.int(2_000, options.spanMs);
-    this.schedule.after(atMs, () => {
-      this.trace.note("consumer", `${request.id} asks for ${request.model}`);
-      const front = new Front(this, request);
-      this.fronts.push(front);
-      front.start();
-    });
+    this.schedule.after(atMs, () => this.ask(request));
+  }
+
+  ask(request: Request): Front {
+    this.trace.note("consumer", `${request.id} asks for ${request.model}`);
+    const front = new Front(this, request);
+    this.fronts.push(front);
+    front.start();
+    return front;
   }
 
   account(id: string): SimulatedAccount {
