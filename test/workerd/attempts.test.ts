@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { closeCodes } from "../../shared/protocol/close-codes.ts";
 import type { FakeAttempt } from "../helpers/fake-worker.ts";
 import { until } from "../helpers/until.ts";
+import { readStream } from "./sse.ts";
 import {
   answering,
   chat,
@@ -14,30 +15,6 @@ import {
   untilListed,
   untilSettled,
 } from "./world.ts";
-
-/** The text and the ending of a streamed answer. */
-async function readStream(response: Response) {
-  const body = await response.text();
-  const events = body
-    .split("\n\n")
-    .filter((event) => event.startsWith("data: "))
-    .map((event) => event.slice("data: ".length));
-  const chunks = events
-    .filter((event) => event !== "[DONE]")
-    .map((event) => JSON.parse(event) as Chunk);
-  const text = chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("");
-  const error = chunks.find((chunk) => chunk.error !== undefined)?.error;
-  const reasons = chunks.flatMap((chunk) => chunk.choices[0]?.finish_reason ?? []);
-  return { text, error, reasons, isDone: events.at(-1) === "[DONE]" };
-}
-
-interface Chunk {
-  readonly choices: readonly {
-    readonly delta: { readonly content?: string };
-    readonly finish_reason: string | null;
-  }[];
-  readonly error?: { readonly code: string };
-}
 
 const taskOf = (response: Response) => response.headers.get("x-octo-task") ?? "";
 

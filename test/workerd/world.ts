@@ -1,3 +1,4 @@
+import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { newId } from "../../shared/ids.ts";
 import type { AccountSummary } from "../../edge/billing/account-answers.ts";
@@ -19,6 +20,12 @@ export const hub = () => hubObject(env, hubId);
 
 const edge = (exports as unknown as { default: { fetch(request: Request): Promise<Response> } })
   .default;
+
+/** The hub dies as when its machine does: memory and sockets are gone, storage stays. */
+export async function crashHub(): Promise<void> {
+  const crash = runInDurableObject(hub(), (_, state) => state.abort("the machine went away"));
+  await crash.catch(() => "as it should: the call dies with its object");
+}
 
 /** Dials in as a worker does; the hub's challenge is on its way. */
 export async function dial(options: Omit<FakeWorkerOptions, "origin"> = {}): Promise<FakeWorker> {
