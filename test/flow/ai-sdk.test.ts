@@ -82,7 +82,7 @@ test("aborting a stream stops the engine", async () => {
   for await (const piece of textStream) if (piece !== "") leave.abort();
   await ended;
   const taskId = watch.last.response.headers.get("x-octo-task") ?? "";
-  await flow.untilWorkerSays("cancelled", taskId);
+  expect(await flow.untilWorkerEnds(taskId)).toBe("Task cancelled");
   expect((await flow.untilTask(taskId)).finish).toBe("cancelled");
 });
 

@@ -335,7 +335,7 @@ test("aborting in mid-stream stops the engine, and what was delivered is paid", 
   await flow.untilFreeSlots(3);
   for await (const chunk of stream) if ((chunk.choices[0]?.delta.content ?? "") !== "") break;
   const taskId = response.headers.get("x-octo-task") ?? "";
-  await flow.untilWorkerSays("cancelled", taskId);
+  expect(await flow.untilWorkerEnds(taskId)).toBe("Task cancelled");
   await flow.untilFreeSlots(4);
   const task = await flow.untilTask(taskId);
   expect(task).toMatchObject({ state: "settled", finish: "cancelled" });

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI, { type ClientOptions } from "openai";
-import type { z } from "zod";
+import { z } from "zod";
 import { type Network, startNetwork } from "../../dev/network.ts";
 import { Operator } from "../../dev/operator.ts";
 import { type Consumer, State } from "../../dev/state.ts";
@@ -21,6 +21,11 @@ export interface FlowOptions {
   /** Variables of the edge, say shorter deadlines. */
   readonly vars?: Readonly<Record<string, string>>;
 }
+
+const saidSchema = z.object({ message: z.string(), attempt: z.string().optional() });
+type Said = z.infer<typeof saidSchema>;
+
+const moneySchema = z.object({ balance_micros: z.int(), held_micros: z.int() });
 
 export type FlowTask = z.infer<typeof taskDetailSchema>;
 
@@ -152,15 +157,32 @@ export class Flow implements AsyncDisposable {
     return worker;
   }
 
-  /** Waits until a worker's log tells that the engine no longer works for the task. */
-  async untilWorkerSays(outcome: "cancelled" | "complete" | "failed", taskId: string) {
-    await until(`a worker says that ${taskId} is ${outcome}`, () =>
-      this.network.workers.some((worker) =>
-        readFileSync(worker.logPath, "utf8")
-          .split("\n")
-          .some((line) => line.includes(`Task ${outcome}`) && line.includes(`${taskId}.`)),
-      ),
+  /** What a worker has said so far, in all its lives. */
+  saidBy(worker: WorkerProcess): Said[] {
+    const lines = readFileSync(worker.logPath, "utf8").split("\n").slice(0, -1);
+    // A killed worker may leave half a line.
+    return lines.flatMap((line) =>
+      line.startsWith("{") ? [saidSchema.parse(JSON.parse(line))] : [],
     );
+  }
+
+  /** Waits until a worker tells that its engine no longer works for the task; gives how it went. */
+  async untilWorkerEnds(taskId: string): Promise<string> {
+    return until(`a worker tells how ${taskId} ended`, () => {
+      const said = this.network.workers.flatMap((worker) => this.saidBy(worker));
+      return said.find(({ attempt }) => attempt?.startsWith(`${taskId}.`))?.message;
+    });
+  }
+
+  /** What the consumer has, in micros. */
+  async money() {
+    const response = await this.fetch("/api/v1/account");
+    return moneySchema.parse(await response.json());
+  }
+
+  /** Waits until nothing is held for the consumer any more. */
+  async untilNothingHeld(): Promise<void> {
+    await until("nothing is held", async () => (await this.money()).held_micros === 0);
   }
 
   /** A task of the consumer's, once the books know it. */
