@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { accountObject } from "../../edge/objects.ts";
+import { env } from "./routes/edge-client.ts";
 import {
   answering,
   chat,
@@ -51,4 +53,45 @@ test("a task is held for, run, settled and stored with a receipt that both sides
   const edge = { publicKey: row?.edgeKey ?? "", signature: row?.edgeSignature ?? "" };
   expect(await verifyCountersignature(signed, edge)).toBe(true);
   expect((await worker.first("receipt.ack")).attempts).toEqual([signed.receipt.attempt]);
+});
+
+test("an account without credit is refused before any worker is asked", async () => {
+  const model = newModel();
+  const consumer = await newFunded(1);
+  const worker = await serve(model);
+  await untilListed(model);
+  const response = await chat(consumer, model);
+  expect(response.status).toBe(402);
+  expect(await response.json()).toMatchObject({ error: { code: "insufficient_quota" } });
+  expect(worker.attempts).toEqual([]);
+});
+
+test("a key revoked while it is remembered everywhere is refused at its next task", async () => {
+  const model = newModel();
+  const consumer = await newFunded();
+  await serve(model, { script: answering("x") });
+  await untilListed(model);
+  expect((await chat(consumer, model)).status).toBe(200);
+  await accountObject(env, consumer.accountId).setKey(consumer.keyId, "revoked");
+  const response = await chat(consumer, model);
+  expect(response.status).toBe(401);
+  expect(await response.json()).toMatchObject({ error: { code: "invalid_api_key" } });
+});
+
+test("the engine gets the request as it was sent, in parts where it is long", async () => {
+  const model = newModel();
+  const consumer = await newFunded(1_000_000_000);
+  const worker = await serve(model, {
+    listing: { context_tokens: 1_000_000 },
+    script: answering("read"),
+  });
+  await untilListed(model);
+  const content = "a long story ".repeat(20_000);
+  const messages = [{ role: "user", content }];
+  const response = await chat(consumer, model, { body: { messages, temperature: 0.5 } });
+  expect(response.status).toBe(200);
+  const attempt = await worker.attempt();
+  expect(attempt.offer.body_parts).toBeGreaterThan(1);
+  expect(attempt.request).toMatchObject({ messages, temperature: 0.5 });
+  await untilSettled(consumer);
 });
