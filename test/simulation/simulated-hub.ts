@@ -10,9 +10,11 @@ import {
 import { stepHub } from "../../edge/hub/step-hub.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
 import type { CloseName } from "../../shared/protocol/close-codes.ts";
-import { decodeUp } from "../../shared/protocol/codec.ts";
+import { decodeUpMessage } from "../../shared/protocol/codec.ts";
+import type { UpFrame } from "../../shared/protocol/frames.ts";
 import { type AuthProve, provenMessage } from "../../shared/protocol/handshake.ts";
 import { frameBytesMax, unprovenFrameBytesMax } from "../../shared/protocol/limits.ts";
+import { describeEffect, describeEvent } from "./describe-event.ts";
 import { HubAnswers } from "./hub-answers.ts";
 import { HubChecks } from "./hub-checks.ts";
 import { HubSettler } from "./hub-settler.ts";
@@ -24,7 +26,7 @@ import type { World } from "./world.ts";
 
 /** As in edge/hub/hub.ts and edge/hub/registrar.ts. */
 const tickMs = 500;
-const sweepMs = 30_000;
+const sweepMs = 15_000;
 const digestEveryMs = 1_000;
 
 export const edgeOrigin = "https://edge.test";
@@ -192,20 +194,28 @@ export class SimulatedHub {
     }
     socket.heardMs = this.nowMs;
     const bytesMax = socket.phase === "proven" ? frameBytesMax : unprovenFrameBytesMax;
-    const decoded = decodeUp(data, bytesMax);
+    const decoded = decodeUpMessage(data, bytesMax);
     if (decoded.kind === "broken") {
       this.#closeSocket(socket, decoded.close, decoded.reason);
       return;
     }
-    const { frame } = decoded;
     if (socket.phase === "proven") {
-      const ofWork = "attempt" in frame || frame.type === "credit.grant";
-      if (ofWork || this.#sockets.countControlFrame(socket, socket.heardMs)) {
-        this.#dispatch({ kind: "frame", sessionId: socket.sessionId, frame });
-      } else this.#closeSocket(socket, "flood", "too many control frames in a second");
-    } else if (socket.phase === "challenged" && frame.type === "auth.prove") {
-      this.#prove(socket, frame);
-    } else this.#closeSocket(socket, "unproven", "the first frame is auth.prove, once");
+      for (const frame of decoded.frame) this.#takeFrame(socket, frame);
+      return;
+    }
+    const [proof, ...more] = decoded.frame;
+    const isFirst = socket.phase === "challenged" && more.length === 0;
+    if (isFirst && proof?.type === "auth.prove") this.#prove(socket, proof);
+    else this.#closeSocket(socket, "unproven", "the first frame is auth.prove, once");
+  }
+
+  #takeFrame(socket: HubSocket, frame: UpFrame): void {
+    // An earlier frame of the same message may have cost it the socket.
+    if (socket.phase !== "proven") return;
+    const ofWork = "attempt" in frame || frame.type === "credit.grant";
+    if (ofWork || this.#sockets.countControlFrame(socket, socket.heardMs)) {
+      this.#dispatch({ kind: "frame", sessionId: socket.sessionId, frame });
+    } else this.#closeSocket(socket, "flood", "too many control frames in a second");
   }
 
   #prove(socket: HubSocket, proof: AuthProve): void {
@@ -295,7 +305,7 @@ export class SimulatedHub {
       for (const session of this.#state.sessions.values()) session.credits += 1;
     }
     const effects = stepHub(this.#state, event, this.nowMs, random.next);
-    trace.note(this.id, `${describe(event)} → ${effects.map(describeEffect).join(", ")}`);
+    trace.note(this.id, `${describeEvent(event)} → ${effects.map(describeEffect).join(", ")}`);
     this.#checks.after(event, effects, before);
     for (const effect of effects) this.#perform(effect);
     if (!this.#isTicking && this.#state.tasks.size > 0) this.#tick();
@@ -358,33 +368,5 @@ export class SimulatedHub {
         this.#settler.submit(recoveredClosing(signed, terms, from), signed);
       } else this.acknowledge(session.workerId, [receipt.attempt]);
     }
-  }
-}
-
-function describe(event: HubEvent): string {
-  if (event.kind === "frame") {
-    const { frame } = event;
-    const what = "attempt" in frame ? ` ${frame.attempt}` : "";
-    const seq = "seq" in frame ? ` seq ${frame.seq}` : "";
-    return `${event.sessionId} ${frame.type}${what}${seq}`;
-  }
-  if (event.kind === "task.submitted") return `${event.kind} ${event.task.id}`;
-  const named = "taskId" in event ? event.taskId : "sessionId" in event ? event.sessionId : "";
-  return `${event.kind} ${named}`;
-}
-
-function describeEffect(effect: HubEffect): string {
-  switch (effect.kind) {
-    case "send":
-      return `${effect.frame.type}${"attempt" in effect.frame ? ` ${effect.frame.attempt}` : ""}`;
-    case "close":
-      return `close ${effect.sessionId} ${effect.close} (${effect.reason})`;
-    case "ended": {
-      const { ending } = effect;
-      const why = ending.kind === "failed" ? ` ${ending.code}: ${ending.message}` : "";
-      return `ended ${ending.entry.task.id} ${ending.kind}${why}`;
-    }
-    default:
-      return effect.kind;
   }
 }

@@ -1,5 +1,5 @@
 import { closeCodes } from "../../shared/protocol/close-codes.ts";
-import { decodeDown, encodeFrame } from "../../shared/protocol/codec.ts";
+import { decodeDown, encodeFrame, joinFrames } from "../../shared/protocol/codec.ts";
 import type { UpFrame } from "../../shared/protocol/frames.ts";
 import { takeSubmission } from "../../worker-agent/connection/receipt-submission.ts";
 import type {
@@ -35,6 +35,7 @@ export class WorkerProcess {
   /** While it is stopped (SIGSTOP), what should have happened waits here. */
   #waiting: (() => void)[] | null = null;
   #toSubmit: ReceiptEntry[] = [];
+  #gathered: string[] = [];
 
   constructor(world: World, worker: SimulatedWorker) {
     this.#world = world;
@@ -94,9 +95,18 @@ export class WorkerProcess {
     return scheduled;
   }
 
-  /** Sends a frame as it is, past the rules. */
+  /** Sends an encoded frame, together with what else is said at this moment. */
   say(text: string): void {
-    this.#wire?.send("worker", text);
+    const wire = this.#wire;
+    if (wire === null) return;
+    if (this.#gathered.length === 0) this.later(0, () => this.#flush(wire));
+    this.#gathered.push(text);
+  }
+
+  #flush(wire: Wire): void {
+    const texts = this.#gathered;
+    this.#gathered = [];
+    for (const message of joinFrames(texts)) wire.send("worker", message);
   }
 
   #now(run: () => void): void {
@@ -112,8 +122,9 @@ export class WorkerProcess {
       case "send":
         return this.#send(effect.frame);
       case "ping":
-        return this.say("ping");
+        return this.#wire?.send("worker", "ping");
       case "hang-up":
+        if (this.#wire !== null) this.#flush(this.#wire);
         this.#wire?.close("worker", effect.code, effect.reason);
         this.#wire = null;
         return;
@@ -161,6 +172,7 @@ export class WorkerProcess {
   #dial(): void {
     const wire = new Wire(this.#world, this.#worker.name);
     this.#wire = wire;
+    this.#gathered = [];
     const isCurrent = () => this.#wire === wire;
     wire.attach("worker", {
       received: (data) => this.#now(() => (isCurrent() ? this.#receive(data) : undefined)),
