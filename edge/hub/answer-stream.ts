@@ -37,6 +37,9 @@ export class AnswerStream {
   #isEnding = false;
   /** Bytes sent since the consumer was last reported to be reading. */
   #unreportedBytes = 0;
+  /** The room there was when somebody last looked, and when the consumer had last made some. */
+  #roomSeen = unreadBytesMax;
+  #readMs: number;
 
   constructor(
     head: AnswerHead,
@@ -49,6 +52,7 @@ export class AnswerStream {
     this.#events = new StreamEvents(head, usageChunk);
     this.#onRead = on.read;
     this.sentMs = nowMs;
+    this.#readMs = nowMs;
     let controller: ReadableByteStreamController | undefined;
     this.readable = new ReadableStream(
       {
@@ -92,6 +96,23 @@ export class AnswerStream {
     this.#text += keepAliveEvent;
   }
 
+  /** Whether as much waits for the consumer as ever may. */
+  get isFull(): boolean {
+    return this.#room <= 0;
+  }
+
+  /** How long the consumer has read nothing, as far as those who ask now and then can see. */
+  unreadMs(nowMs: number): number {
+    const room = this.#room;
+    if (room > 0 || room > this.#roomSeen) this.#readMs = nowMs;
+    this.#roomSeen = room;
+    return nowMs - this.#readMs;
+  }
+
+  get #room(): number {
+    return this.#controller.desiredSize ?? 0;
+  }
+
   flush(nowMs: number): void {
     try {
       if (this.#text !== "") {
@@ -106,8 +127,7 @@ export class AnswerStream {
       // The consumer cancelled between two events: its `cancel` has told the hub.
       return;
     }
-    const hasRoom = (this.#controller.desiredSize ?? 0) > 0;
-    if (hasRoom && this.#unreportedBytes >= reportBytes) this.#reportReading();
+    if (!this.isFull && this.#unreportedBytes >= reportBytes) this.#reportReading();
   }
 
   #reportReading(): void {

@@ -119,6 +119,26 @@ export class Answers {
     this.flush(nowMs);
   }
 
+  /**
+   * The tasks whose consumers have left output unread. One who reads none of it for `patienceMs` is
+   * hung up on, because workers' slots are not for keeping answers in; what was delivered is paid.
+   */
+  unread(nowMs: number, patienceMs: number): ReadonlySet<string> {
+    const unread = new Set<string>();
+    for (const [taskId, { stream }] of this.#answers) {
+      const unreadMs = stream?.unreadMs(nowMs) ?? 0;
+      if (stream === null || !stream.isFull) continue;
+      unread.add(taskId);
+      if (unreadMs < patienceMs) continue;
+      this.#answers.delete(taskId);
+      const message = `Nothing of the answer was read for ${patienceMs} ms`;
+      stream.fail({ code: "client_closed", message });
+      stream.flush(nowMs);
+      this.#onGone(taskId);
+    }
+    return unread;
+  }
+
   /** Sends what one step has written, each stream's share in one chunk. */
   flush(nowMs: number): void {
     if (this.#written.size === 0) return;

@@ -103,7 +103,11 @@ export type HubEvent =
   | { readonly kind: "consumer.gone"; readonly taskId: string }
   /** The consumer has read: what was granted may be granted again. */
   | { readonly kind: "consumer.reads"; readonly taskId: string }
-  | { readonly kind: "tick" };
+  /**
+   * Time has passed. The workers of `unread` tasks are silent because they must be: their consumers
+   * have not read what is there.
+   */
+  | { readonly kind: "tick"; readonly unread?: ReadonlySet<string> };
 
 /** How a task left the hub. `counts` is what may be billed. */
 export type TaskEnding = {

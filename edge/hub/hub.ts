@@ -176,7 +176,8 @@ export class Hub extends DurableObject<Env> {
     try {
       while (this.#state.tasks.size > 0) {
         await new Promise((resolve) => setTimeout(resolve, tickMs));
-        this.#dispatch({ kind: "tick" });
+        const unread = this.#answers.unread(Date.now(), this.#state.config.stallMs);
+        this.#dispatch({ kind: "tick", unread });
         this.#answers.keepAlive(Date.now());
       }
     } finally {

@@ -64,7 +64,7 @@ export function stepHub(
       break;
     }
     case "tick":
-      passDeadlines(state, step);
+      passDeadlines(state, event.unread ?? nothingUnread, step);
       break;
     default:
       assertNever(event);
@@ -235,14 +235,17 @@ function takeListings(
   placeWaiting(state, step);
 }
 
+const nothingUnread: ReadonlySet<string> = new Set();
+
 /** Ends what has waited, been silent or been dying for too long. */
-function passDeadlines(state: HubState, step: StepContext): void {
+function passDeadlines(state: HubState, unread: ReadonlySet<string>, step: StepContext): void {
   const { config } = state;
   for (const entry of state.waiting.filter((waiting) => step.nowMs >= waiting.placeByMs)) {
     state.waiting.splice(state.waiting.indexOf(entry), 1);
     endTask(state, entry, step, noCapacity(`it waited ${config.queueMs} ms for a free slot`));
   }
   for (const attempt of state.attempts.values()) {
+    if (unread.has(attempt.entry.task.id)) attempt.lastFrameMs = step.nowMs;
     const silentMs = step.nowMs - attempt.lastFrameMs;
     if (attempt.cancelledMs !== null) {
       if (step.nowMs - attempt.cancelledMs < config.cancelMs) continue;
