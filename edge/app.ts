@@ -4,6 +4,7 @@ import { newId } from "../shared/ids.ts";
 import type { AppEnv } from "./app-env.ts";
 import { createContext } from "./context.ts";
 import { allowAnyOrigin, preflight } from "./cors.ts";
+import { drainBody } from "./drain-body.ts";
 import { errorResponse } from "./http-errors.ts";
 import { apiRoutes } from "./routes/api-routes.ts";
 import { allowedMethods } from "./routes/descriptions.ts";
@@ -26,6 +27,7 @@ app.use("*", async (c, next) => {
   await next();
   // A WebSocket's response passes through as its hub made it.
   if (c.res.status === 101) return;
+  if (c.res.status >= 400) await drainBody(c.req.raw);
   c.res.headers.set("x-request-id", requestId);
   allowAnyOrigin(c.res.headers);
 });

@@ -7,15 +7,26 @@ export async function readText(request: Request): Promise<string> {
   const declared = Number(request.headers.get("content-length") ?? 0);
   if (declared > requestBytesMax) throw tooLarge(declared);
   if (request.headers.has("content-length")) return request.text();
+  return request.body === null ? "" : readStream(request.body);
+}
+
+async function readStream(body: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
+  const reader = body.getReader();
   let text = "";
   let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > requestBytesMax) throw tooLarge(bytes);
-    text += decoder.decode(chunk, { stream: true });
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return text + decoder.decode();
+      bytes += value.byteLength;
+      if (bytes > requestBytesMax) throw tooLarge(bytes);
+      text += decoder.decode(value, { stream: true });
+    }
+  } finally {
+    // Not cancelled: what is left is drained before the refusal is sent.
+    reader.releaseLock();
   }
-  return text + decoder.decode();
 }
 
 function tooLarge(bytes: number): OctoError {
