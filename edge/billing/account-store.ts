@@ -61,8 +61,13 @@ export class AccountStore {
     this.#sql.exec("INSERT OR REPLACE INTO keys VALUES (?, ?)", keyId, status);
   }
 
-  isResolved(id: string): boolean {
-    return this.resolvedMicros(id) !== null;
+  /** Which of these ids were resolved already; one statement, however many there are. */
+  resolvedAmong(ids: readonly string[]): Set<string> {
+    const rows = this.#sql.exec<{ task_id: string }>(
+      "SELECT task_id FROM resolutions WHERE task_id IN (SELECT value FROM json_each(?))",
+      JSON.stringify(ids),
+    );
+    return new Set(rows.toArray().map((row) => row.task_id));
   }
 
   /** The micros that moved under this id, or null where nothing did. */
@@ -73,8 +78,17 @@ export class AccountStore {
       : BigInt(z.object({ micros: z.int() }).parse(rows[0]).micros);
   }
 
-  saveResolution(id: string, kind: string, micros: bigint, nowMs: number): void {
-    this.#sql.exec("INSERT INTO resolutions VALUES (?, ?, ?, ?)", id, kind, Number(micros), nowMs);
+  saveResolutions(
+    rows: readonly { readonly id: string; readonly kind: string; readonly micros: bigint }[],
+    nowMs: number,
+  ): void {
+    const json = rows.map(({ id, kind, micros }) => [id, kind, Number(micros)]);
+    this.#sql.exec(
+      `INSERT INTO resolutions
+         SELECT value ->> 0, value ->> 1, value ->> 2, ? FROM json_each(?)`,
+      nowMs,
+      JSON.stringify(json),
+    );
   }
 
   /**

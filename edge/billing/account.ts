@@ -95,15 +95,21 @@ export class Account extends DurableObject<Env> {
     const state = this.#opened();
     const items: OutboxItem[] = [];
     this.#durably(() => {
+      const resolved = this.#store.resolvedAmong(closings.map(({ terms }) => terms.task));
       for (const closing of closings) {
-        assert(closing.terms.account === state.accountId, "a closing goes to its own account");
-        if (!isClosable(closing.terms, nowMs)) continue;
-        if (this.#store.isResolved(closing.terms.task)) continue;
-        const resolution = resolveTask(state, closing, nowMs);
-        this.#store.saveResolution(resolution.taskId, resolution.kind, resolution.cost, nowMs);
-        items.push({ closing, resolution });
+        const { terms } = closing;
+        assert(terms.account === state.accountId, "a closing goes to its own account");
+        if (!isClosable(terms, nowMs) || resolved.has(terms.task)) continue;
+        resolved.add(terms.task);
+        items.push({ closing, resolution: resolveTask(state, closing, nowMs) });
       }
       if (items.length === 0) return;
+      const resolutions = items.map(({ resolution: { taskId: id, kind, cost: micros } }) => ({
+        id,
+        kind,
+        micros,
+      }));
+      this.#store.saveResolutions(resolutions, nowMs);
       this.#store.save(state);
       this.#store.appendOutbox(outboxPayload(items, []));
     });
@@ -122,7 +128,8 @@ export class Account extends DurableObject<Env> {
     if (before === null) {
       this.#durably(() => {
         const transfer = mintCredit(state, mint, Date.now());
-        this.#store.saveResolution(mint.id, "mint", mint.micros, transfer.createdMs);
+        const resolution = { id: mint.id, kind: "mint", micros: mint.micros };
+        this.#store.saveResolutions([resolution], transfer.createdMs);
         this.#store.save(state);
         this.#store.appendOutbox(outboxPayload([], [transfer]));
       });

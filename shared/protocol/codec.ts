@@ -3,6 +3,7 @@ import { type CloseName, closeReason } from "./close-codes.ts";
 import type { DownFrame, UpFrame } from "./frames.ts";
 import { downFrameSchema, upFrameSchema } from "./frames.ts";
 import { frameBytesMax, frameDepthMax } from "./limits.ts";
+import { readPlainDelta } from "./plain-delta.ts";
 
 /** A frame that was understood, or why its sender is closed: a reason that fits a close frame. */
 export type Decoded<Frame> =
@@ -15,7 +16,7 @@ export function encodeFrame(frame: UpFrame | DownFrame): string {
 
 /** Decodes what a worker sent. Never throws: everything a peer can send has an answer here. */
 export function decodeUp(data: unknown, bytesMax: number = frameBytesMax): Decoded<UpFrame> {
-  return decode(data, upFrameSchema, bytesMax);
+  return decode(data, upFrameSchema, bytesMax, readPlainDelta);
 }
 
 /**
@@ -65,7 +66,12 @@ export function decodeDown(data: unknown, bytesMax: number = frameBytesMax): Dec
   return decode(data, downFrameSchema, bytesMax);
 }
 
-function decode<Frame>(data: unknown, schema: z.ZodType<Frame>, bytesMax: number): Decoded<Frame> {
+function decode<Frame>(
+  data: unknown,
+  schema: z.ZodType<Frame>,
+  bytesMax: number,
+  readPlain: (value: unknown) => Frame | null = () => null,
+): Decoded<Frame> {
   if (typeof data !== "string") return broken("malformed", "frames are text");
   if (isTooLarge(data, bytesMax)) {
     return broken("frameTooLarge", `a frame has at most ${bytesMax} bytes`);
@@ -80,6 +86,8 @@ function decode<Frame>(data: unknown, schema: z.ZodType<Frame>, bytesMax: number
     // The only failure of JSON.parse on a string is that the string is not JSON.
     return broken("malformed", "a frame is one JSON value");
   }
+  const plain = readPlain(value);
+  if (plain !== null) return { kind: "frame", frame: plain };
   const parsed = schema.safeParse(value);
   if (parsed.success) return { kind: "frame", frame: parsed.data };
   const issue = parsed.error.issues[0];

@@ -55,6 +55,9 @@ export const taskCancelSchema = z.object({
 });
 export type TaskCancel = z.infer<typeof taskCancelSchema>;
 
+/**
+ * Worker → hub: taken. Output that comes in the same message says so as well, and needs no accept.
+ */
 export const taskAcceptSchema = z.object({ type: z.literal("task.accept"), attempt });
 export type TaskAccept = z.infer<typeof taskAcceptSchema>;
 

@@ -1,6 +1,6 @@
 import type { SigningKey } from "../../shared/crypto/signing.ts";
 import { closeCodes } from "../../shared/protocol/close-codes.ts";
-import { decodeDown, encodeFrame } from "../../shared/protocol/codec.ts";
+import { decodeDown } from "../../shared/protocol/codec.ts";
 import type { UpFrame } from "../../shared/protocol/frames.ts";
 import type { AttemptSummary } from "../tasks/attempt.ts";
 import type { ReceiptEntry, ReceiptJournal } from "../tasks/receipt-journal.ts";
@@ -156,7 +156,7 @@ export class Connection {
   }
 
   #send(frame: UpFrame): void {
-    this.#socket?.send(encodeFrame(frame));
+    this.#socket?.send(frame);
   }
 
   #receive(data: unknown): void {

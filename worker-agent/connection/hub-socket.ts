@@ -1,5 +1,6 @@
 import { WebSocket } from "ws";
-import { joinFrames } from "../../shared/protocol/codec.ts";
+import { encodeFrame, joinFrames } from "../../shared/protocol/codec.ts";
+import type { UpFrame } from "../../shared/protocol/frames.ts";
 import { frameBytesMax } from "../../shared/protocol/limits.ts";
 
 export interface HubSocketEvents {
@@ -23,7 +24,7 @@ export class HubSocket {
   readonly #ws: WebSocket;
   #events: HubSocketEvents | null;
   #failure = "";
-  #gathered: string[] = [];
+  #gathered: UpFrame[] = [];
 
   constructor(url: string, agent: string, events: HubSocketEvents) {
     this.#events = events;
@@ -48,10 +49,10 @@ export class HubSocket {
   }
 
   /**
-   * Sends an encoded frame, together with what else is said in this turn of the event loop: a
+   * Sends a frame, together with what else is said in this turn of the event loop: a
    * message a frame would cost the hub an event each.
    */
-  send(frame: string): void {
+  send(frame: UpFrame): void {
     if (this.#gathered.length === 0) setImmediate(() => this.#flush());
     this.#gathered.push(frame);
   }
@@ -66,7 +67,8 @@ export class HubSocket {
     this.#gathered = [];
     // A socket that is closing: its close event follows.
     if (this.#ws.readyState !== WebSocket.OPEN) return;
-    for (const message of joinFrames(frames)) this.#ws.send(message);
+    const texts = withoutNeedlessAccepts(frames).map((frame) => encodeFrame(frame));
+    for (const message of joinFrames(texts)) this.#ws.send(message);
   }
 
   /** Closes and forgets; resolves when the socket is gone. */
@@ -90,4 +92,15 @@ export class HubSocket {
     this.#events = null;
     events?.closed(code === 1005 ? noCloseFrame : code, reason === "" ? this.#failure : reason);
   }
+}
+
+/** Where an attempt's first output comes in the same turn, the output says that it was accepted. */
+function withoutNeedlessAccepts(frames: readonly UpFrame[]): UpFrame[] {
+  return frames.filter(
+    (frame, at) =>
+      frame.type !== "task.accept" ||
+      !frames.some(
+        (later, laterAt) => laterAt > at && "attempt" in later && later.attempt === frame.attempt,
+      ),
+  );
 }

@@ -25,22 +25,15 @@ test("a worker proves itself, publishes what it serves and grants its slots", as
   expect(worker.agent.status()).toMatchObject({ connection: "serving", region: "weur" });
 });
 
-test("a whole answer made at once takes accept, one delta and one end, with a receipt over it", async () => {
+test("a whole answer made at once takes one delta and one end, with a receipt over it", async () => {
   await using hub = await FakeHub.start({ paceMs: 1_000 });
   await using worker = await runWorker(hub.edge);
   const session = await hub.serving();
   const offer = session.offer({ body: chat("[synthetic tokens=40]") });
   const end = await session.next("task.end");
   await until("the slot is granted again", () => session.granted === 3);
-  const types = session.frames.slice(
-    session.frames.findIndex(({ type }) => type === "task.accept"),
-  );
-  expect(types.map(({ type }) => type)).toEqual([
-    "task.accept",
-    "task.delta",
-    "task.end",
-    "credit.grant",
-  ]);
+  const types = session.frames.slice(session.frames.findIndex(({ type }) => type === "task.delta"));
+  expect(types.map(({ type }) => type)).toEqual(["task.delta", "task.end", "credit.grant"]);
   expect(end).toMatchObject({ outcome: "complete", seq: 1, usage: { completion: 40 } });
   const transcript = new OutputTranscript();
   for (const part of [...session.all("task.delta"), end].flatMap((frame) => frame.parts)) {
