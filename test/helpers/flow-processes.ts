@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 
 /** What a network consists of, by its command line: the rest of our children are the tests' own. */
 const ofNetwork = /workerd|worker-agent\/cli\.ts|dev\/start\.ts/;
@@ -36,10 +35,10 @@ export function isRunning(pid: number): boolean {
   return runningProcesses().some((one) => one.pid === pid);
 }
 
-/** Resident memory of a process (proc(5), `VmRSS`). */
+/** Resident memory of a process. */
 export function residentBytes(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+  const kibibytes = execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" });
+  return Number(kibibytes) * 1024;
 }
 
 function runningProcesses(): FlowProcess[] {
