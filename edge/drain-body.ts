@@ -5,8 +5,8 @@ const drainMs = 10_000;
 
 /**
  * Reads what is left of a body that was refused, and forgets it. The runtime closes a connection
- * whose body nobody read (all over 64 KiB, workerd 2026-11), and a client that is still sending then
- * never sees why.
+ * whose body nobody read (all over 64 KiB, workerd 2026-11), and a client that is still sending
+ * then never sees why.
  */
 export async function drainBody(request: Request): Promise<void> {
   const { body } = request;

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { canonicalJson, type JsonValue } from "../../../shared/crypto/jcs.ts";
@@ -7,40 +8,38 @@ import { downFrameSchema, upFrameSchema } from "../../../shared/protocol/frames.
 import { protocolFloor, protocolVersion } from "../../../shared/protocol/limits.ts";
 
 /**
- * The text of every version ever released. An edge of version N also serves workers of N−1, so a
- * released version stays as it is: what changes is a new version in a new file.
+ * The hash of every version ever released. An edge of version N also serves workers of N−1, so a
+ * released version stays as it is, in its file: what changes is a new version in a new file.
  */
 const hashByVersion: { readonly [version: number]: string } = {
   1: "893bec704ffcf9c2501a398d9fc549a63e2d12cacb907d9afe1f7ea2ada448c5",
 };
 
-function frozenUrl(version: number): URL {
-  return new URL(`./version-${version}.json`, import.meta.url);
+function pathOf(version: number | string): string {
+  return fileURLToPath(new URL(`./version-${version}.json`, import.meta.url));
 }
 
-function currentText(): string {
-  const schemas = {
-    up: z.toJSONSchema(upFrameSchema, { io: "input" }),
-    down: z.toJSONSchema(downFrameSchema, { io: "input" }),
-  };
-  return canonicalJson(schemas as unknown as JsonValue);
-}
-
-async function frozenText(version: number): Promise<string> {
-  return canonicalJson(JSON.parse(await readFile(frozenUrl(version), "utf8")) as JsonValue);
+/** The JSON Schemas of both unions of frames. */
+function spoken(): JsonValue {
+  const up = z.toJSONSchema(upFrameSchema, { io: "input" });
+  const down = z.toJSONSchema(downFrameSchema, { io: "input" });
+  return JSON.parse(JSON.stringify({ up, down })) as JsonValue;
 }
 
 describe("the protocol", () => {
   test("what is spoken is what its version says", async () => {
     const how =
-      "The frames have changed: raise protocolVersion in shared/protocol/limits.ts, keep the " +
-      "old version's file, and write the new one from z.toJSONSchema of both unions";
-    expect(currentText(), how).toBe(await frozenText(protocolVersion));
+      "The frames have changed. Raise protocolVersion in shared/protocol/limits.ts, write the " +
+      "new version's file with `npx vitest run -u test/shared/protocol/frozen.test.ts`, and add " +
+      "its hash here; the files of released versions stay as they are";
+    const text = `${JSON.stringify(spoken(), null, 2)}\n`;
+    await expect(text).toMatchFileSnapshot(pathOf(protocolVersion), how);
   });
 
   test.each(Object.entries(hashByVersion))("version %s is frozen", async (version, hash) => {
+    const frozen = JSON.parse(await readFile(pathOf(version), "utf8")) as JsonValue;
     const how = `Version ${version} is released: its text may not change`;
-    expect(await sha256Hex(await frozenText(Number(version))), how).toBe(hash);
+    expect(await sha256Hex(canonicalJson(frozen)), how).toBe(hash);
   });
 
   test("every version from the floor on has its frozen text", () => {
