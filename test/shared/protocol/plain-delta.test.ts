@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { readPlainDelta } from "../../../shared/protocol/plain-delta.ts";
 import { taskDeltaSchema } from "../../../shared/protocol/task.ts";
