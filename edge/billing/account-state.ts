@@ -152,6 +152,16 @@ export function isClosable(terms: { readonly created_ms: number }, nowMs: number
   return nowMs < terms.created_ms + closableMs;
 }
 
+/**
+ * Whether a closing must wait: a receipt that came back is taken only once the task's hold is gone,
+ * because while it stands the task may be running on another worker.
+ */
+export function mustWait(state: AccountState, closing: TaskClosing, nowMs: number): boolean {
+  if (closing.kind === "void" || !closing.isRecovered) return false;
+  const hold = state.holds.get(closing.terms.task);
+  return hold !== undefined && hold.expiresMs > nowMs;
+}
+
 /** What closing a task did to the books. */
 export interface Resolution {
   readonly taskId: string;

@@ -9,20 +9,19 @@ import {
   expireHolds,
   type Hold,
   holdCredit,
-  isClosable,
   keepHolds,
   mintCredit,
   refuseMint,
   resolutionKeptMs,
-  resolveTask,
 } from "./account-state.ts";
 import type { AccountSettings, AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
 import { AccountStore } from "./account-store.ts";
+import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import { drainOutbox, type Earn } from "./outbox.ts";
-import { type OutboxItem, outboxPayload } from "./outbox-payload.ts";
+import { outboxPayload } from "./outbox-payload.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
 /** One account's money: a single writer, so nothing races. The rules are in account-state.ts. */
@@ -88,32 +87,13 @@ export class Account extends DurableObject<Env> {
 
   /**
    * Posts or voids tasks; returns once that is durable. Tasks that were resolved before are passed
-   * over (A2).
+   * over (A2). Gives the tasks that must wait and be brought again.
    */
-  async close(closings: readonly TaskClosing[]): Promise<void> {
-    const nowMs = Date.now();
+  async close(closings: readonly TaskClosing[]): Promise<readonly string[]> {
     const state = this.#opened();
-    const items: OutboxItem[] = [];
-    this.#durably(() => {
-      const resolved = this.#store.resolvedAmong(closings.map(({ terms }) => terms.task));
-      for (const closing of closings) {
-        const { terms } = closing;
-        assert(terms.account === state.accountId, "a closing goes to its own account");
-        if (!isClosable(terms, nowMs) || resolved.has(terms.task)) continue;
-        resolved.add(terms.task);
-        items.push({ closing, resolution: resolveTask(state, closing, nowMs) });
-      }
-      if (items.length === 0) return;
-      const resolutions = items.map(({ resolution: { taskId: id, kind, cost: micros } }) => ({
-        id,
-        kind,
-        micros,
-      }));
-      this.#store.saveResolutions(resolutions, nowMs);
-      this.#store.save(state);
-      this.#store.appendOutbox(outboxPayload(items, []));
-    });
-    if (items.length > 0) await this.#handOver.schedule("soon");
+    const closed = this.#durably(() => closeTasks(state, this.#store, closings, Date.now()));
+    if (closed.items.length > 0) await this.#handOver.schedule("soon");
+    return closed.waiting;
   }
 
   /**
@@ -190,9 +170,9 @@ export class Account extends DurableObject<Env> {
   /**
    * Memory follows storage: where the transaction fails, memory is read again from what is stored.
    */
-  #durably(change: () => void): void {
+  #durably<T>(change: () => T): T {
     try {
-      this.ctx.storage.transactionSync(change);
+      return this.ctx.storage.transactionSync(change);
     } catch (error) {
       const held = this.#state?.holds ?? new Map<string, Hold>();
       this.#state = this.#store.load();

@@ -44,6 +44,11 @@ export type TaskClosing = {
       readonly providerAccountId: string;
       readonly counts: TokenCounts;
       readonly price: Price;
+      /**
+       * Its hub was lost and a worker brought the receipt back: it waits until nobody else can be
+       * working on the task any more.
+       */
+      readonly isRecovered: boolean;
     }
   | { readonly kind: "void" }
 );

@@ -87,11 +87,6 @@ export class AnswerStream {
     this.#isEnding = true;
   }
 
-  /** Ends a stream that nobody reads any more. */
-  abandon(): void {
-    this.#isEnding = true;
-  }
-
   keepAlive(): void {
     this.#text += keepAliveEvent;
   }

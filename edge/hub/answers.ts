@@ -105,7 +105,7 @@ export class Answers {
     }
     if (ending.kind === "failed") stream.fail(ending);
     else if (ending.kind === "answered") stream.finish(ending.finishes, ending.counts);
-    else stream.abandon();
+    else stream.fail({ code: "timeout", message: "The answer took too long and was ended" });
     this.#written.add(stream);
   }
 

@@ -24,6 +24,7 @@ export function closingOf(ending: TaskEnding, checked: CheckedReceipt): TaskClos
     providerAccountId: ending.attempt.session.accountId,
     counts: ending.counts,
     price: ending.price,
+    isRecovered: false,
   };
 }
 
@@ -69,6 +70,7 @@ export function recoveredClosing(
       inputMicrosPerMillion: receipt.input_micros_per_million,
       outputMicrosPerMillion: receipt.output_micros_per_million,
     },
+    isRecovered: true,
     record: {
       digest: receipt.model,
       class: "public",

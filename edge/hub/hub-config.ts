@@ -13,6 +13,10 @@ export interface HubConfig {
   readonly queueMs: number;
   /** No output for so long in mid-answer is a lost worker. */
   readonly stallMs: number;
+  /**
+   * How long one answer may take: a consumer that stops reading, or a worker that drips, ends here.
+   */
+  readonly answerMs: number;
   /** How long a cancelled attempt may take to say what it had made. */
   readonly cancelMs: number;
   /**
@@ -36,6 +40,7 @@ export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
   firstTokenMs: 10_000,
   queueMs: 10_000,
   stallMs: 30_000,
+  answerMs: 30 * 60_000,
   cancelMs: 5_000,
   failuresMax: 3,
   attemptsMax: 8,

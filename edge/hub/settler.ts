@@ -17,7 +17,11 @@ import type { TaskEnding } from "./hub-state.ts";
  * S3. What an account did not take is sent again: closing twice is a no-op there.
  */
 export interface SettlerPorts {
-  readonly close: (accountId: string, closings: readonly TaskClosing[]) => Promise<void>;
+  /** Gives the tasks that the account does not take yet. */
+  readonly close: (
+    accountId: string,
+    closings: readonly TaskClosing[],
+  ) => Promise<readonly string[]>;
   readonly acknowledge: (workerId: string, attempts: readonly string[]) => void;
   /** A worker signed something that is not what it sent. */
   readonly distrust: (sessionId: string, reason: string) => void;
@@ -40,6 +44,9 @@ const retryMs = 500;
  */
 const pendingMax = 60_000;
 
+/** A task whose hub was lost is over for its consumer within seconds, in most cases. */
+const waitMs = 15_000;
+
 interface Pending {
   readonly closing: TaskClosing;
   /** Who is told when it is closed. */
@@ -51,6 +58,9 @@ export class Settler {
   #ended: TaskEnding[] = [];
   #pending: Pending[] = [];
   readonly #later = new Later(() => this.#flush());
+  /** Closings that their account does not take yet. */
+  readonly #waiting: Pending[] = [];
+  readonly #askAgain = new Later(() => this.#bringAgain());
 
   constructor(ports: SettlerPorts) {
     this.#ports = ports;
@@ -88,9 +98,10 @@ export class Settler {
   }
 
   async #close(accountId: string, pending: Pending[]): Promise<void> {
+    let waiting: ReadonlySet<string>;
     try {
       const closings = pending.map((entry) => entry.closing);
-      await this.#ports.close(accountId, closings);
+      waiting = new Set(await this.#ports.close(accountId, closings));
     } catch (error) {
       // S3: the object was reset or is overloaded.
       edgeLog("warn", "account did not close tasks", { error: describeError(error) });
@@ -99,13 +110,21 @@ export class Settler {
       return;
     }
     const attemptsByWorker = new Map<string, string[]>();
-    for (const { acknowledge } of pending) {
-      if (acknowledge === null) continue;
+    for (const entry of pending) {
+      const { acknowledge, closing } = entry;
+      if (waiting.has(closing.terms.task)) this.#waiting.push(entry);
+      if (acknowledge === null || waiting.has(closing.terms.task)) continue;
       const list = attemptsByWorker.get(acknowledge.workerId) ?? [];
       list.push(acknowledge.attempt);
       attemptsByWorker.set(acknowledge.workerId, list);
     }
     for (const [workerId, list] of attemptsByWorker) this.#ports.acknowledge(workerId, list);
+    if (this.#waiting.length > 0) this.#askAgain.arm(waitMs);
+  }
+
+  async #bringAgain(): Promise<void> {
+    this.#pending.push(...this.#waiting.splice(0));
+    this.#later.arm(gatherMs);
   }
 
   async #toPending(ending: TaskEnding): Promise<Pending> {

@@ -251,6 +251,9 @@ function passDeadlines(state: HubState, unread: ReadonlySet<string>, step: StepC
       if (step.nowMs - attempt.cancelledMs < config.cancelMs) continue;
       const loss = { outcome: "cancel ignored", message: "", countsAsFailure: true };
       loseAttempt(state, attempt, loss, step);
+    } else if (step.nowMs - attempt.startedMs >= config.answerMs) {
+      // Ended as if the consumer had left: what was delivered is paid.
+      cancelTask(state, attempt.entry.task.id, step);
     } else if (attempt.firstTokenMs === null && silentMs >= config.firstTokenMs) {
       sendCancel(attempt, "first_token_late", step);
       const message = `The worker made no token within ${config.firstTokenMs} ms`;

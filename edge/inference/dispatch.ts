@@ -27,6 +27,8 @@ export async function dispatch(
   let failure: FailedRun = lostHub(0);
   const lost: string[] = [];
   for (const hubId of lostOnceMore(hubIds, lost)) {
+    // Nobody is left to answer; a listener for the abort would not hear it any more.
+    if (ctx.signal.aborted) break;
     let result: RunResult;
     try {
       result = await runOn(ctx, task, hubId);
@@ -46,7 +48,7 @@ export async function dispatch(
       attemptsBefore: result.attempts,
       earlierAttempts: result.record.attempts,
     };
-    if (result.code !== "no_capacity" || ctx.signal.aborted) break;
+    if (result.code !== "no_capacity") break;
   }
   return { kind: "unplaced", failure, task };
 }

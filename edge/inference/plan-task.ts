@@ -17,7 +17,7 @@ export interface Plan {
 }
 
 /** A hold outlives the longest answer; a task that never ends is let go with it. */
-const holdMs = 15 * 60_000;
+const holdMs = 35 * 60_000;
 
 /** Chooses hubs and fixes the terms of one task. */
 export async function planTask(

@@ -52,6 +52,7 @@ function termsFor(consumer: Consumer, changed: Partial<Terms> = {}): Terms {
 function postOf(terms: Terms, providerAccountId: string, tokens: number): TaskClosing {
   return {
     kind: "post",
+    isRecovered: false,
     terms,
     providerAccountId,
     counts: { promptTokens: 0, completionTokens: tokens },

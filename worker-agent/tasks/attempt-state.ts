@@ -276,8 +276,9 @@ function onSealed(
   if (phase.kind !== "sealing") return { state, effects: [] };
   const { attempt, ticket } = state.offer;
   const { outcome, finishes, usage } = phase.ending;
+  // The end of it was never said: its consumer was told that the answer broke.
+  if (phase.isLost) return finish(state, "lost", nowMs, []);
   const effects: AttemptEffect[] = [{ kind: "keep", ticket, signed: event.signed }];
-  if (phase.isLost) return finish(state, "lost", nowMs, effects);
   effects.push({
     kind: "send",
     frame: {

@@ -76,5 +76,13 @@ export function post(
   changes: Partial<Terms> = {},
 ): Extract<TaskClosing, { kind: "post" }> {
   const of = terms(task, changes);
-  return { kind: "post", terms: of, record, providerAccountId: providerId, counts, price };
+  return {
+    kind: "post",
+    isRecovered: false,
+    terms: of,
+    record,
+    providerAccountId: providerId,
+    counts,
+    price,
+  };
 }

@@ -177,7 +177,7 @@ test("a failure sends what was made before it, then says why", () => {
   expect(driver.summary).toMatchObject({ outcome: "failed", completionTokens: 2 });
 });
 
-test("an attempt whose socket is gone sends nothing more and keeps a receipt of what it sent", () => {
+test("an attempt whose socket is gone sends nothing more and keeps no receipt of a broken answer", () => {
   const driver = new AttemptDriver();
   driver.part({ text: "a" });
   driver.part({ text: "b" });
@@ -187,7 +187,7 @@ test("an attempt whose socket is gone sends nothing more and keeps a receipt of 
   expect(driver.draft).toMatchObject({ outcome: "cancelled", completionTokens: 1, parts: [] });
   driver.seal();
   expect(driver.frames).toHaveLength(sent);
-  expect(driver.effects.some(({ kind }) => kind === "keep")).toBe(true);
+  expect(driver.effects.some(({ kind }) => kind === "keep")).toBe(false);
   expect(driver.summary?.outcome).toBe("lost");
 });
 
@@ -199,14 +199,14 @@ test("an attempt lost before its first token keeps no receipt", () => {
   expect(driver.summary?.outcome).toBe("lost");
 });
 
-test("an attempt lost while its receipt is signed keeps it and sends nothing", () => {
+test("an attempt lost while its receipt is signed sends nothing and keeps none: its end was never said", () => {
   const driver = new AttemptDriver();
   driver.part({ text: "a" });
   driver.end();
   driver.tell({ kind: "lost" });
   driver.seal();
   expect(driver.types()).toEqual(["task.accept", "task.delta"]);
-  expect(driver.effects.some(({ kind }) => kind === "keep")).toBe(true);
+  expect(driver.effects.some(({ kind }) => kind === "keep")).toBe(false);
 });
 
 test("a worker that leaves fails the attempt at once, and is over when the engine has stopped", () => {

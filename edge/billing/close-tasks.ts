@@ -1,0 +1,47 @@
+import { assert } from "../../shared/assert.ts";
+import { type AccountState, isClosable, mustWait, resolveTask } from "./account-state.ts";
+import type { AccountStore } from "./account-store.ts";
+import type { TaskClosing } from "./closing.ts";
+import { type OutboxItem, outboxPayload } from "./outbox-payload.ts";
+
+/** What a group of closings came to. */
+export interface Closed {
+  readonly items: readonly OutboxItem[];
+  /** Tasks that must wait and be brought again. */
+  readonly waiting: readonly string[];
+}
+
+/**
+ * Posts or voids tasks in memory and storage; runs inside one transaction. Tasks that were resolved
+ * before are passed over (A2).
+ */
+export function closeTasks(
+  state: AccountState,
+  store: AccountStore,
+  closings: readonly TaskClosing[],
+  nowMs: number,
+): Closed {
+  const items: OutboxItem[] = [];
+  const waiting: string[] = [];
+  const resolved = store.resolvedAmong(closings.map(({ terms }) => terms.task));
+  for (const closing of closings) {
+    const { terms } = closing;
+    assert(terms.account === state.accountId, "a closing goes to its own account");
+    if (!isClosable(terms, nowMs) || resolved.has(terms.task)) continue;
+    if (mustWait(state, closing, nowMs)) {
+      waiting.push(terms.task);
+      continue;
+    }
+    resolved.add(terms.task);
+    items.push({ closing, resolution: resolveTask(state, closing, nowMs) });
+  }
+  if (items.length > 0) {
+    const rows = items.map(({ resolution: { taskId: id, kind, cost: micros } }) => {
+      return { id, kind, micros };
+    });
+    store.saveResolutions(rows, nowMs);
+    store.save(state);
+    store.appendOutbox(outboxPayload(items, []));
+  }
+  return { items, waiting };
+}
