@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { holdCredit, mustWait } from "../../../edge/billing/account-state.ts";
+import { mustWait } from "../../../edge/billing/account-state.ts";
 import { accountWith, holdFor, post } from "./closings.ts";
 
 const nowMs = 1_000;
@@ -8,8 +8,7 @@ const counts = { promptTokens: 1, completionTokens: 1 };
 
 function holding(task: string) {
   const state = accountWith(1_000_000n);
-  const hold = { ...holdFor(task, 10n), expiresMs };
-  expect(holdCredit(state, hold, nowMs)).toEqual({ kind: "held" });
+  expect(holdFor(state, task, 10n, { nowMs, expiresMs })).toBe("held");
   return state;
 }
 
