@@ -19,7 +19,8 @@ export const publicKeyPattern = /^[A-Za-z0-9_-]{43}$/;
 /** A signature as it is written everywhere: 64 bytes in base64url. */
 export const signaturePattern = /^[A-Za-z0-9_-]{86}$/;
 
-function domainBytes(domain: SigningDomain, message: string): Uint8Array<ArrayBuffer> {
+/** What a signature covers: the domain's tag, a zero byte, and the message. */
+export function signedBytes(domain: SigningDomain, message: string): Uint8Array<ArrayBuffer> {
   return utf8(`${domain}\0${message}`);
 }
 
@@ -47,7 +48,7 @@ export async function importSigningKey(privateKey: string): Promise<SigningKey> 
   return {
     publicKey: jwk.x,
     async sign(domain, message) {
-      const signature = await crypto.subtle.sign("Ed25519", key, domainBytes(domain, message));
+      const signature = await crypto.subtle.sign("Ed25519", key, signedBytes(domain, message));
       return toBase64Url(new Uint8Array(signature));
     },
   };
@@ -92,7 +93,7 @@ export async function verifySignature(signed: SignedMessage): Promise<boolean> {
     "Ed25519",
     key,
     signature,
-    domainBytes(signed.domain, signed.message),
+    signedBytes(signed.domain, signed.message),
   );
 }
 

@@ -123,8 +123,13 @@ export class OutputTranscript {
     return this.#choices[index]?.text ?? "";
   }
 
-  /** SHA-256 of the canonical JSON of all choices, in hexadecimal. */
+  /** SHA-256 of `canonical`, in hexadecimal: a receipt's `output_hash`. */
   async hash(): Promise<string> {
+    return sha256Hex(this.canonical());
+  }
+
+  /** All choices as canonical JSON. */
+  canonical(): string {
     const choices: JsonValue = this.#choices.map((choice) => ({
       text: choice.text.toWellFormed(),
       reasoning: choice.reasoning.toWellFormed(),
@@ -137,7 +142,7 @@ export class OutputTranscript {
           arguments: call.arguments.toWellFormed(),
         })),
     }));
-    return sha256Hex(canonicalJson(choices));
+    return canonicalJson(choices);
   }
 }
 

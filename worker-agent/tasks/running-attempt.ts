@@ -1,6 +1,6 @@
+import { createHash } from "node:crypto";
 import { assert } from "../../shared/assert.ts";
 import type { SigningKey } from "../../shared/crypto/signing.ts";
-import { sha256Hex } from "../../shared/crypto/bytes.ts";
 import type { SignedReceipt } from "../../shared/protocol/receipt.ts";
 import { OutputTranscript, signReceipt } from "../../shared/protocol/receipt.ts";
 import type { TaskOffer } from "../../shared/protocol/task.ts";
@@ -150,19 +150,15 @@ export class RunningAttempt {
     this.dispatch({ kind: "sealed", signed });
   }
 
-  async #sign(draft: ReceiptDraft): Promise<SignedReceipt> {
+  #sign(draft: ReceiptDraft): Promise<SignedReceipt> {
     const { offer } = this.#state;
-    const [promptHash, outputHash] = await Promise.all([
-      sha256Hex(draft.body),
-      this.#transcript.hash(),
-    ]);
     const receipt = {
       v: 1,
       attempt: offer.attempt,
       worker: this.#ports.key.publicKey,
       model: offer.digest,
-      prompt_hash: promptHash,
-      output_hash: outputHash,
+      prompt_hash: sha256HexAtOnce(draft.body),
+      output_hash: sha256HexAtOnce(this.#transcript.canonical()),
       outcome: draft.outcome,
       prompt_tokens: draft.promptTokens,
       completion_tokens: draft.completionTokens,
@@ -174,4 +170,9 @@ export class RunningAttempt {
     } as const;
     return signReceipt(receipt, this.#ports.key);
   }
+}
+
+/** On this thread, like the signature: see identity.ts. */
+function sha256HexAtOnce(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
