@@ -2,13 +2,13 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import type { Database } from "../edge/db/database.ts";
 import { applyMigrations } from "../edge/db/migrate.ts";
 import { bundleEdge } from "./bundle-edge.ts";
 import { createEndpoint } from "./libsql/endpoint.ts";
 import { openLocalDatabase } from "./libsql/open-local.ts";
 import { readMigrations } from "./libsql/read-migrations.ts";
 import type { Secrets } from "./secrets.ts";
+import { StartError } from "./state.ts";
 
 const entry = fileURLToPath(new URL("../edge/worker.ts", import.meta.url));
 
@@ -28,6 +28,8 @@ export interface EdgeOptions {
   readonly vars?: Readonly<Record<string, string>>;
   /** The bundle, where a caller starts several edges from one. */
   readonly bundle?: string;
+  /** Given by who stops everything in order when the process is told to end. */
+  readonly signal?: AbortSignal;
 }
 
 /** An edge on this machine: workerd, and libSQL on a file beside it. */
@@ -43,33 +45,35 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   await mkdir(options.stateDir, { recursive: true });
   const databasePath = join(options.stateDir, "octo.db");
   const databaseUrl = `file:${databasePath}`;
-  await migrate(openLocalDatabase({ url: databaseUrl }));
+  await migrate(databasePath);
   const endpoint = createEndpoint({ path: databasePath });
   const script = options.bundle ?? (await bundleEdge(entry));
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      host: "127.0.0.1",
-      port: options.port,
-      workers: [
-        {
-          name: "edge",
-          modules: [{ type: "ESModule", path: "worker.js", contents: script }],
-          ...compatibility,
-          durableObjects: {
-            HUB: { className: "Hub", useSQLite: true },
-            DIRECTORY: { className: "Directory", useSQLite: true },
-            ACCOUNT: { className: "Account", useSQLite: true },
+  const create = () =>
+    new Miniflare(
+      convertV4MiniflareOptions({
+        host: "127.0.0.1",
+        port: options.port,
+        workers: [
+          {
+            name: "edge",
+            modules: [{ type: "ESModule", path: "worker.js", contents: script }],
+            ...compatibility,
+            durableObjects: {
+              HUB: { className: "Hub", useSQLite: true },
+              DIRECTORY: { className: "Directory", useSQLite: true },
+              ACCOUNT: { className: "Account", useSQLite: true },
+            },
+            bindings: bindingsOf(options),
+            serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },
           },
-          bindings: bindingsOf(options),
-          serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },
-        },
-      ],
-      resourcePersistencePath: join(options.stateDir, "objects"),
-      logRequests: false,
-      // The default asks a server on the internet where this machine is.
-      cf: false,
-    }),
-  );
+        ],
+        resourcePersistencePath: join(options.stateDir, "objects"),
+        logRequests: false,
+        // The default asks a server on the internet where this machine is.
+        cf: false,
+      }),
+    );
+  const miniflare = options.signal === undefined ? create() : withoutSignalListeners(create);
   try {
     const url = (await miniflare.ready).origin;
     return {
@@ -88,6 +92,22 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   }
 }
 
+/**
+ * Miniflare ends the process at the first signal, before answers and workers could end; its listener
+ * of "exit", which stays, is enough for what is left by then.
+ */
+function withoutSignalListeners<Made>(create: () => Made): Made {
+  const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const before = new Map(names.map((name) => [name, new Set(process.listeners(name))]));
+  const made = create();
+  for (const name of names) {
+    for (const listener of process.listeners(name)) {
+      if (before.get(name)?.has(listener) !== true) process.removeListener(name, listener);
+    }
+  }
+  return made;
+}
+
 function bindingsOf(options: EdgeOptions): Record<string, string> {
   return {
     OCTO_NETWORK: "local",
@@ -100,7 +120,14 @@ function bindingsOf(options: EdgeOptions): Record<string, string> {
   };
 }
 
-async function migrate(database: Database): Promise<void> {
-  await using db = database;
-  await applyMigrations(db, await readMigrations(), Date.now());
+async function migrate(path: string): Promise<void> {
+  await using db = openLocalDatabase({ url: `file:${path}` });
+  try {
+    await applyMigrations(db, await readMigrations(), Date.now());
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartError(`Cannot use ${path}: ${reason}; start with --fresh to begin anew`, {
+      cause: error,
+    });
+  }
 }

@@ -9,6 +9,11 @@ import { WorkerProcess } from "./worker-process.ts";
 /** The tiny model answers within a second; a large one may take a minute to load. */
 const listedWithinMs = 120_000;
 const pollMs = 50;
+/**
+ * Once its worker is gone an answer ends within a tenth of a second; one that has not begun may wait
+ * for another worker, and would in vain.
+ */
+const endedWithinMs = 400;
 
 export interface NetworkOptions {
   readonly state: State;
@@ -18,6 +23,8 @@ export interface NetworkOptions {
   readonly workerFlags?: readonly string[];
   readonly vars?: Readonly<Record<string, string>>;
   readonly bundle?: string;
+  /** Ends a start that takes too long for whoever waits; they also end what has started. */
+  readonly signal?: AbortSignal;
 }
 
 /** An edge, a funded consumer and workers, all on this machine. */
@@ -45,11 +52,18 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       secrets,
       ...(options.vars === undefined ? {} : { vars: options.vars }),
       ...(options.bundle === undefined ? {} : { bundle: options.bundle }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
     }),
   );
   const operator = new Operator(edge.url, secrets.operatorKey);
   const consumer = await findConsumer(state, edge, operator);
   const workers: WorkerProcess[] = [];
+  started.defer(() => state.remove("dev.json"));
+  started.defer(async () => {
+    // Together: each of them may take its time to finish its answers.
+    await Promise.all(workers.map((worker) => worker[Symbol.asyncDispose]()));
+    await answersEnded(operator);
+  });
   const written = keepCurrent(async () => {
     await writeDevFile(state, { edge, adminKey: secrets.operatorKey, consumer, workers });
   });
@@ -61,9 +75,9 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       flags: options.workerFlags ?? [],
       onChange: written,
     });
-    workers.push(started.use(worker));
+    workers.push(worker);
   }
-  await workersListed(edge.url, consumer, options.workers, workers);
+  await workersListed(edge.url, consumer, options, workers);
   await writeDevFile(state, { edge, adminKey: secrets.operatorKey, consumer, workers });
   const running = started.move();
   return {
@@ -74,7 +88,6 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     workers,
     async [Symbol.asyncDispose]() {
       await running.disposeAsync();
-      await state.remove("dev.json");
       state.close();
     },
   };
@@ -111,20 +124,24 @@ const modelsSchema = z.object({
 async function workersListed(
   url: string,
   consumer: Consumer,
-  count: number,
+  options: NetworkOptions,
   workers: readonly WorkerProcess[],
 ): Promise<void> {
   const deadlineMs = Date.now() + listedWithinMs;
   for (;;) {
+    options.signal?.throwIfAborted();
     const response = await fetch(`${url}/v1/models`, {
       headers: { authorization: `Bearer ${consumer.apiKey}` },
     });
     const models = modelsSchema.parse(await response.json());
     const listed = models.data.reduce((sum, model) => sum + model.octo.workers, 0);
-    if (listed >= count) return;
+    if (listed >= options.workers) return;
+    for (const { failure, logPath } of workers) {
+      if (failure !== null) throw new StartError(failure || `A worker ended; see ${logPath}`);
+    }
     if (Date.now() > deadlineMs) {
       const logs = workers.map((worker) => worker.logPath).join(", ");
-      throw new StartError(`Only ${listed} of ${count} workers came up; see ${logs}`);
+      throw new StartError(`Only ${listed} of ${options.workers} workers came up; see ${logs}`);
     }
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
@@ -145,6 +162,30 @@ async function writeDevFile(state: State, running: Running): Promise<void> {
     admin_key: running.adminKey,
     workers: running.workers.map((worker) => ({ id: worker.id, pid: worker.pid })),
   });
+}
+
+const accountsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
+const moneySchema = z.object({ held_micros: z.int() });
+
+/**
+ * Waits, not for long, until nothing is held for anybody: then every answer has ended, as its
+ * consumer was told, and is paid. The runtime is ended without being asked.
+ */
+async function answersEnded(operator: Operator): Promise<void> {
+  const deadlineMs = Date.now() + endedWithinMs;
+  try {
+    const { data } = accountsSchema.parse(await operator.get("/api/v1/accounts?limit=100"));
+    for (const { id } of data) {
+      for (;;) {
+        const money = moneySchema.parse(await operator.get(`/api/v1/accounts/${id}`));
+        if (money.held_micros === 0) break;
+        if (Date.now() > deadlineMs) return;
+        await new Promise((resolve) => setTimeout(resolve, pollMs));
+      }
+    }
+  } catch {
+    // The edge is down already: there is nothing to wait for.
+  }
 }
 
 /** Runs `write` once more for changes that come while it runs, never twice at a time. */

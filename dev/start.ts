@@ -27,9 +27,13 @@ async function main(): Promise<void> {
     say(usage);
     return;
   }
+  const leaving = new AbortController();
   const stopped = new Promise<string>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      process.once(signal, () => resolve(signal));
+    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.once(name, () => {
+        leaving.abort();
+        resolve(name);
+      });
     }
   });
   const startedMs = performance.now();
@@ -37,13 +41,13 @@ async function main(): Promise<void> {
   say(`Starting libSQL, the edge and ${count} …`);
   const state = new State(".octo");
   await state.open(options.fresh);
-  const starting = startNetwork({ ...options, state });
-  const network = await Promise.race([starting, stopped]);
-  if (typeof network === "string") {
-    // Stopped while starting: what is up by now goes down as it comes.
-    await stop(await starting);
-    return;
-  }
+  const { signal } = leaving;
+  const network = await startNetwork({ ...options, state, signal }).catch((error: unknown) => {
+    // What was up by then has gone down with it.
+    if (signal.aborted) return null;
+    throw error;
+  });
+  if (network === null) return;
   try {
     const welcomed = welcome(network, options, performance.now() - startedMs);
     await Promise.race([welcomed.then(() => stopped), stopped]);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createIdentity, loadIdentity } from "../worker-agent/identity.ts";
 
@@ -14,6 +14,9 @@ const cli = fileURLToPath(new URL("../worker-agent/cli.ts", import.meta.url));
 const restartMs = 500;
 /** What a worker may take to finish its answers once it is told to stop. */
 const stopMs = 2_000;
+
+/** A worker ends with one sentence; a crash of the runtime says more than anybody reads. */
+const errorCharsMax = 4_096;
 
 export interface WorkerOptions {
   readonly edgeUrl: string;
@@ -32,6 +35,7 @@ export class WorkerProcess implements AsyncDisposable {
   readonly #options: WorkerOptions;
   #child: ChildProcess | null = null;
   #stopped = false;
+  #failure: string | null = null;
   #restart: NodeJS.Timeout | null = null;
 
   private constructor(id: string, options: WorkerOptions) {
@@ -45,6 +49,11 @@ export class WorkerProcess implements AsyncDisposable {
     const worker = new WorkerProcess(key.publicKey, options);
     worker.#spawn();
     return worker;
+  }
+
+  /** The last thing said by a process that ended by itself because something is wrong. */
+  get failure(): string | null {
+    return this.#failure;
   }
 
   get pid(): number | null {
@@ -63,7 +72,6 @@ export class WorkerProcess implements AsyncDisposable {
     const { edgeUrl, model, stateDir, flags = [] } = this.#options;
     const words = ["start", "--edge", edgeUrl, "--model", model, "--state-dir", stateDir, "--json"];
     const child = spawn(process.execPath, [cli, ...words, ...flags], {
-      cwd: dirname(cli),
       // Its input ends with this process, however that ends, and the worker with its input.
       stdio: ["pipe", "pipe", "pipe"],
       env: { ...process.env, OCTO_STOP_WITH_STDIN: "1" },
@@ -74,11 +82,17 @@ export class WorkerProcess implements AsyncDisposable {
     const log = createWriteStream(this.logPath, { flags: "a", mode: 0o600 });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
-    child.once("exit", () => {
+    let errors = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      errors = (errors + text).slice(-errorCharsMax);
+    });
+    child.once("close", (code) => {
       log.end();
       this.#child = null;
+      if (code !== null && code !== 0) this.#failure = errors.trim().split("\n").at(-1) ?? "";
+      if (this.#stopped) return;
       this.#options.onChange?.();
-      if (!this.#stopped) this.#restart = setTimeout(() => this.#spawn(), restartMs);
+      this.#restart = setTimeout(() => this.#spawn(), restartMs);
     });
     this.#child = child;
     this.#options.onChange?.();
@@ -90,7 +104,7 @@ export class WorkerProcess implements AsyncDisposable {
     if (this.#restart !== null) clearTimeout(this.#restart);
     const child = this.#child;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, "exit");
+    const exited = once(child, "close");
     child.kill("SIGTERM");
     const kill = setTimeout(() => child.kill("SIGKILL"), stopMs);
     await exited;
