@@ -93,8 +93,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 }
 
 /**
- * Miniflare ends the process at the first signal, before answers and workers could end; its listener
- * of "exit", which stays, is enough for what is left by then.
+ * Miniflare ends the process at the first signal, before answers and workers could end. Its
+ * listener of "exit", which stays, is enough for what is left by then.
  */
 function withoutSignalListeners<Made>(create: () => Made): Made {
   const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

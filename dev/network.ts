@@ -10,8 +10,8 @@ import { WorkerProcess } from "./worker-process.ts";
 const listedWithinMs = 120_000;
 const pollMs = 50;
 /**
- * Once its worker is gone an answer ends within a tenth of a second; one that has not begun may wait
- * for another worker, and would in vain.
+ * Once its worker is gone an answer ends within a tenth of a second; one that has not begun may
+ * wait for another worker, and would in vain.
  */
 const endedWithinMs = 400;
 
