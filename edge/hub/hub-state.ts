@@ -78,6 +78,8 @@ export interface Attempt {
   readonly held: OutputPart[];
   grantedBytes: number;
   cancelledMs: number | null;
+  /** UTF-8 bytes that had come when the consumer left: what comes later is nobody's to pay for. */
+  bytesAtCancel: number | null;
 }
 
 export type HubEvent =

@@ -151,6 +151,7 @@ function offer(
     held: [],
     grantedBytes: state.config.windowBytes,
     cancelledMs: null,
+    bytesAtCancel: null,
   };
   entry.attempt = attempt;
   state.attempts.set(attempt.id, attempt);
@@ -260,7 +261,7 @@ function endCancelled(state: HubState, attempt: Attempt, step: StepContext): voi
       promptTokens: 0,
       completionTokens: Math.min(
         transcript.tokens,
-        transcript.bytes,
+        attempt.bytesAtCancel ?? transcript.bytes,
         entry.task.completionTokensMax ?? Number.MAX_SAFE_INTEGER,
       ),
     },

@@ -136,7 +136,7 @@ export function takeEnd(
       promptTokens: Math.min(frame.usage.prompt, entry.task.promptTokensMax),
       completionTokens: Math.min(
         frame.usage.completion,
-        transcript.bytes,
+        attempt.bytesAtCancel ?? transcript.bytes,
         entry.task.completionTokensMax ?? Number.MAX_SAFE_INTEGER,
       ),
     },
@@ -210,5 +210,6 @@ export function cancelTask(state: HubState, taskId: string, step: StepContext): 
   }
   if (attempt.cancelledMs !== null) return;
   attempt.cancelledMs = step.nowMs;
+  attempt.bytesAtCancel = attempt.transcript.bytes;
   sendCancel(attempt, "consumer_gone", step);
 }

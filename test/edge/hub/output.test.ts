@@ -228,6 +228,16 @@ describe("a consumer that hangs up", () => {
     expect(ending).toMatchObject({ receipt: { receipt: { outcome: "cancelled" } } });
   });
 
+  test("does not pay for what comes after it left", () => {
+    const scene = running();
+    scene.delta("v", attempt, 0, "ab");
+    scene.step(gone);
+    scene.delta("v", attempt, 1, "x".repeat(40));
+    const usage = { prompt: 5, completion: 40, cached: 0 };
+    const [ending] = endingsOf(scene.end("v", attempt, 2, { outcome: "cancelled", usage }));
+    expect(ending).toMatchObject({ kind: "cancelled", counts: { completionTokens: 2 } });
+  });
+
   test("pays nobody for a flood after it left: the window still holds", () => {
     const scene = running({}, { windowBytes: 10 });
     scene.delta("v", attempt, 0, "123");
