@@ -128,9 +128,15 @@ export class OutputTranscript {
     return sha256Hex(this.canonical());
   }
 
-  /** All choices as canonical JSON. */
+  /**
+   * All choices as canonical JSON. Choices of nothing at the end are left out: whoever has the answer
+   * cannot tell whether a part without text ever came of them.
+   */
   canonical(): string {
-    const choices: JsonValue = this.#choices.map((choice) => ({
+    const last = this.#choices.findLastIndex(
+      ({ text, reasoning, toolsByIndex }) => text + reasoning !== "" || toolsByIndex.size > 0,
+    );
+    const choices: JsonValue = this.#choices.slice(0, last + 1).map((choice) => ({
       text: choice.text.toWellFormed(),
       reasoning: choice.reasoning.toWellFormed(),
       tools: [...choice.toolsByIndex]
