@@ -20,19 +20,29 @@ const reportBytes = unreadBytesMax / 4;
 
 const encoder = new TextEncoder();
 
+/** Where an answer's beginning goes, and who hears of its reader. */
+export interface AnswerStreamPorts {
+  /** The answer begins as a stream. */
+  readonly begun: (stream: ReadableStream<Uint8Array>) => void;
+  /** The answer was complete before it began: these are all its events. */
+  readonly complete: (events: string) => void;
+  readonly gone: () => void;
+  readonly read: () => void;
+}
+
 /**
  * One streamed answer on its way to the front Worker: a byte stream, the cheapest kind of the
  * runtime. What is written between two flushes leaves as one chunk.
  */
 export class AnswerStream {
-  readonly readable: ReadableStream<Uint8Array>;
   /** When something was last sent. */
   sentMs: number;
   readonly #head: AnswerHead;
   readonly #usageChunk: boolean;
   readonly #events: StreamEvents;
-  readonly #onRead: () => void;
-  readonly #controller: ReadableByteStreamController;
+  readonly #on: AnswerStreamPorts;
+  /** Null until there is a stream: an answer that is complete at its first flush needs none. */
+  #controller: ReadableByteStreamController | null = null;
   #text = "";
   #isEnding = false;
   /** Bytes sent since the consumer was last reported to be reading. */
@@ -41,35 +51,13 @@ export class AnswerStream {
   #roomSeen = unreadBytesMax;
   #readMs: number;
 
-  constructor(
-    head: AnswerHead,
-    usageChunk: boolean,
-    nowMs: number,
-    on: { readonly gone: () => void; readonly read: () => void },
-  ) {
+  constructor(head: AnswerHead, usageChunk: boolean, nowMs: number, on: AnswerStreamPorts) {
     this.#head = head;
     this.#usageChunk = usageChunk;
     this.#events = new StreamEvents(head, usageChunk);
-    this.#onRead = on.read;
+    this.#on = on;
     this.sentMs = nowMs;
     this.#readMs = nowMs;
-    let controller: ReadableByteStreamController | undefined;
-    this.readable = new ReadableStream(
-      {
-        type: "bytes",
-        start: (own) => {
-          controller = own;
-        },
-        // The consumer has made room.
-        pull: () => {
-          if (this.#unreportedBytes >= reportBytes) this.#reportReading();
-        },
-        cancel: () => on.gone(),
-      },
-      { highWaterMark: unreadBytesMax },
-    );
-    if (controller === undefined) throw new TypeError("a stream starts at once");
-    this.#controller = controller;
   }
 
   parts(parts: readonly OutputPart[]): void {
@@ -105,19 +93,25 @@ export class AnswerStream {
   }
 
   get #room(): number {
-    return this.#controller.desiredSize ?? 0;
+    return this.#controller === null ? unreadBytesMax : (this.#controller.desiredSize ?? 0);
   }
 
+  /** Sends what was written: as one chunk, or whole where the answer ends before it began. */
   flush(nowMs: number): void {
+    if (this.#controller === null && this.#isEnding) {
+      this.#on.complete(this.#text);
+      return;
+    }
+    const controller = this.#controller ?? this.#open();
     try {
       if (this.#text !== "") {
         const chunk = encoder.encode(this.#text);
         this.#text = "";
         this.sentMs = nowMs;
         this.#unreportedBytes += chunk.byteLength;
-        this.#controller.enqueue(chunk);
+        controller.enqueue(chunk);
       }
-      if (this.#isEnding) this.#controller.close();
+      if (this.#isEnding) controller.close();
     } catch {
       // The consumer cancelled between two events: its `cancel` has told the hub.
       return;
@@ -125,8 +119,30 @@ export class AnswerStream {
     if (!this.isFull && this.#unreportedBytes >= reportBytes) this.#reportReading();
   }
 
+  #open(): ReadableByteStreamController {
+    let controller: ReadableByteStreamController | undefined;
+    const readable = new ReadableStream(
+      {
+        type: "bytes",
+        start: (own) => {
+          controller = own;
+        },
+        // The consumer has made room.
+        pull: () => {
+          if (this.#unreportedBytes >= reportBytes) this.#reportReading();
+        },
+        cancel: () => this.#on.gone(),
+      },
+      { highWaterMark: unreadBytesMax },
+    );
+    if (controller === undefined) throw new TypeError("a stream starts at once");
+    this.#controller = controller;
+    this.#on.begun(readable);
+    return controller;
+  }
+
   #reportReading(): void {
     this.#unreportedBytes = 0;
-    this.#onRead();
+    this.#on.read();
   }
 }

@@ -24,6 +24,8 @@ export type RunResult =
       readonly source: AnswerSource;
       readonly stream: ReadableStream<Uint8Array>;
     }
+  /** A streamed answer that was complete at once: all its events. */
+  | { readonly kind: "events"; readonly source: AnswerSource; readonly events: string }
   | { readonly kind: "whole"; readonly source: AnswerSource; readonly answer: GatheredAnswer }
   | {
       readonly kind: "failed";
@@ -56,6 +58,7 @@ export class Answers {
   readonly #onRead: (taskId: string) => void;
   /** Streams with something to send at the end of this step. */
   #written = new Set<AnswerStream>();
+  #isFlushing = false;
 
   constructor(on: {
     readonly gone: (taskId: string) => void;
@@ -76,14 +79,17 @@ export class Answers {
     const { task } = attempt.entry;
     const answer = this.#answers.get(task.id);
     if (answer === undefined) return;
+    const source = sourceOf(attempt);
     answer.stream = new AnswerStream(headOf(attempt), task.usageChunk, nowMs, {
+      begun: (stream) => answer.resolve({ kind: "stream", source, stream }),
+      complete: (events) => answer.resolve({ kind: "events", source, events }),
       gone: () => {
         this.#answers.delete(task.id);
         this.#onGone(task.id);
       },
       read: () => this.#onRead(task.id),
     });
-    answer.resolve({ kind: "stream", source: sourceOf(attempt), stream: answer.stream.readable });
+    this.#written.add(answer.stream);
   }
 
   deliver(taskId: string, parts: readonly OutputPart[]): void {
@@ -139,7 +145,19 @@ export class Answers {
     return unread;
   }
 
-  /** Sends what one step has written, each stream's share in one chunk. */
+  /**
+   * Sends what is written in this turn, once it is over: the frames of one message make one chunk,
+   * and an answer that came whole in one message needs no stream at all.
+   */
+  flushSoon(): void {
+    if (this.#isFlushing || this.#written.size === 0) return;
+    this.#isFlushing = true;
+    queueMicrotask(() => {
+      this.#isFlushing = false;
+      this.flush(Date.now());
+    });
+  }
+
   flush(nowMs: number): void {
     if (this.#written.size === 0) return;
     const written = this.#written;

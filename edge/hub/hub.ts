@@ -166,7 +166,7 @@ export class Hub extends DurableObject<Env> {
     const nowMs = Date.now();
     const effects = stepHub(this.#state, event, nowMs, Math.random);
     for (const effect of effects) performEffect(this.#parts, effect, nowMs);
-    this.#answers.flush(nowMs);
+    this.#answers.flushSoon();
     if (!this.#ticking && this.#state.tasks.size > 0) this.ctx.waitUntil(this.#tick());
     if (changesDigest(event)) this.#presence.digestChanged(nowMs);
   }

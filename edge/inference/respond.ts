@@ -31,6 +31,12 @@ export function respond(
   }
   headers["content-type"] = "text/event-stream; charset=utf-8";
   headers["cache-control"] = "no-cache";
+  if (result.kind === "events") {
+    return {
+      response: new Response(result.events, { headers }),
+      ended: Promise.resolve("complete"),
+    };
+  }
   const { body, ended } = relay(ctx, task, result.stream);
   return { response: new Response(body, { headers }), ended };
 }
