@@ -129,8 +129,8 @@ export class OutputTranscript {
   }
 
   /**
-   * All choices as canonical JSON. Choices of nothing at the end are left out: whoever has the answer
-   * cannot tell whether a part without text ever came of them.
+   * All choices as canonical JSON. Choices of nothing at the end are left out: whoever has the
+   * answer cannot tell whether a part without text ever came of them.
    */
   canonical(): string {
     const last = this.#choices.findLastIndex(

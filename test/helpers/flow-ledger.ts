@@ -73,7 +73,7 @@ export function seenHash(choices: readonly SeenChoice[]): Promise<string> {
   return transcript.hash();
 }
 
-/** What is between the consumer and the edge; engines never see it, and receipts do not cover it. */
+/** What is between the consumer and the edge: engines never see it, receipts do not cover it. */
 const keptFromEngines = ["stream", "stream_options", "user", "metadata"];
 
 /** `prompt_hash` of a request, from what its consumer sent and nothing else. */
