@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { assert } from "../../shared/assert.ts";
 import type { Micros } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
+import { Later } from "../later.ts";
 import { accountObject } from "../objects.ts";
 import {
   type AccountState,
@@ -24,12 +25,17 @@ import { drainOutbox, type Earn } from "./outbox.ts";
 import { outboxPayload } from "./outbox-payload.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
+/** An object without a timer is put to sleep after ten seconds and evicted after a minute or so. */
+const awakeMs = 5_000;
+
 /** One account's money: a single writer, so nothing races. The rules are in account-state.ts. */
 export class Account extends DurableObject<Env> {
   readonly #store: AccountStore;
   readonly #seal: TicketSeal;
   readonly #replies: Replies;
   readonly #handOver: HandOver;
+  /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
+  readonly #awake = new Later(() => this.#stayAwake());
   #state: AccountState | null;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -82,6 +88,7 @@ export class Account extends DurableObject<Env> {
     };
     const result = holdCredit(this.#state, request, Date.now());
     if (result.kind === "refused") return result;
+    this.#awake.arm(awakeMs);
     return { kind: "held", ticket: await this.#seal.seal(terms) };
   }
 
@@ -146,6 +153,7 @@ export class Account extends DurableObject<Env> {
 
   /** Claims an idempotency key for a request; see `Replies`. */
   claimReply(key: string, requestHash: string): ReplyClaim {
+    this.#awake.arm(awakeMs);
     return this.#replies.claim(key, requestHash, Date.now());
   }
 
@@ -165,6 +173,11 @@ export class Account extends DurableObject<Env> {
   #opened(): AccountState {
     assert(this.#state !== null, "the account is open before its money moves");
     return this.#state;
+  }
+
+  async #stayAwake(): Promise<void> {
+    if (this.#state !== null) expireHolds(this.#state, Date.now());
+    if ((this.#state?.holds.size ?? 0) > 0 || this.#replies.isRunning) this.#awake.arm(awakeMs);
   }
 
   /**

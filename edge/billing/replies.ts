@@ -4,7 +4,7 @@ import type { AccountStore } from "./account-store.ts";
  * A claim that its request never ended (its isolate died) is void after this: longer than any
  * answer may take.
  */
-const claimMs = 15 * 60_000;
+const claimMs = 40 * 60_000;
 
 export type ReplyClaim =
   /** Nobody has used this key: do the work, then `finish`. */
@@ -26,6 +26,11 @@ export class Replies {
 
   constructor(store: AccountStore) {
     this.#store = store;
+  }
+
+  /** Somebody is at work under one of the keys. */
+  get isRunning(): boolean {
+    return this.#running.size > 0;
   }
 
   claim(key: string, requestHash: string, nowMs: number): ReplyClaim {

@@ -40,6 +40,8 @@ export function isPayable(
 ): boolean {
   const number = Number(receipt.attempt.split(".")[1]);
   return (
+    Number.isInteger(number) &&
+    number >= 1 &&
     receipt.attempt === `${terms.task}.${number}` &&
     receipt.worker === hub.workerId &&
     receipt.outcome === "complete" &&

@@ -34,6 +34,8 @@ export interface HubConfig {
   readonly windowBytes: number;
   /** Output of one task kept for a whole answer: no context served today makes more text. */
   readonly outputBytesMax: number;
+  /** What one task's output may take in memory, log probabilities and empty parts included. */
+  readonly outputMemoryMax: number;
 }
 
 export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
@@ -49,6 +51,7 @@ export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
   paceMs: 25,
   windowBytes: 64 * 1024,
   outputBytesMax: 8 * 1024 * 1024,
+  outputMemoryMax: 32 * 1024 * 1024,
 };
 
 /** The limits of the hub called `name` (its id), under the settings of its edge. */

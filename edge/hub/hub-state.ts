@@ -77,6 +77,8 @@ export interface Attempt {
   /** Parts held until the end where the consumer asked for a whole answer. */
   readonly held: OutputPart[];
   grantedBytes: number;
+  /** Bytes of memory that all its parts have taken, roughly. */
+  memoryBytes: number;
   cancelledMs: number | null;
   /** UTF-8 bytes that had come when the consumer left: what comes later is nobody's to pay for. */
   bytesAtCancel: number | null;

@@ -24,6 +24,8 @@ const tickMs = 500;
  * within a digest's life (directory-state.ts).
  */
 const sweepMs = 15_000;
+/** Sockets that may be proving themselves at once: strangers cannot crowd out workers. */
+const strangersMax = 64;
 /** Whoever has not proved itself is looked at as soon as its time is over. */
 const strangerSweepMs = proveWithinMs + 1;
 
@@ -101,7 +103,10 @@ export class Hub extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     const region = request.headers.get("x-octo-region");
     assert(isRegion(region), "the front Worker names the region");
-    if (this.#sockets.count >= this.#state.config.sessionsMax) {
+    const stranger = this.#sockets.strangerBeyond(strangersMax);
+    if (stranger !== null)
+      this.#sockets.close(stranger, "unproven", "others want to prove themselves");
+    if (this.#state.sessions.size >= this.#state.config.sessionsMax) {
       return new Response("this hub is full", { status: 503 });
     }
     const { 0: client, 1: server } = new WebSocketPair();

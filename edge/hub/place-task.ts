@@ -150,6 +150,7 @@ function offer(
     transcript: new OutputTranscript(),
     held: [],
     grantedBytes: state.config.windowBytes,
+    memoryBytes: 0,
     cancelledMs: null,
     bytesAtCancel: null,
   };

@@ -7,7 +7,7 @@ import type { HubDigest } from "../directory/digest.ts";
 import type { Env } from "../env.ts";
 import { edgeLog } from "../log.ts";
 import { directoryObject } from "../objects.ts";
-import { Later } from "./later.ts";
+import { Later } from "../later.ts";
 import type { SessionStore, StoredSession } from "./session-store.ts";
 
 /** Publishing gathers changes for a second: a digest a second is what front Workers cache for. */

@@ -1,4 +1,4 @@
-import { Later } from "./later.ts";
+import { Later } from "../later.ts";
 import { sha256Hex } from "../../shared/crypto/bytes.ts";
 import type { SigningKey } from "../../shared/crypto/signing.ts";
 import { describeError } from "../../shared/log.ts";

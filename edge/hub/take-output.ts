@@ -74,11 +74,24 @@ function outputFault(
   for (const part of parts) {
     if (part.index >= choices) return `choice ${part.index} was not asked for`;
     bytes += partBytes(part);
+    attempt.memoryBytes += memoryOf(part);
   }
+  const { outputMemoryMax } = state.config;
+  if (attempt.memoryBytes > outputMemoryMax) return `output of over ${outputMemoryMax} bytes`;
   // A cancelled worker may send what was granted before; nothing is granted after.
   if (bytes > attempt.grantedBytes) return `more than the granted ${attempt.grantedBytes} bytes`;
   const { outputBytesMax } = state.config;
   return bytes > outputBytesMax ? `more than ${outputBytesMax} bytes of output` : null;
+}
+
+/** An object of ours is about 64 bytes beside its text. */
+const objectBytes = 64;
+
+function memoryOf(part: OutputPart): number {
+  const logprobs = part.logprobs ?? [];
+  const tops = logprobs.reduce((sum, logprob) => sum + logprob.top_logprobs.length, 0);
+  const objects = 1 + (part.tool_calls?.length ?? 0) + logprobs.length + tops;
+  return partBytes(part) + objects * objectBytes;
 }
 
 /** Keeps a full window open beyond what has come; called when the consumer has read. */

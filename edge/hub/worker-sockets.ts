@@ -70,6 +70,12 @@ export class WorkerSockets {
     return [...this.#sockets.values()].some((socket) => socket.phase !== "proven");
   }
 
+  /** The one that has been here longest without proving itself, where there are `most` such. */
+  strangerBeyond(most: number): WorkerSocket | null {
+    const strangers = [...this.#sockets.values()].filter((socket) => socket.phase !== "proven");
+    return strangers.length < most ? null : (strangers[0] ?? null);
+  }
+
   of(ws: WebSocket): WorkerSocket | null {
     return this.#sockets.get(ws) ?? null;
   }

@@ -76,11 +76,19 @@ function voidOf(terms: Terms): TaskClosing {
   return { kind: "void", terms, record: { ...record, finish: "failed" } };
 }
 
-/** The object loses its memory: gracefully, or as in a crash. */
+/**
+ * The object loses its memory. One that holds something there keeps itself awake, so it is never
+ * evicted meanwhile, but it may crash.
+ */
 const lossesOfMemory = [
-  ["evicted", (of: Consumer) => evictDurableObject(objectOf(of))],
+  ["crashed", crash],
   ["aborted", () => abortAllDurableObjects()],
 ] as const;
+
+async function crash(of: Consumer): Promise<void> {
+  const crashed = runInDurableObject(objectOf(of), (_, state) => state.abort("it went away"));
+  await crashed.catch(() => "as it should: the call dies with its object");
+}
 
 function objectOf({ accountId }: Consumer): DurableObjectStub<Account> {
   return accountObject(env, accountId);
@@ -89,6 +97,14 @@ function objectOf({ accountId }: Consumer): DurableObjectStub<Account> {
 async function provider(): Promise<Consumer> {
   return newFunded(1);
 }
+
+test("an account that is evicted keeps its balance and its keys", async () => {
+  const consumer = await newFunded(5_000);
+  await untilSettled(consumer);
+  await evictDurableObject(objectOf(consumer));
+  expect(await summaryOf(consumer)).toMatchObject({ balance: 5_000n, held: 0n });
+  expect(await objectOf(consumer).isKeyActive(consumer.keyId)).toBe(true);
+});
 
 describe.each(lossesOfMemory)("an account that is %s", (_how, loseMemory) => {
   test("keeps its name, its balance, its keys and what it was told of them", async () => {

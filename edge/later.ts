@@ -1,5 +1,5 @@
-import { describeError } from "../../shared/log.ts";
-import { edgeLog } from "../log.ts";
+import { describeError } from "../shared/log.ts";
+import { edgeLog } from "./log.ts";
 
 /**
  * Work that is gathered: asked for any number of times, done once a little later. A pending timer
