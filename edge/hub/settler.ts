@@ -85,7 +85,9 @@ export class Settler {
   async #flush(): Promise<void> {
     const ended = this.#ended;
     this.#ended = [];
-    this.#pending.push(...(await Promise.all(ended.map((ending) => this.#toPending(ending)))));
+    const checked = await Promise.all(ended.map((ending) => this.#toPending(ending)));
+    // Only now is the list looked at: another flush may have taken the one there was before.
+    this.#pending.push(...checked);
     const byAccount = new Map<string, Pending[]>();
     for (const pending of this.#pending) {
       const { account } = pending.closing.terms;
