@@ -26,8 +26,6 @@ export interface EdgeOptions {
   readonly secrets: Secrets;
   /** Variables of the Worker beside the secrets, say shorter deadlines. */
   readonly vars?: Readonly<Record<string, string>>;
-  /** The bundle, where a caller starts several edges from one. */
-  readonly bundle?: string;
   /** Given by who stops everything in order when the process is told to end. */
   readonly signal?: AbortSignal;
 }
@@ -47,7 +45,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const databaseUrl = `file:${databasePath}`;
   await migrate(databasePath);
   const endpoint = createEndpoint({ path: databasePath });
-  const script = options.bundle ?? (await bundleEdge(entry));
+  const script = await bundleEdge(entry);
   const create = () =>
     new Miniflare(
       convertV4MiniflareOptions({

@@ -22,7 +22,6 @@ export interface NetworkOptions {
   readonly model: string;
   readonly workerFlags?: readonly string[];
   readonly vars?: Readonly<Record<string, string>>;
-  readonly bundle?: string;
   /** Ends a start that takes too long for whoever waits; they also end what has started. */
   readonly signal?: AbortSignal;
 }
@@ -51,7 +50,6 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       stateDir: state.path("edge"),
       secrets,
       ...(options.vars === undefined ? {} : { vars: options.vars }),
-      ...(options.bundle === undefined ? {} : { bundle: options.bundle }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     }),
   );

@@ -10,11 +10,9 @@ export const creditGrantSchema = z.object({
   type: z.literal("credit.grant"),
   slots: z.int().min(1).max(slotsMax),
 });
-export type CreditGrant = z.infer<typeof creditGrantSchema>;
 
 /** Worker → hub: no more offers, I am leaving once what runs has ended. */
 export const workerDrainSchema = z.object({ type: z.literal("worker.drain") });
-export type WorkerDrain = z.infer<typeof workerDrainSchema>;
 
 /**
  * Worker → hub: receipts of attempts whose settlement was never acknowledged, with the tickets they
@@ -34,4 +32,3 @@ export const receiptAckSchema = z.object({
   type: z.literal("receipt.ack"),
   attempts: z.array(z.string()).min(1).max(1024),
 });
-export type ReceiptAck = z.infer<typeof receiptAckSchema>;

@@ -1,10 +1,8 @@
 /**
- * How a vocabulary writes bytes: GPT-2's printable stand-ins, or SentencePiece's `<0x0A>` and `▁`
- * for a space.
+ * The bytes a vocabulary entry stands for; null where it is written in no way known here. `kind` is
+ * how the vocabulary writes bytes: `gpt2` in printable stand-ins, `llama` (SentencePiece) as
+ * `<0x0A>` and `▁` for a space.
  */
-export type VocabularyKind = "gpt2" | "llama";
-
-/** The bytes a vocabulary entry stands for; null where it is written in no way known here. */
 export function tokenBytes(piece: string, kind: string): number[] | null {
   if (kind === "llama") {
     const byte = /^<0x([0-9A-F]{2})>$/.exec(piece)?.[1];
