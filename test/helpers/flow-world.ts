@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI, { type ClientOptions } from "openai";
 import { z } from "zod";
+import { openLocalDatabase } from "../../dev/libsql/open-local.ts";
 import { type Network, startNetwork } from "../../dev/network.ts";
 import { Operator } from "../../dev/operator.ts";
 import { type Consumer, State } from "../../dev/state.ts";
 import type { WorkerProcess } from "../../dev/worker-process.ts";
+import { conservation } from "../../edge/db/ledger.ts";
 import { modelListSchema } from "../../edge/openapi/openai-answers.ts";
 import { taskDetailSchema } from "../../edge/routes/task-schema.ts";
 import { networkProcesses } from "./flow-processes.ts";
@@ -197,10 +199,20 @@ export class Flow implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const before = networkProcesses();
     await this.network[Symbol.asyncDispose]();
+    const unbalanced = await unbalancedAssets(this.network.edge.databaseUrl);
     const left = networkProcesses().filter(({ pid }) => before.some((one) => one.pid === pid));
     rmSync(this.folder, { recursive: true, force: true });
     if (left.length > 0) {
       throw new Error(`left running: ${left.map(({ command }) => command).join("; ")}`);
     }
+    if (unbalanced.length > 0)
+      throw new Error(`books that do not add up: ${unbalanced.join(", ")}`);
   }
+}
+
+/** The assets whose transfers do not sum to zero, read from the file the network has left. */
+async function unbalancedAssets(url: string): Promise<string[]> {
+  await using db = openLocalDatabase({ url });
+  const assets = await conservation(db);
+  return assets.filter(({ sumMicros }) => sumMicros !== 0n).map(({ asset }) => asset);
 }
