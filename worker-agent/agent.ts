@@ -5,6 +5,7 @@ import { describeError } from "../shared/log.ts";
 import type { Listing } from "../shared/protocol/listing.ts";
 import { isLoopback } from "./cli/setting-forms.ts";
 import type { Config } from "./config.ts";
+import { bitsPerWeight } from "./engine/bits-per-weight.ts";
 import { Connection } from "./connection/connection.ts";
 import { logNotice } from "./connection/notice-log.ts";
 import type { Random, SessionNotice, SessionStop } from "./connection/session.ts";
@@ -105,14 +106,16 @@ export function workerUrl(edge: string): string {
 }
 
 /** What a worker offers with an engine. */
-export function listingOf({ name, engine }: ServedEngine, config: AgentConfig): Listing {
+export function listingOf({ name, engine, speed }: ServedEngine, config: AgentConfig): Listing {
   const { model } = engine;
   return {
     model: name,
     digest: model.digest,
+    identity: model.identity,
     engine: engine.kind,
     architecture: model.architecture,
     quantization: model.quantization,
+    bits_per_weight: bitsPerWeight(model),
     parameter_count: model.parameterCount,
     context_tokens: model.contextTokens,
     abilities: [...model.abilities],
@@ -120,6 +123,7 @@ export function listingOf({ name, engine }: ServedEngine, config: AgentConfig): 
     input_micros_per_million: config.price.inputMicrosPerMillion,
     output_micros_per_million: config.price.outputMicrosPerMillion,
     class_ceiling: config.classCeiling,
+    speed,
   };
 }
 

@@ -6,6 +6,7 @@ import {
   utf8,
 } from "../../shared/crypto/bytes.ts";
 import type { Split } from "../../shared/money.ts";
+import { taskKinds } from "../../shared/openai/task-kinds.ts";
 
 const percent = z.int().min(0).max(100);
 
@@ -15,7 +16,7 @@ export const termsSchema = z.strictObject({
   task: z.string(),
   account: z.string(),
   key: z.string(),
-  kind: z.enum(["chat", "completion"]),
+  kind: z.enum(taskKinds),
   model: z.string(),
   region: z.string(),
   streamed: z.boolean(),

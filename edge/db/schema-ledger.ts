@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { check, index, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { taskKinds } from "../../shared/openai/task-kinds.ts";
 import { classes } from "../../shared/protocol/listing.ts";
 import { flag, micros, whole } from "./schema-columns.ts";
 
@@ -8,7 +9,6 @@ import { flag, micros, whole } from "./schema-columns.ts";
  * order across batches: every key derives from the task id, and rows are only ever inserted.
  */
 
-export const taskKinds = ["chat", "completion"] as const;
 export const taskStates = ["settled", "void"] as const;
 
 export const tasks = sqliteTable(
@@ -40,7 +40,6 @@ export const tasks = sqliteTable(
   },
   (table) => [
     index("tasks_by_account").on(table.accountId, table.createdAt, table.id),
-    check("tasks_kind", sql`${table.kind} in ('chat', 'completion')`),
     check("tasks_state", sql`${table.state} in ('settled', 'void')`),
     check("tasks_class", sql`${table.class} in ('public', 'shared', 'confidential', 'private')`),
     check("tasks_tokens", sql`${table.promptTokens} >= 0 and ${table.completionTokens} >= 0`),

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { OutputPart } from "../../shared/openai/output.ts";
-import type { AnswerHead } from "../inference/answer-head.ts";
+import { type AnswerHead, generatedKind } from "../inference/answer-head.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import type { GatheredAnswer } from "../inference/whole-answer.ts";
 import type { TaskRecord } from "../billing/closing.ts";
@@ -192,7 +192,7 @@ export class Answers {
 function headOf(attempt: Attempt): AnswerHead {
   const { task } = attempt.entry;
   return {
-    kind: task.kind,
+    kind: generatedKind(task),
     taskId: task.id,
     createdMs: task.createdMs,
     model: attempt.listing.model,

@@ -1,10 +1,19 @@
+import { assert } from "../../shared/assert.ts";
+import { type GeneratedKind, isGenerated, type TaskKind } from "../../shared/openai/task-kinds.ts";
+
 /** What every chunk and every whole answer of one task begins with. */
 export interface AnswerHead {
-  readonly kind: "chat" | "completion";
+  readonly kind: GeneratedKind;
   readonly taskId: string;
   readonly createdMs: number;
   readonly model: string;
   readonly digest: string;
+}
+
+/** The kind of a task whose answer is a text: only those are streamed. */
+export function generatedKind({ kind }: { readonly kind: TaskKind }): GeneratedKind {
+  assert(isGenerated(kind), `only texts are streamed, not the answer to a task of kind ${kind}`);
+  return kind;
 }
 
 /** OpenAI's id of an answer, derived from the task's so that either finds the other. */

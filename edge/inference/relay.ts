@@ -1,6 +1,7 @@
 import { describeError } from "../../shared/log.ts";
 import type { Context } from "../context.ts";
 import { edgeLog } from "../log.ts";
+import { generatedKind } from "./answer-head.ts";
 import { errorAnswer, errorEvent } from "./stream-events.ts";
 import type { InferenceTask } from "./task.ts";
 
@@ -63,7 +64,7 @@ async function breakOff(
   const message = "The network lost the connection to the worker in the middle of the answer";
   const event = errorEvent(
     { code: "unavailable", message },
-    errorAnswer({ ...task, taskId: task.id }),
+    errorAnswer({ ...task, kind: generatedKind(task), taskId: task.id }),
   );
   try {
     const writer = toConsumer.getWriter();

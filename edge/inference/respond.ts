@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import type { AnswerSource, RunResult } from "../hub/answers.ts";
+import { generatedKind } from "./answer-head.ts";
 import { relay, type RelayEnd } from "./relay.ts";
 import type { InferenceTask } from "./task.ts";
 import { wholeAnswer } from "./whole-answer.ts";
@@ -22,7 +23,8 @@ export function respond(
   const { source } = result;
   const headers = answerHeaders(ctx, task, source, timing);
   if (result.kind === "whole") {
-    const { kind, id: taskId, createdMs } = task;
+    const { id: taskId, createdMs } = task;
+    const kind = generatedKind(task);
     const { model, digest } = source;
     const body = wholeAnswer({ kind, taskId, createdMs, model, digest }, result.answer);
     headers["content-type"] = "application/json";

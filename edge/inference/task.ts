@@ -1,4 +1,5 @@
 import type { Ability } from "../../shared/openai/demands.ts";
+import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import type { Class } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord } from "../billing/closing.ts";
@@ -9,7 +10,7 @@ import type { Terms } from "../billing/ticket.ts";
  */
 export interface InferenceTask {
   readonly id: string;
-  readonly kind: "chat" | "completion";
+  readonly kind: TaskKind;
   readonly accountId: string;
   readonly keyId: string;
   /** The name or `sha256:` digest the consumer asked for. */

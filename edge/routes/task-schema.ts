@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { classes } from "../../shared/protocol/listing.ts";
-import { taskKinds, taskStates } from "../db/schema-ledger.ts";
+import { taskKinds } from "../../shared/openai/task-kinds.ts";
+import { taskStates } from "../db/schema-ledger.ts";
 import { accountIdField, microsField, taskIdField, timeField, workerIdField } from "./fields.ts";
 
 /** A task in a list. */

@@ -10,6 +10,13 @@ import { completionRequestSchema } from "./completion-request.ts";
 export const abilities = [
   "chat",
   "completions",
+  "embeddings",
+  "embedding_dimensions",
+  "rerank",
+  "classification",
+  "transcription",
+  "word_timestamps",
+  "images",
   "seed",
   "penalties",
   "logit_bias",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { finishSchema, outputPartSchema, usageSchema } from "../openai/output.ts";
+import { taskKinds } from "../openai/task-kinds.ts";
 import { signedReceiptSchema } from "./receipt.ts";
 
 /** `<task id>.<attempt number>` */
@@ -11,7 +12,7 @@ const seq = z.int().min(0).max(100_000_000);
 export const taskOfferSchema = z.object({
   type: z.literal("task.offer"),
   attempt,
-  kind: z.enum(["chat", "completion"]),
+  kind: z.enum(taskKinds),
   model: z.string(),
   digest: z.string(),
   /** The consumer's request as JSON text, or its first part. */

@@ -1,6 +1,6 @@
 import type { OutputPart, Usage } from "../../shared/openai/output.ts";
 import type { EngineErrorCode } from "../../worker-agent/engine/engine.ts";
-import type { EngineTask } from "../../worker-agent/engine/engine.ts";
+import type { GenerateTask } from "../../worker-agent/engine/engine.ts";
 import type { Options } from "./options.ts";
 import type { Random } from "./random.ts";
 
@@ -33,7 +33,7 @@ const calmEngine = { tokenMs: 1, firstTokenMs: 5, fails: 0, hangs: 0, tooLong: 0
 export function* engineSteps(
   options: Options,
   random: Random,
-  from: { readonly attempt: string; readonly task: EngineTask; readonly isCalm: boolean },
+  from: { readonly attempt: string; readonly task: GenerateTask; readonly isCalm: boolean },
 ): Generator<EngineStep, never> {
   const engine = from.isCalm ? calmEngine : options.engine;
   const { request } = from.task;

@@ -1,5 +1,10 @@
 import { type Attempt, recordOf, type TaskEnding } from "../../edge/hub/hub-state.ts";
-import { type AnswerHead, answerId, createdSeconds } from "../../edge/inference/answer-head.ts";
+import {
+  type AnswerHead,
+  answerId,
+  createdSeconds,
+  generatedKind,
+} from "../../edge/inference/answer-head.ts";
 import {
   doneEvent,
   errorEvent,
@@ -49,7 +54,7 @@ export class HubAnswers {
     if (answer === undefined) return;
     const { task } = answer;
     const head: AnswerHead = {
-      kind: task.kind,
+      kind: generatedKind(task),
       taskId: task.id,
       createdMs: task.createdMs,
       model: attempt.listing.model,

@@ -2,7 +2,8 @@ import type { SignedReceipt } from "../../shared/protocol/receipt.ts";
 import { canonicalReceipt } from "../../shared/protocol/receipt.ts";
 import type { OutputPart } from "../../shared/openai/output.ts";
 import type { TaskOffer } from "../../shared/protocol/task.ts";
-import type { EngineTask } from "../../worker-agent/engine/engine.ts";
+import { assert } from "../../shared/assert.ts";
+import { type GenerateTask, isGenerateTask } from "../../worker-agent/engine/engine.ts";
 import type {
   AttemptEffect,
   AttemptEvent,
@@ -37,7 +38,7 @@ export class SimulatedAttempt {
   readonly #world: World;
   readonly #ports: AttemptPorts;
   #state: AttemptState;
-  #task: EngineTask | null = null;
+  #task: GenerateTask | null = null;
   #steps: Generator<EngineStep, never> | null = null;
   #tokens = 0;
   #isHalted = false;
@@ -72,6 +73,7 @@ export class SimulatedAttempt {
         if (effect.frame.type === "task.delta") this.#record(effect.frame.parts);
         return this.#ports.send(effect.frame);
       case "generate":
+        assert(isGenerateTask(effect.task), "the simulation asks for texts");
         this.#task = effect.task;
         return;
       case "pull":

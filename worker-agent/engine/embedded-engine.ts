@@ -6,7 +6,17 @@ import type { LoadedModel, LoadedSequence, TokenId } from "./embedded-model.ts";
 import { historyOf } from "./embedded-prompt.ts";
 import type { Sampling } from "./embedded-sampling.ts";
 import { choiceSeed, readSampling } from "./embedded-sampling.ts";
-import type { Engine, EngineEvent, EngineModel, EngineTask } from "./engine.ts";
+import { cannot } from "./cannot.ts";
+import type {
+  Engine,
+  EngineEvent,
+  EngineHealth,
+  EngineModel,
+  EngineStats,
+  GenerateTask,
+  ResultAnswer,
+  ResultTask,
+} from "./engine.ts";
 import { EngineError } from "./engine.ts";
 import { jsonObjectGrammar, jsonSchemaGrammar } from "./json-grammar.ts";
 import { mergeChoices } from "./merge-choices.ts";
@@ -60,7 +70,7 @@ export class EmbeddedEngine<Grammar> implements Engine {
     this.#pool = new SlotPool(loaded.sequences);
   }
 
-  async *generate(task: EngineTask, signal: AbortSignal): AsyncGenerator<EngineEvent> {
+  async *generate(task: GenerateTask, signal: AbortSignal): AsyncGenerator<EngineEvent> {
     const plan = await this.#plan(task);
     const stop = new AbortController();
     // One choice alone ends when it is returned; several must also end when one of them fails.
@@ -89,11 +99,28 @@ export class EmbeddedEngine<Grammar> implements Engine {
     yield { kind: "end", finishes, usage };
   }
 
+  perform(task: ResultTask): Promise<ResultAnswer> {
+    return Promise.reject(cannot(`serve a task of the kind ${task.kind}`));
+  }
+
+  tokenize(text: string): Promise<readonly number[]> {
+    return Promise.resolve(this.#loaded.textPrompt(text));
+  }
+
+  health(): Promise<EngineHealth> {
+    return Promise.resolve({ kind: "ready" });
+  }
+
+  stats(): EngineStats {
+    const running = this.model.slots - this.#pool.freeCount;
+    return { running, waiting: this.#pool.waitingCount, memoryBytes: null };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loaded[Symbol.asyncDispose]();
   }
 
-  async #plan(task: EngineTask): Promise<Plan<Grammar>> {
+  async #plan(task: GenerateTask): Promise<Plan<Grammar>> {
     const sampling = readSampling(task);
     const { prompt, endTokens } = this.#prompt(task);
     const tokensMax = tokenLimit(task, prompt.length, this.model.contextTokens);
@@ -108,7 +135,7 @@ export class EmbeddedEngine<Grammar> implements Engine {
     return { prompt, sampling, tokensMax, grammar, endTokens, seed };
   }
 
-  #prompt(task: EngineTask): ReturnType<LoadedModel<Grammar>["chatPrompt"]> {
+  #prompt(task: GenerateTask): ReturnType<LoadedModel<Grammar>["chatPrompt"]> {
     if (task.kind === "completion") {
       const { prompt } = task.request;
       const text = typeof prompt === "string" ? prompt : (prompt[0] ?? "");
@@ -120,7 +147,7 @@ export class EmbeddedEngine<Grammar> implements Engine {
     return this.#loaded.chatPrompt(historyOf(task.request.messages));
   }
 
-  async #grammar(task: EngineTask): Promise<Grammar | null> {
+  async #grammar(task: GenerateTask): Promise<Grammar | null> {
     const format = task.kind === "chat" ? task.request.response_format : null;
     if (!format || format.type === "text") return null;
     const schema = format.type === "json_schema" ? format.json_schema.schema : undefined;

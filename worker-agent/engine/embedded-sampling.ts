@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { EngineTask } from "./engine.ts";
+import type { GenerateTask } from "./engine.ts";
 import { EngineError } from "./engine.ts";
 
 /** How tokens are chosen, read from a request: everything given, in the engine's own terms. */
@@ -39,7 +39,7 @@ const accepted: Record<keyof typeof ownFields, string> = {
  * Reads a request's sampling fields. Throws EngineError `invalid_request` on the engine's own
  * fields out of range.
  */
-export function readSampling(task: EngineTask): Sampling {
+export function readSampling(task: GenerateTask): Sampling {
   const { request } = task;
   const own = (field: keyof typeof ownFields, otherwise: number): number => {
     const value = request[field];
@@ -68,7 +68,7 @@ export function readSampling(task: EngineTask): Sampling {
   };
 }
 
-function alternativesOf(task: EngineTask): number | null {
+function alternativesOf(task: GenerateTask): number | null {
   if (task.kind === "completion") return task.request.logprobs ?? null;
   return task.request.logprobs === true ? (task.request.top_logprobs ?? 0) : null;
 }

@@ -79,7 +79,9 @@ export async function openEngine(
   // for it.
   const { openEmbeddedEngine } = await import("./embedded-llama.ts");
   const { quantization, parameterCount, architecture, chatTemplate } = file;
-  const model = { digest, contextTokens, quantization, parameterCount, architecture, slots };
+  const { weightBytes } = file;
+  const shape = { contextTokens, quantization, parameterCount, weightBytes, architecture, slots };
+  const model = { digest, identity: "content", ...shape } as const;
   const { threads, gpu, log } = options;
   return openEmbeddedEngine({ path, model, chatTemplate, threads, gpu, log }, signal);
 }

@@ -14,6 +14,10 @@ export class SlotPool<Slot> {
     return this.#free.size;
   }
 
+  get waitingCount(): number {
+    return this.#waiters.size;
+  }
+
   /**
    * A slot, or null where `signal` aborted first. Always the first free one of the set, so that a
    * task that is alone runs in the same place every time. Whoever takes a slot gives it back.

@@ -1,7 +1,7 @@
 import type { ChatRequest } from "../../shared/openai/chat-request.ts";
 import type { FinishReason, TokenLogprob, ToolCallDelta } from "../../shared/openai/output.ts";
 import { utf8 } from "../../shared/crypto/bytes.ts";
-import type { EngineTask } from "./engine.ts";
+import type { GenerateTask } from "./engine.ts";
 import { minimalInstance } from "./minimal-instance.ts";
 import type { SyntheticScript } from "./synthetic-script.ts";
 
@@ -17,7 +17,7 @@ export interface SyntheticAnswer {
 /** A chat template costs a model a few tokens a message; four is what ChatML takes. */
 const templateTokensPerMessage = 4;
 
-export function countPromptTokens(task: EngineTask): number {
+export function countPromptTokens(task: GenerateTask): number {
   if (task.kind === "completion") return Math.max(1, countWords(promptOf(task)));
   let count = 0;
   for (const message of task.request.messages) {
@@ -27,7 +27,7 @@ export function countPromptTokens(task: EngineTask): number {
 }
 
 /** The text that may hold a script: the last user message, or the whole prompt of a completion. */
-export function promptOf(task: EngineTask): string {
+export function promptOf(task: GenerateTask): string {
   if (task.kind === "completion") {
     const { prompt } = task.request;
     return typeof prompt === "string" ? prompt : (prompt[0] ?? "");
@@ -38,7 +38,7 @@ export function promptOf(task: EngineTask): string {
 
 /** The answer of choice `index`, at most `tokensMax` tokens long. */
 export function composeAnswer(
-  task: EngineTask,
+  task: GenerateTask,
   script: SyntheticScript,
   options: { readonly index: number; readonly answerTokens: number; readonly tokensMax: number },
 ): SyntheticAnswer {
@@ -71,7 +71,7 @@ export function syntheticLogprob(token: string, alternatives: number): TokenLogp
   return { ...entry(token, -0.125), top_logprobs: others };
 }
 
-function fixedText(task: EngineTask, script: SyntheticScript): string | null {
+function fixedText(task: GenerateTask, script: SyntheticScript): string | null {
   if (script.text !== undefined) return script.text;
   const format = task.kind === "chat" ? task.request.response_format : null;
   if (format?.type === "json_object") return '{"answer": "word1"}';
@@ -80,7 +80,7 @@ function fixedText(task: EngineTask, script: SyntheticScript): string | null {
 }
 
 function toolCallOf(
-  task: EngineTask,
+  task: GenerateTask,
   script: SyntheticScript,
   index: number,
 ): ToolCallDelta | null {

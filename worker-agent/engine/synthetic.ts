@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { OutputPart } from "../../shared/openai/output.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
-import type { Engine, EngineEvent, EngineTask } from "./engine.ts";
+import { cannot } from "./cannot.ts";
+import type { Engine, EngineEvent, GenerateTask } from "./engine.ts";
 import { EngineError } from "./engine.ts";
 import { SlotPool } from "./slot-pool.ts";
 import type { SyntheticAnswer } from "./synthetic-answer.ts";
@@ -86,10 +87,13 @@ export function createSyntheticEngine(
 ): Engine {
   const settled = { ...syntheticDefaults, ...config };
   const pool = new SlotPool(Array.from({ length: settled.slots }, (_, i) => i));
+  let running = 0;
   return {
     kind: "synthetic",
     model: {
       digest: createHash("sha256").update(`synthetic:${settled.name}`).digest("hex"),
+      identity: "content",
+      weightBytes: null,
       contextTokens: settled.contextTokens,
       quantization: "none",
       parameterCount: 0,
@@ -103,18 +107,24 @@ export function createSyntheticEngine(
         yield { kind: "end", finishes: [], usage: { prompt: 0, completion: 0, cached: 0 } };
         return;
       }
+      running += 1;
       try {
         yield* run(task, settled, clock, signal);
       } finally {
+        running -= 1;
         pool.give(slot);
       }
     },
+    perform: (task) => Promise.reject(cannot(`serve a task of the kind ${task.kind}`)),
+    tokenize: (text) => Promise.resolve(text.split(/(?=\s)/).map((_, index) => index)),
+    health: () => Promise.resolve({ kind: "ready" }),
+    stats: () => ({ running, waiting: pool.waitingCount, memoryBytes: 0 }),
     async [Symbol.asyncDispose]() {},
   };
 }
 
 async function* run(
-  task: EngineTask,
+  task: GenerateTask,
   config: SyntheticConfig,
   clock: SyntheticClock,
   signal: AbortSignal,
@@ -187,7 +197,7 @@ async function interrupt(script: SyntheticScript, at: number, signal: AbortSigna
 }
 
 function partOf(
-  task: EngineTask,
+  task: GenerateTask,
   answer: SyntheticAnswer,
   range: { readonly index: number; readonly from: number; readonly to: number },
 ): OutputPart | null {
@@ -206,7 +216,7 @@ function lastPart(answer: SyntheticAnswer, index: number): OutputPart {
 }
 
 /** How many alternatives a token's log probability lists, or null where none were asked for. */
-function alternativesOf(task: EngineTask): number | null {
+function alternativesOf(task: GenerateTask): number | null {
   if (task.kind === "completion") return task.request.logprobs ?? null;
   return task.request.logprobs === true ? (task.request.top_logprobs ?? 0) : null;
 }

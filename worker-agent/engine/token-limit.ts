@@ -1,11 +1,15 @@
-import type { EngineTask } from "./engine.ts";
+import type { GenerateTask } from "./engine.ts";
 import { EngineError } from "./engine.ts";
 
 /**
  * How many tokens one choice may have: what the request allows, and at most what the context has
  * left. Throws `context_length_exceeded` where the prompt leaves no room for one token.
  */
-export function tokenLimit(task: EngineTask, promptTokens: number, contextTokens: number): number {
+export function tokenLimit(
+  task: GenerateTask,
+  promptTokens: number,
+  contextTokens: number,
+): number {
   const room = contextTokens - promptTokens;
   if (room < 1) {
     throw new EngineError(

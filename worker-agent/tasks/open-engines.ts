@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Log } from "../../shared/log.ts";
+import type { DeclaredSpeed } from "../../shared/protocol/listing.ts";
 import type { Config } from "../config.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openEngine, openEngineDefaults } from "../engine/open-engine.ts";
@@ -9,6 +10,8 @@ import type { DownloadProgress } from "../models/download.ts";
 export interface ServedEngine {
   readonly name: string;
   readonly engine: Engine;
+  /** What was measured of it on this machine; null where nothing was. */
+  readonly speed: DeclaredSpeed | null;
 }
 
 export interface OpenedEngines extends AsyncDisposable {
@@ -43,7 +46,7 @@ export async function openEngines(
         },
         signal,
       );
-      engines.push({ name, engine });
+      engines.push({ name, engine, speed: null });
       const { contextTokens, quantization, slots } = engine.model;
       log("info", "Model", { name, context: contextTokens, quantization, slots });
     }

@@ -15,6 +15,7 @@ import type {
   ReceiptDraft,
 } from "./attempt.ts";
 import { createAttempt, reduceAttempt } from "./attempt-state.ts";
+import { engineEvents } from "./engine-events.ts";
 import type { ReceiptEntry } from "./receipt-journal.ts";
 
 export interface AttemptPorts {
@@ -140,7 +141,7 @@ export class RunningAttempt {
 
   #generate(): AsyncIterator<EngineEvent> {
     assert(this.#task !== null, "an engine is pulled after it was given its task");
-    const events = this.#engine.generate(this.#task, this.#controller.signal);
+    const events = engineEvents(this.#engine, this.#task, this.#controller.signal);
     return events[Symbol.asyncIterator]();
   }
 

@@ -45,7 +45,7 @@ export async function runWorker(edge: string, setup: WorkerSetup = {}): Promise<
   const agent = createAgent({
     config,
     key,
-    engines: [{ name: "words", engine }],
+    engines: [{ name: "words", engine, speed: null }],
     journal,
     log: () => undefined,
     random: setup.random ?? (() => 0.1),

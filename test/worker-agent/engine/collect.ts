@@ -3,16 +3,16 @@ import type { ChatRequest } from "../../../shared/openai/chat-request.ts";
 import { chatRequestSchema } from "../../../shared/openai/chat-request.ts";
 import { completionRequestSchema } from "../../../shared/openai/completion-request.ts";
 import type { CompletionRequest } from "../../../shared/openai/completion-request.ts";
-import type { Engine, EngineEvent, EngineTask } from "../../../worker-agent/engine/engine.ts";
+import type { Engine, EngineEvent, GenerateTask } from "../../../worker-agent/engine/engine.ts";
 
 /** A chat task of one user message, validated as the edge would. */
-export function chat(prompt: string, fields: Partial<ChatRequest> = {}): EngineTask {
+export function chat(prompt: string, fields: Partial<ChatRequest> = {}): GenerateTask {
   const messages = [{ role: "user", content: prompt }];
   const request = chatRequestSchema.parse({ model: "test", messages, ...fields });
   return { kind: "chat", request };
 }
 
-export function completion(prompt: string, fields: Partial<CompletionRequest> = {}): EngineTask {
+export function completion(prompt: string, fields: Partial<CompletionRequest> = {}): GenerateTask {
   return {
     kind: "completion",
     request: completionRequestSchema.parse({ model: "test", prompt, ...fields }),
@@ -30,7 +30,7 @@ export interface Collected {
 /** Runs a task to its end. Fails unless exactly one `end` comes, and comes last. */
 export async function collect(
   engine: Engine,
-  task: EngineTask,
+  task: GenerateTask,
   signal: AbortSignal = new AbortController().signal,
   onPart: (parts: number) => void = () => {},
 ): Promise<Collected> {

@@ -1,0 +1,20 @@
+/** What can be asked of a worker. The first two grow token by token, the others come as one. */
+export const taskKinds = [
+  "chat",
+  "completion",
+  "embedding",
+  "rerank",
+  "classification",
+  "transcription",
+  "image",
+] as const;
+
+export type TaskKind = (typeof taskKinds)[number];
+
+/** The kinds whose answer grows token by token. */
+export type GeneratedKind = "chat" | "completion";
+
+/** Whether the answer is a text that grows and can be streamed. */
+export function isGenerated(kind: TaskKind): kind is GeneratedKind {
+  return kind === "chat" || kind === "completion";
+}
