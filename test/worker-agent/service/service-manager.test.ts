@@ -1,0 +1,74 @@
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { serviceManager } from "../../../worker-agent/service/service-manager.ts";
+import { ServiceError } from "../../../worker-agent/service/service-command.ts";
+
+/** Service managers that write down what they were asked, in a folder of their own on the PATH. */
+function fakeTools(answers: Readonly<Record<string, string>> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), "octo-manager-"));
+  const calls = join(folder, "calls");
+  writeFileSync(calls, "");
+  for (const name of ["systemctl", "loginctl", "launchctl"]) {
+    const path = join(folder, name);
+    writeFileSync(
+      path,
+      `#!/bin/sh\necho "${name} $*" >> "${calls}"\n${answers[name] ?? "exit 0"}\n`,
+    );
+    chmodSync(path, 0o755);
+  }
+  vi.stubEnv("PATH", `${folder}:${process.env["PATH"] ?? ""}`);
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return { home: folder, calls: () => readFileSync(calls, "utf8").trim().split("\n") };
+}
+
+const command = { program: "/node", args: ["/worker.js"], stateDir: "/state", stopSeconds: 45 };
+
+beforeEach(() => {
+  vi.stubEnv("XDG_CONFIG_HOME", "");
+  return () => vi.unstubAllEnvs();
+});
+
+test("systemd is given the unit, starts it now and always, and lingering is hinted at", async () => {
+  const { home, calls } = fakeTools({ loginctl: "echo Linger=no" });
+  const manager = serviceManager("linux", home);
+  const left = await manager.install(command);
+  const path = join(home, ".config/systemd/user/octo-worker.service");
+  expect(readFileSync(path, "utf8")).toBe(manager.describe(command));
+  expect(calls()).toEqual([
+    "systemctl --user daemon-reload",
+    "systemctl --user enable octo-worker.service",
+    "systemctl --user restart octo-worker.service",
+    "loginctl show-user --property=Linger",
+  ]);
+  expect(left).toContain("loginctl enable-linger");
+  expect(await manager.state("/state")).toMatchObject({ isInstalled: true, isRunning: true });
+  await manager.uninstall();
+  expect(existsSync(path)).toBe(false);
+});
+
+test("what systemd refuses is said in its own words", async () => {
+  const { home } = fakeTools({ systemctl: "echo 'Failed to connect to bus' >&2\nexit 1" });
+  const installing = serviceManager("linux", home).install(command);
+  await expect(installing).rejects.toThrow(ServiceError);
+  await expect(installing).rejects.toThrow("exit code 1: Failed to connect to bus");
+});
+
+test("launchd is given an agent of this user, in place of the one it had", async () => {
+  const { home, calls } = fakeTools({ launchctl: "echo '\tstate = running'" });
+  const manager = serviceManager("darwin", home);
+  expect(await manager.install({ ...command, stateDir: join(home, "state") })).toBeNull();
+  const path = join(home, "Library/LaunchAgents/network.cipherocto.octo-worker.plist");
+  const domain = `gui/${process.getuid?.() ?? 0}`;
+  expect(calls()).toEqual([
+    `launchctl bootout ${domain}/network.cipherocto.octo-worker`,
+    `launchctl bootstrap ${domain} ${path}`,
+  ]);
+  expect(existsSync(join(home, "state/logs"))).toBe(true);
+  expect(await manager.state("/state")).toMatchObject({ isInstalled: true, isRunning: true });
+});
+
+test("a system without a service manager we know is told what to do", () => {
+  expect(() => serviceManager("win32", "/home")).toThrow("task scheduler");
+});

@@ -1,0 +1,91 @@
+import { homedir } from "node:os";
+import { readConfig } from "../config.ts";
+import type { ServiceManager } from "../service/service-manager.ts";
+import { serviceManager } from "../service/service-manager.ts";
+import { environmentPath, serviceCommand } from "../service/service-command.ts";
+import type { Inputs } from "./find-settings.ts";
+import { UsageError } from "./parse-command-line.ts";
+import { settingNames, settings } from "./settings.ts";
+import type { Terminal } from "./terminal.ts";
+
+const verbs = ["install", "uninstall", "status", "show"] as const;
+type Verb = (typeof verbs)[number];
+
+/** Lets the system's service manager run this worker, or stops doing so. */
+export async function service(
+  inputs: Inputs,
+  terminal: Terminal,
+  args: readonly string[],
+): Promise<number> {
+  const verb = verbs.find((name) => name === args[0]);
+  if (verb === undefined || args.length > 1) {
+    throw new UsageError(
+      `Cannot run service ${args.join(" ")}: say one of ${verbs.join(", ")}; ` +
+        "see octo-worker service --help",
+    );
+  }
+  const manager = serviceManager(process.platform, homedir());
+  return perform(verb, { manager, inputs, terminal });
+}
+
+async function perform(
+  verb: Verb,
+  of: { readonly manager: ServiceManager; readonly inputs: Inputs; readonly terminal: Terminal },
+): Promise<number> {
+  const { manager, inputs, terminal } = of;
+  const { stateDir, drainMs, json } = readConfig(inputs);
+  const say = (fields: Readonly<Record<string, string | boolean | null>>, lines: string[]) => {
+    if (json) terminal.write(JSON.stringify(fields));
+    else for (const line of lines) terminal.write(line);
+  };
+  switch (verb) {
+    case "install":
+    case "show": {
+      const script = process.argv[1] ?? "";
+      const command = serviceCommand({ script, stateDir, drainMs, flags: flagsOf(inputs) });
+      if (verb === "show") {
+        terminal.write(manager.describe(command).trimEnd());
+        return 0;
+      }
+      const left = await manager.install(command);
+      const { path, logs } = await manager.state(stateDir);
+      say({ installed: true, manager: manager.name, path, logs, left_to_do: left }, [
+        `Service   ${terminal.paint("green", "installed and running")} (${path})`,
+        `Log       ${logs}`,
+        `Secrets   HF_TOKEN and the like go into ${environmentPath(stateDir)}, NAME=value a line`,
+        ...(left === null ? [] : [`To do     ${left}`]),
+      ]);
+      return 0;
+    }
+    case "uninstall":
+      await manager.uninstall();
+      say({ installed: false, manager: manager.name }, [
+        "Service   removed; the identity, models and receipts stay where they are",
+      ]);
+      return 0;
+    case "status": {
+      const { isInstalled, isRunning, path, logs } = await manager.state(stateDir);
+      const fields = { installed: isInstalled, running: isRunning, manager: manager.name };
+      say({ ...fields, path, logs }, [
+        `Service   ${isInstalled ? (isRunning ? "running" : "installed, not running") : "none"}`,
+        ...(isInstalled ? [`File      ${path}`, `Log       ${logs}`] : []),
+      ]);
+      return isRunning ? 0 : 1;
+    }
+  }
+}
+
+/** The flags given, so that the service starts as this command line would have. */
+function flagsOf(inputs: Inputs): string[] {
+  const words: string[] = [];
+  for (const name of settingNames) {
+    if (name === "stateDir" || name === "json" || name === "as") continue;
+    const { flag, shape } = settings[name];
+    for (const [at, value] of (inputs.flags[name] ?? []).entries()) {
+      words.push(`--${flag}`, ...(shape === null ? [] : [value]));
+      const as = name === "model" ? (inputs.flags.as?.[at] ?? "") : "";
+      if (as !== "") words.push("--as", as);
+    }
+  }
+  return words;
+}

@@ -1,0 +1,116 @@
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { launchdAgent, launchdLabel, launchdLogPath } from "./launchd-agent.ts";
+import { mustRun, runTool } from "./run-tool.ts";
+import type { ServiceCommand } from "./service-command.ts";
+import { ServiceError } from "./service-command.ts";
+import { systemdUnit, systemdUnitName } from "./systemd-unit.ts";
+
+export interface ServiceState {
+  readonly isInstalled: boolean;
+  readonly isRunning: boolean;
+  /** The unit's or agent's file. */
+  readonly path: string;
+  /** A command that shows the log. */
+  readonly logs: string;
+}
+
+/** The program that keeps a user's services on this system. */
+export interface ServiceManager {
+  readonly name: "systemd" | "launchd";
+  /** The file that describes the service, for `install` and for who wants to read it first. */
+  describe(command: ServiceCommand): string;
+  /** Writes it, starts it, and starts it again at every login. Gives what is left to do, if any. */
+  install(command: ServiceCommand): Promise<string | null>;
+  uninstall(): Promise<void>;
+  state(stateDir: string): Promise<ServiceState>;
+}
+
+/** The manager of `platform`. Throws ServiceError where there is none we know. */
+export function serviceManager(platform: NodeJS.Platform, home: string): ServiceManager {
+  switch (platform) {
+    case "linux":
+      return systemd(join(configFolder(home), "systemd", "user", systemdUnitName));
+    case "darwin":
+      return launchd(join(home, "Library", "LaunchAgents", `${launchdLabel}.plist`));
+    default:
+      throw new ServiceError(
+        `Cannot install a service on ${platform}: let its own task scheduler run ` +
+          "octo-worker start at login",
+      );
+  }
+}
+
+function configFolder(home: string): string {
+  const given = process.env["XDG_CONFIG_HOME"];
+  return given === undefined || given === "" ? join(home, ".config") : given;
+}
+
+function systemd(path: string): ServiceManager {
+  const user = ["--user"];
+  return {
+    name: "systemd",
+    describe: systemdUnit,
+    async install(command) {
+      await writeNew(path, systemdUnit(command));
+      await mustRun("systemctl", [...user, "daemon-reload"]);
+      await mustRun("systemctl", [...user, "enable", systemdUnitName]);
+      // Restarted, because an older one may be running under the file that was replaced.
+      await mustRun("systemctl", [...user, "restart", systemdUnitName]);
+      const { output } = await runTool("loginctl", ["show-user", "--property=Linger"]);
+      return output.includes("Linger=yes")
+        ? null
+        : "it stops when you log out: loginctl enable-linger lets it run on";
+    },
+    async uninstall() {
+      await mustRun("systemctl", [...user, "disable", "--now", systemdUnitName]);
+      await rm(path, { force: true });
+      await mustRun("systemctl", [...user, "daemon-reload"]);
+    },
+    async state() {
+      const active = await runTool("systemctl", [...user, "is-active", systemdUnitName]);
+      return {
+        isInstalled: existsSync(path),
+        isRunning: active.code === 0,
+        path,
+        logs: `journalctl --user -u ${systemdUnitName} -f`,
+      };
+    },
+  };
+}
+
+function launchd(path: string): ServiceManager {
+  const domain = `gui/${process.getuid?.() ?? 0}`;
+  const service = `${domain}/${launchdLabel}`;
+  return {
+    name: "launchd",
+    describe: launchdAgent,
+    async install(command) {
+      await mkdir(dirname(launchdLogPath(command.stateDir)), { recursive: true, mode: 0o700 });
+      await writeNew(path, launchdAgent(command));
+      // Fails where none was loaded, which is as good.
+      await runTool("launchctl", ["bootout", service]);
+      await mustRun("launchctl", ["bootstrap", domain, path]);
+      return null;
+    },
+    async uninstall() {
+      await mustRun("launchctl", ["bootout", service]);
+      await rm(path, { force: true });
+    },
+    async state(stateDir) {
+      const printed = await runTool("launchctl", ["print", service]);
+      return {
+        isInstalled: existsSync(path),
+        isRunning: printed.code === 0 && /state = running/.test(printed.output),
+        path,
+        logs: `tail -f ${launchdLogPath(stateDir)}`,
+      };
+    },
+  };
+}
+
+async function writeNew(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text, { mode: 0o600 });
+}
