@@ -1,6 +1,7 @@
 import { version } from "../version.ts";
-import type { CommandName } from "./parse-command-line.ts";
-import { settingsOf } from "./parse-command-line.ts";
+import type { CommandName } from "./command-forms.ts";
+import { formOf, verbsInWords } from "./command-forms.ts";
+import type { SettingName } from "./settings.ts";
 import { settings } from "./settings.ts";
 
 interface CommandHelp {
@@ -43,6 +44,22 @@ const helpByCommand: Record<CommandName, CommandHelp> = {
       "mend what is wrong. The exit code is 1 where something is.",
     examples: ["octo-worker doctor", "octo-worker doctor --edge https://edge.example --json"],
   },
+  models: {
+    summary: "fetch, list, check and sign the models kept on this machine",
+    text:
+      "add     fetches a model, checks it and keeps it under a name that --model then takes\n" +
+      "list    what is kept, with digest, size, quantization and who signed it\n" +
+      "remove  forgets a name, and deletes what no other name has\n" +
+      "verify  reads all files again; the exit code is 1 where one is not what it was\n" +
+      "sign    writes a manifest that says what a file is, signed with this worker's key",
+    examples: [
+      "octo-worker models add hf:Qwen/Qwen3-0.6B-GGUF:Q8_0 --as qwen3",
+      "octo-worker models add ./llama.gguf --manifest llama.manifest.json",
+      "octo-worker models sign ./llama.gguf --as llama --license Apache-2.0",
+      "octo-worker models verify --json",
+      "octo-worker start --model qwen3",
+    ],
+  },
 };
 
 export function generalHelp(): string {
@@ -67,13 +84,20 @@ export function generalHelp(): string {
 
 export function helpOf(command: CommandName): string {
   const { text, examples } = helpByCommand[command];
+  const form = formOf(command);
+  const verbs = verbsInWords(command);
+  const usages = verbs.length === 0 ? [command] : verbs.map((verb) => `${command} ${verb}`);
+  const own = Object.entries(form.flags).map(
+    ([flag, { shape, help }]) => `  ${`--${flag} ${shape}`.padEnd(26)}${help}`,
+  );
   return [
-    `Usage: octo-worker ${command} [flags]`,
+    ...usages.map((usage, at) => `${at === 0 ? "Usage:" : "      "} octo-worker ${usage} [flags]`),
     "",
     text,
     "",
+    ...(own.length === 0 ? [] : ["Flags:", ...own, ""]),
     "Flags, and the variables that say the same:",
-    ...settingsOf(command).map(flagLine),
+    ...form.settings.map(flagLine),
     `  ${"--help".padEnd(26)}this text`,
     "",
     "A flag wins over its variable, and that over config.json in the state folder.",
@@ -83,7 +107,7 @@ export function helpOf(command: CommandName): string {
   ].join("\n");
 }
 
-function flagLine(name: ReturnType<typeof settingsOf>[number]): string {
+function flagLine(name: SettingName): string {
   const { flag, shape, env, fallback, help } = settings[name];
   const form = shape === null ? `--${flag}` : `--${flag} ${shape}`;
   const preset = fallback === "" || fallback === "false" ? "" : `, ${fallback} unless given`;

@@ -9,7 +9,9 @@ import { doctor } from "./doctor.ts";
 import { readInputs } from "./find-settings.ts";
 import { generalHelp, helpOf } from "./help.ts";
 import { init } from "./init.ts";
-import type { CommandLine, CommandName } from "./parse-command-line.ts";
+import type { CommandName } from "./command-forms.ts";
+import { models } from "./models.ts";
+import type { Call, CommandLine } from "./parse-command-line.ts";
 import { parseCommandLine, UsageError } from "./parse-command-line.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
@@ -17,9 +19,9 @@ import type { Terminal } from "./terminal.ts";
 import { systemTerminal } from "./terminal.ts";
 import type { Inputs } from "./find-settings.ts";
 
-type Command = (inputs: Inputs, terminal: Terminal) => Promise<number>;
+type Command = (inputs: Inputs, terminal: Terminal, call: Call) => Promise<number>;
 
-const commands: Record<CommandName, Command> = { init, start, status, doctor };
+const commands: Record<CommandName, Command> = { init, start, status, doctor, models };
 
 /**
  * Runs one command line. Gives the exit code: 0 done, 1 it went wrong, 2 it was asked for wrongly.
@@ -54,6 +56,6 @@ async function run(line: CommandLine, terminal: Terminal): Promise<number> {
       terminal.write(line.command === null ? generalHelp() : helpOf(line.command));
       return 0;
     case "command":
-      return commands[line.command](readInputs(line.flags), terminal);
+      return commands[line.command](readInputs(line.flags), terminal, line);
   }
 }

@@ -1,10 +1,9 @@
 import { parseArgs } from "node:util";
 import type { Inputs } from "./find-settings.ts";
+import type { CommandName } from "./command-forms.ts";
+import { commandNames, formOf, verbsInWords } from "./command-forms.ts";
 import type { SettingName } from "./settings.ts";
 import { settingNames, settings } from "./settings.ts";
-
-export const commandNames = ["init", "start", "status", "doctor"] as const;
-export type CommandName = (typeof commandNames)[number];
 
 /** A command line nobody can obey: one line, exit code 2. */
 export class UsageError extends Error {
@@ -14,11 +13,18 @@ export class UsageError extends Error {
 export type CommandLine =
   | { readonly kind: "version" }
   | { readonly kind: "help"; readonly command: CommandName | null }
-  | { readonly kind: "command"; readonly command: CommandName; readonly flags: Inputs["flags"] };
+  | ({
+      readonly kind: "command";
+      readonly command: CommandName;
+      readonly flags: Inputs["flags"];
+    } & Call);
 
-/** The settings a command takes as flags. */
-export function settingsOf(command: CommandName): readonly SettingName[] {
-  return command === "status" ? ["stateDir", "json"] : settingNames;
+/** What a command was told beside its settings. */
+export interface Call {
+  /** The verb and its arguments, as many as the command's form asks for. */
+  readonly args: readonly string[];
+  /** The values of the flags that only this command has. */
+  readonly own: Readonly<Record<string, string>>;
 }
 
 /**
@@ -33,8 +39,39 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   const { values, tokens } = parse(args.slice(named === null ? 0 : 1), command ?? "start");
   if (values["help"] === true) return { kind: "help", command };
   if (values["version"] === true) return { kind: "version" };
-  const flags = flagsOf(tokens);
-  return { kind: "command", command: command ?? "start", flags };
+  const name = command ?? "start";
+  const isOwn = (token: Token) => Object.hasOwn(formOf(name).flags, token.name ?? "");
+  const own = tokens.filter(isOwn).map((token) => [token.name, token.value ?? ""] as const);
+  return {
+    kind: "command",
+    command: name,
+    flags: flagsOf(tokens.filter((token) => !isOwn(token))),
+    args: argsOf(tokens, name),
+    own: Object.fromEntries(own),
+  };
+}
+
+/** The verb and what follows it. Throws UsageError where the command's form is another. */
+function argsOf(tokens: readonly Token[], command: CommandName): readonly string[] {
+  const args = tokens.flatMap(({ kind, value }) => (kind === "positional" ? [value ?? ""] : []));
+  const { verbs } = formOf(command);
+  const see = `; see octo-worker ${command} --help`;
+  const [verb, ...rest] = args;
+  if (Object.keys(verbs).length === 0) {
+    if (verb === undefined) return args;
+    throw new UsageError(`octo-worker ${command} takes no ${JSON.stringify(verb)}${see}`);
+  }
+  const wanted = Object.hasOwn(verbs, verb ?? "") ? verbs[verb ?? ""] : undefined;
+  if (wanted === undefined) {
+    const said = verb === undefined ? `${command}` : `${command} ${verb}`;
+    const known = verbsInWords(command).join(", ");
+    throw new UsageError(`Cannot run ${JSON.stringify(said)}: what follows is ${known}${see}`);
+  }
+  const least = wanted.filter((name) => !name.startsWith("[")).length;
+  if (rest.length >= least && rest.length <= wanted.length) return args;
+  const form = wanted.length === 0 ? "nothing" : wanted.join(" ");
+  const given = rest.length === 0 ? "nothing" : rest.map((arg) => JSON.stringify(arg)).join(" ");
+  throw new UsageError(`octo-worker ${command} ${verb} takes ${form}, not ${given}${see}`);
 }
 
 function commandNamed(text: string | null): CommandName | null {
@@ -61,12 +98,14 @@ function parse(
     string,
     { type: "string" | "boolean"; short?: string; multiple?: boolean }
   > = { help: { type: "boolean", short: "h" }, version: { type: "boolean", short: "v" } };
-  for (const name of settingsOf(command)) {
+  const form = formOf(command);
+  for (const name of form.settings) {
     const { flag, shape } = settings[name];
     options[flag] = { type: shape === null ? "boolean" : "string", multiple: true };
   }
+  for (const flag of Object.keys(form.flags)) options[flag] = { type: "string" };
   try {
-    return parseArgs({ args, options, strict: true, allowPositionals: false, tokens: true });
+    return parseArgs({ args, options, strict: true, allowPositionals: true, tokens: true });
   } catch (error) {
     // Its messages name the flag; only their first sentence is about the mistake itself.
     const message = error instanceof Error ? (error.message.split(/[.\n]/)[0] ?? "") : "";

@@ -52,6 +52,13 @@ test("help names every command, and each command explains itself with examples",
 
 test.for([
   [["frob"], 'Cannot run "frob": the commands are init, start, status, doctor'],
+  [["start", "now"], 'octo-worker start takes no "now"; see octo-worker start --help'],
+  [["models"], 'Cannot run "models": what follows is add SOURCE, list, remove NAME'],
+  [["models", "frob"], 'Cannot run "models frob": what follows is add SOURCE, list'],
+  [["models", "toString"], 'Cannot run "models toString": what follows is'],
+  [["models", "remove"], "octo-worker models remove takes NAME, not nothing"],
+  [["models", "list", "all"], 'octo-worker models list takes nothing, not "all"'],
+  [["start", "--manifest", "x"], "Unknown option '--manifest'"],
   [["start", "--frob"], "Unknown option '--frob'; see octo-worker start --help"],
   [["status", "--slots", "1"], "Unknown option '--slots'; see octo-worker status --help"],
   [["--as", "x"], "--as names the --model before it: give one"],
@@ -69,6 +76,8 @@ test("flags without a command start a worker, and --as names the model before it
     kind: "command",
     command: "start",
     flags: { model: ["a.gguf", "b.gguf"], as: ["", "b"], json: ["true"] },
+    args: [],
+    own: {},
   });
 });
 

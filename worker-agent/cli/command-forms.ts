@@ -1,0 +1,63 @@
+import type { SettingName } from "./settings.ts";
+import { settingNames } from "./settings.ts";
+
+/** A flag that only one command has: nothing a file or a variable would say. */
+export interface OwnFlag {
+  /** What a value looks like in `--help`. */
+  readonly shape: string;
+  readonly help: string;
+}
+
+/** What may follow a command's name. */
+export interface CommandForm {
+  /** Its verbs, each with the arguments it takes: `NAME` must be there, `[NAME]` may be. */
+  readonly verbs: Readonly<Record<string, readonly string[]>>;
+  readonly settings: readonly SettingName[];
+  readonly flags: Readonly<Record<string, OwnFlag>>;
+}
+
+/** A command that takes flags and nothing else. */
+function plain(settings: readonly SettingName[] = settingNames): CommandForm {
+  return { verbs: {}, settings, flags: {} };
+}
+
+export const commandForms = {
+  init: plain(),
+  start: plain(),
+  status: plain(["stateDir", "json"]),
+  doctor: plain(),
+  models: {
+    verbs: {
+      add: ["SOURCE"],
+      list: [],
+      remove: ["NAME"],
+      verify: ["[NAME]"],
+      sign: ["FILE"],
+    },
+    settings: ["slots", "context", "gpu", "stateDir", "json"],
+    flags: {
+      as: { shape: "NAME", help: "the name to keep or sign the model under" },
+      manifest: { shape: "FILE|URL", help: "add: the signed manifest the model must agree with" },
+      license: { shape: "LICENSE", help: "sign: what it may be used under, say Apache-2.0" },
+      release: { shape: "X.Y.Z", help: "sign: the model's version, 1.0.0 unless given" },
+      key: { shape: "FILE", help: "sign: another Ed25519 key (PEM) than this worker's" },
+    },
+  },
+} as const satisfies Record<string, CommandForm>;
+
+export type CommandName = keyof typeof commandForms;
+
+/** The names of all commands, in the order `--help` shows them. */
+export const commandNames = Object.keys(commandForms).filter((name): name is CommandName =>
+  Object.hasOwn(commandForms, name),
+);
+
+/** What may follow `command`, with its own names forgotten. */
+export function formOf(command: CommandName): CommandForm {
+  return commandForms[command];
+}
+
+/** A command's verbs with their arguments, as `--help` and errors show them. */
+export function verbsInWords(command: CommandName): string[] {
+  return Object.entries(formOf(command).verbs).map(([verb, args]) => [verb, ...args].join(" "));
+}
