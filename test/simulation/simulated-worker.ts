@@ -1,7 +1,7 @@
 import type { DownFrame } from "../../shared/protocol/frames.ts";
 import { decodeUp } from "../../shared/protocol/codec.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
-import { slotsToGrant, listedSlots } from "../../worker-agent/connection/credits.ts";
+import { freeSlots, slotsToGrant } from "../../worker-agent/connection/credits.ts";
 import type { SessionSettings, SessionStop } from "../../worker-agent/connection/session.ts";
 import { Journal } from "./journal.ts";
 import { edgeOrigin } from "./simulated-hub.ts";
@@ -121,13 +121,13 @@ export class SimulatedWorker {
     if (frame.type === "task.end") sent.isComplete = frame.outcome === "complete";
   }
 
-  /** What is granted and not used, and what runs, are never more than the listed slots. */
+  /** What is granted and not used is never more than the listed slots that nothing runs on. */
   #checkCredits(): void {
     const { state } = this.process;
     if (state.phase.kind !== "serving" || this.treachery !== null) return;
-    const used = state.phase.credits + state.modelsByAttempt.size;
-    const most = Math.max(listedSlots(state, state.phase), state.modelsByAttempt.size);
-    hold(used <= most, "H2", () => `${this.name} has ${used} slots out of ${most}`);
+    const { credits } = state.phase;
+    const most = freeSlots(state, state.phase);
+    hold(credits <= most, "H2", () => `${this.name} granted ${credits} slots out of ${most}`);
     hold(slotsToGrant(state, state.phase) >= 0, "H2", () => "a grant is negative");
   }
 }

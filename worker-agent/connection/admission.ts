@@ -11,7 +11,7 @@ export function refusalOf(
   offer: TaskOffer,
 ): RefuseReason | null {
   if (state.drain !== null) return "draining";
-  const listing = state.settings.listings.find((candidate) => candidate.model === offer.model);
+  const listing = state.listings.find((candidate) => candidate.model === offer.model);
   const isListed = serving.listed?.includes(offer.model) ?? false;
   if (listing === undefined || !isListed || listing.digest !== offer.digest) return "unknown_model";
   const isPriceListed =

@@ -1,6 +1,7 @@
 import type { SigningKey } from "../../shared/crypto/signing.ts";
 import { closeCodes } from "../../shared/protocol/close-codes.ts";
 import { decodeDown } from "../../shared/protocol/codec.ts";
+import type { Listing } from "../../shared/protocol/listing.ts";
 import type { UpFrame } from "../../shared/protocol/frames.ts";
 import type { AttemptSummary } from "../tasks/attempt.ts";
 import type { ReceiptEntry, ReceiptJournal } from "../tasks/receipt-journal.ts";
@@ -76,6 +77,11 @@ export class Connection {
     const stop = await this.#stopped;
     await this.#hangingUp;
     return stop;
+  }
+
+  /** Offers this set from now on, on this socket and on every later one. */
+  offer(listings: readonly Listing[]): void {
+    this.#dispatch({ kind: "listings", listings });
   }
 
   /** Leaves once what runs has ended. */

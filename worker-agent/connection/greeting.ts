@@ -1,4 +1,5 @@
 import type { AuthChallenge, AuthWelcome } from "../../shared/protocol/handshake.ts";
+import type { ListingPublish } from "../../shared/protocol/listing.ts";
 import { provenMessage } from "../../shared/protocol/handshake.ts";
 import { protocolFloor, protocolVersion } from "../../shared/protocol/limits.ts";
 import type { SessionEffect, SessionState, SessionStep } from "./session.ts";
@@ -80,16 +81,25 @@ export function prove(
   };
 }
 
+/** What the worker offers, under the next revision: it replaces every earlier one. */
+export function publication<State extends SessionState>(
+  state: State,
+): { readonly state: State; readonly frame: ListingPublish } {
+  const revision = state.revision + 1;
+  const listings = [...state.listings];
+  const frame: ListingPublish = { type: "listing.publish", revision, listings };
+  return { state: { ...state, revision }, frame };
+}
+
 /** The hub let the worker in: say what it offers, and what is still owed for. */
 export function welcome(state: SessionState, frame: AuthWelcome, nowMs: number): SessionStep {
   const hub = state.phase.kind === "proved" ? state.phase.hub : "";
-  const revision = state.revision + 1;
-  const publish = { type: "listing.publish", revision } as const;
+  const { state: published, frame: publish } = publication(state);
   const effects: SessionEffect[] = [
     { kind: "set-timer", timer: "handshake", atMs: null },
     { kind: "set-timer", timer: "heartbeat", atMs: nowMs + frame.heartbeat_ms },
     { kind: "notice", notice: { kind: "connected", welcome: frame, hub } },
-    { kind: "send", frame: { ...publish, listings: [...state.settings.listings] } },
+    { kind: "send", frame: publish },
     { kind: "submit-receipts", isFirst: true },
   ];
   if (state.drain !== null) effects.push({ kind: "send", frame: { type: "worker.drain" } });
@@ -101,5 +111,5 @@ export function welcome(state: SessionState, frame: AuthWelcome, nowMs: number):
     listed: null,
     credits: 0,
   } as const;
-  return { state: { ...state, revision, phase }, effects };
+  return { state: { ...published, phase }, effects };
 }

@@ -3,7 +3,7 @@ import type { DownFrame } from "../../shared/protocol/frames.ts";
 import type { TaskOffer } from "../../shared/protocol/task.ts";
 import { refusalOf } from "./admission.ts";
 import { slotsToGrant } from "./credits.ts";
-import { answerChallenge, prove, welcome } from "./greeting.ts";
+import { answerChallenge, prove, publication, welcome } from "./greeting.ts";
 import { retryDelayMs, steadySessionMs } from "./reconnect.ts";
 import type {
   Random,
@@ -26,6 +26,10 @@ import type {
  * S3. Frames for attempts that are not held have no effect.
  * S4. Without a word from the hub for three heartbeats the socket is dead.
  * S5. After `stop` there are no effects.
+ * S6. What is not offered any more is not admitted from that moment on, whatever the hub knows;
+ *     what runs of it ends in peace.
+ * S7. Only free slots of listed models are granted: an attempt of a model that was withdrawn takes
+ *     no slot from another.
  */
 
 /**
@@ -45,6 +49,7 @@ export function createSession(settings: SessionSettings): SessionState {
     settings,
     phase: { kind: "idle" },
     modelsByAttempt: new Map(),
+    listings: settings.listings,
     revision: 0,
     failures: 0,
     drain: null,
@@ -82,6 +87,8 @@ export function reduceSession(
       const atMs = nowMs + submitEveryMs;
       return { state, effects: [{ kind: "set-timer", timer: "submit", atMs }] };
     }
+    case "listings":
+      return onListings(state, event.listings);
     case "attempt-over":
       return onAttemptOver(state, event.attempt);
     case "drain":
@@ -136,7 +143,9 @@ function onFrame(
   switch (frame.type) {
     case "listing.result": {
       if (frame.revision !== state.revision) return { state, effects: [] };
-      const listed = { ...state, phase: { ...phase, listed: frame.listed } };
+      const offered = new Set(state.listings.map(({ model }) => model));
+      const models = frame.listed.filter((model) => offered.has(model));
+      const listed = { ...state, phase: { ...phase, listed: models } };
       const told = { kind: "notice", notice: { kind: "listed", result: frame } } as const;
       return withGrant({ state: listed, effects: [told] });
     }
@@ -151,6 +160,20 @@ function onFrame(
     case "receipt.ack":
       return { state, effects: [{ kind: "acknowledge", attempts: frame.attempts }] };
   }
+}
+
+/** Offers another set: at once where there is a hub to hear it, else with the next welcome. */
+function onListings(state: SessionState, listings: SessionState["listings"]): SessionStep {
+  const { phase } = state;
+  if (phase.kind !== "serving") return { state: { ...state, listings }, effects: [] };
+  // S6: a model that stays with the same terms is served on while the hub has not answered yet.
+  const known = new Map(state.listings.map((listing) => [listing.model, listing.digest]));
+  const kept = listings.filter(({ model, digest }) => known.get(model) === digest);
+  const models = new Set(kept.map(({ model }) => model));
+  const listed = phase.listed?.filter((model) => models.has(model)) ?? null;
+  const offering = { ...state, listings, phase: { ...phase, listed } };
+  const { state: published, frame } = publication(offering);
+  return { state: published, effects: [{ kind: "send", frame }] };
 }
 
 function onOffer(state: SessionState, offer: TaskOffer): SessionStep {

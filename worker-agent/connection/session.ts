@@ -22,6 +22,7 @@ export interface SessionSettings {
    * answers may go.
    */
   readonly isLoopback: boolean;
+  /** Everything this worker can ever offer, and what it offers first. */
   readonly listings: readonly Listing[];
   /** How long running attempts may take to end once the worker is leaving. */
   readonly drainMs: number;
@@ -41,7 +42,9 @@ export interface Serving {
   readonly welcome: AuthWelcome;
   readonly sinceMs: number;
   readonly heardMs: number;
-  /** The models the hub lists, or null before it has answered. */
+  /**
+   * The models the hub lists and the worker still offers, or null before the hub has answered.
+   */
   readonly listed: readonly string[] | null;
   /** Slots granted and not used up by an offer yet. */
   readonly credits: number;
@@ -76,6 +79,8 @@ export interface SessionState {
    * The model of every attempt that still holds a slot, by attempt. They may outlive their socket.
    */
   readonly modelsByAttempt: ReadonlyMap<string, string>;
+  /** What the worker offers now. */
+  readonly listings: readonly Listing[];
   /** The revision of the last listing published. */
   readonly revision: number;
   /** Sessions in a row that failed early. */
@@ -96,6 +101,8 @@ export type SessionEvent =
   | { readonly kind: "timer"; readonly timer: SessionTimer }
   /** Some frames of receipts went out; `left` receipts are still to be submitted. */
   | { readonly kind: "submitted"; readonly left: number }
+  /** What the worker offers from now on, in place of what it offered before. */
+  | { readonly kind: "listings"; readonly listings: readonly Listing[] }
   /** An attempt gave its slot back, however it ended. */
   | { readonly kind: "attempt-over"; readonly attempt: string }
   | { readonly kind: "drain" }

@@ -108,9 +108,18 @@ export class SessionDriver {
     this.greet();
     this.frame(welcome);
     const { revision } = this.state;
-    const listed = this.state.settings.listings.map(({ model }) => model);
+    const listed = this.state.listings.map(({ model }) => model);
     this.frame({ type: "listing.result", revision, listed, refused: [] });
     return this;
+  }
+
+  /** Offers another set, and has the hub list all of it. */
+  offers(...listings: readonly Listing[]): readonly SessionEffect[] {
+    const effects = this.tell({ kind: "listings", listings });
+    const { revision } = this.state;
+    const listed = listings.map(({ model }) => model);
+    this.frame({ type: "listing.result", revision, listed, refused: [] });
+    return effects;
   }
 
   /** Moves the clock and fires a timer that is set. */

@@ -3,6 +3,8 @@ import { closeCodes } from "../../../shared/protocol/close-codes.ts";
 import { provenMessage } from "../../../shared/protocol/handshake.ts";
 import { SessionDriver, challenge, offerFor, settings, welcome, words } from "./session-driver.ts";
 
+const other = { ...words, model: "other", slots: 1 };
+
 test("a worker dials, proves itself over all it was told, publishes, and grants its slots", () => {
   const driver = new SessionDriver({ account: "acct_x" });
   expect(driver.tell({ kind: "start" }).map(({ kind }) => kind)).toContain("dial");
@@ -99,7 +101,6 @@ test("the same offer twice is one attempt", () => {
 });
 
 test("a model with all its slots taken is busy while another has room", () => {
-  const other = { ...words, model: "other", slots: 1 };
   const driver = new SessionDriver({ listings: [words, other] }).serve();
   driver.frame(offerFor(1, { model: "other" }));
   expect(driver.frame(offerFor(2, { model: "other" }))[0]).toMatchObject({
@@ -109,8 +110,8 @@ test("a model with all its slots taken is busy while another has room", () => {
 });
 
 test("only listed models are granted for and served", () => {
-  const other = { ...words, model: "other", slots: 8 };
-  const driver = new SessionDriver({ listings: [words, other] });
+  const wide = { ...other, slots: 8 };
+  const driver = new SessionDriver({ listings: [words, wide] });
   driver.tell({ kind: "start" });
   driver.greet();
   driver.frame(welcome);
@@ -274,4 +275,84 @@ test("receipts are submitted a few frames a second until none is left", () => {
   expect(driver.fire("submit")).toEqual([{ kind: "submit-receipts", isFirst: false }]);
   driver.tell({ kind: "submitted", left: 0 });
   expect(driver.timers.has("submit")).toBe(false);
+});
+
+test("another set of listings is published at once, under the next revision", () => {
+  const driver = new SessionDriver().serve();
+  expect(driver.tell({ kind: "listings", listings: [words, other] })).toEqual([
+    {
+      kind: "send",
+      frame: { type: "listing.publish", revision: 2, listings: [words, other] },
+    },
+  ]);
+  const listed = ["words", "other"];
+  const result = { listed, refused: [] };
+  expect(driver.frame({ ...result, type: "listing.result", revision: 1 })).toEqual([]);
+  const effects = driver.frame({ ...result, type: "listing.result", revision: 2 });
+  expect(effects.at(-1)).toEqual({ kind: "send", frame: { type: "credit.grant", slots: 1 } });
+});
+
+test("listings that change without a connection are published with the next welcome", () => {
+  const driver = new SessionDriver().serve();
+  driver.tell({ kind: "closed", code: 1006, reason: "" });
+  expect(driver.tell({ kind: "listings", listings: [other] })).toEqual([]);
+  driver.fire("retry");
+  driver.serve();
+  expect(driver.frames.findLast(({ type }) => type === "listing.publish")).toEqual({
+    type: "listing.publish",
+    revision: 2,
+    listings: [other],
+  });
+  expect(driver.frames.at(-1)).toEqual({ type: "credit.grant", slots: 1 });
+});
+
+test("a withdrawn model is refused at once, before the hub has heard of it", () => {
+  const driver = new SessionDriver().serve();
+  driver.tell({ kind: "listings", listings: [] });
+  expect(driver.frame(offerFor(1))[0]).toMatchObject({
+    frame: { type: "task.refuse", reason: "unknown_model" },
+  });
+});
+
+test("what runs of a withdrawn model ends in peace, and its slot is granted no more", () => {
+  const driver = new SessionDriver({ listings: [words, other] }).serve();
+  driver.frame(offerFor(1));
+  const effects = driver.offers(other);
+  expect(effects.map(({ kind }) => kind)).toEqual(["send"]);
+  const { attempt } = offerFor(1);
+  expect(driver.frame({ type: "task.window", attempt, bytes: 5 })).toHaveLength(1);
+  expect(driver.tell({ kind: "attempt-over", attempt })).toEqual([]);
+});
+
+test("attempts of a withdrawn model take no slots from a model that is still listed", () => {
+  const driver = new SessionDriver({ listings: [words, other] }).serve();
+  driver.frame(offerFor(1));
+  driver.frame(offerFor(2));
+  driver.frame(offerFor(3, { model: "other" }));
+  driver.offers(other);
+  const effects = driver.tell({ kind: "attempt-over", attempt: offerFor(3).attempt });
+  expect(effects).toEqual([{ kind: "send", frame: { type: "credit.grant", slots: 1 } }]);
+});
+
+test("a model that stays listed is served while the hub has not answered a new revision", () => {
+  const driver = new SessionDriver({ listings: [words, other] }).serve();
+  driver.tell({ kind: "listings", listings: [words] });
+  expect(driver.frame(offerFor(1))[0]).toMatchObject({ kind: "start-attempt" });
+});
+
+test("a model that comes back as another file is not served until the hub lists it", () => {
+  const driver = new SessionDriver().serve();
+  const digest = "1".repeat(64);
+  driver.tell({ kind: "listings", listings: [{ ...words, digest }] });
+  expect(driver.frame(offerFor(1, { digest }))[0]).toMatchObject({
+    frame: { reason: "unknown_model" },
+  });
+});
+
+test("a worker that offers nothing keeps its connection, and serves again when it does", () => {
+  const driver = new SessionDriver().serve();
+  driver.offers();
+  expect(driver.fire("heartbeat")[0]).toEqual({ kind: "ping" });
+  driver.offers(words);
+  expect(driver.frame(offerFor(1))[0]).toMatchObject({ kind: "start-attempt" });
 });
