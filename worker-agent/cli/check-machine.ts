@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { rm, statfs, writeFile } from "node:fs/promises";
+import { freemem } from "node:os";
 import { join } from "node:path";
 import { describeError } from "../../shared/log.ts";
 import type { Config } from "../config.ts";
-import { readHardware } from "../hardware/hardware.ts";
+import { readMachine } from "../hardware/machine.ts";
 import { IdentityError, identityPath, loadIdentity } from "../identity.ts";
 import type { Check } from "./check.ts";
 import { inMebibytes } from "./check.ts";
@@ -17,7 +18,7 @@ const diskBytesLeast = 100 * 2 ** 20;
 export async function checkMachine(config: Config): Promise<Check[]> {
   return [
     checkNode(),
-    describeHardware(config.threads),
+    await describeHardware(config.threads),
     await checkStateDir(config.stateDir),
     await checkIdentity(config.stateDir),
   ];
@@ -29,10 +30,10 @@ function checkNode(): Check {
   return { name: "Node", found: process.versions.node, remedy };
 }
 
-function describeHardware(threads: number): Check {
-  const { cpuModel, physicalCores, totalBytes, freeBytes } = readHardware();
-  const memory = `${inMebibytes(freeBytes)} of ${inMebibytes(totalBytes)} memory free`;
-  const found = `${cpuModel}, ${physicalCores} cores, threads to use: ${threads}, ${memory}`;
+async function describeHardware(threads: number): Promise<Check> {
+  const { cpu, physicalCores, memoryBytes } = await readMachine();
+  const memory = `${inMebibytes(freemem())} of ${inMebibytes(memoryBytes)} memory free`;
+  const found = `${cpu}, ${physicalCores} cores, threads to use: ${threads}, ${memory}`;
   return { name: "Machine", found, remedy: null };
 }
 

@@ -1,23 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { availableParallelism, cpus, freemem, totalmem } from "node:os";
-
-export interface Hardware {
-  readonly cpuModel: string;
-  readonly physicalCores: number;
-  readonly totalBytes: number;
-  readonly freeBytes: number;
-}
-
-/** What this machine has. */
-export function readHardware(): Hardware {
-  return {
-    cpuModel: cpus()[0]?.model.trim() ?? "unknown",
-    physicalCores: countPhysicalCores(),
-    totalBytes: totalmem(),
-    freeBytes: freemem(),
-  };
-}
+import { availableParallelism } from "node:os";
+import { readContainerLimits } from "./container.ts";
 
 /**
  * Decoding gains nothing from a core's second thread, and one core is left for the sockets and the
@@ -27,10 +11,13 @@ export function defaultThreads(physicalCores: number = countPhysicalCores()): nu
   return Math.max(1, physicalCores - 1);
 }
 
-/** Physical cores this process may use, at least 1. */
+/**
+ * Physical cores this process may use, at least 1. A container's share of time counts: threads
+ * beyond it are stopped in the middle of every step, and all others wait for them.
+ */
 export function countPhysicalCores(): number {
-  const allowed = availableParallelism();
-  return Math.max(1, Math.min(allowed, physicalCoresOfSystem() ?? allowed));
+  const allowed = Math.min(availableParallelism(), readContainerLimits().cores ?? Infinity);
+  return Math.max(1, Math.floor(Math.min(allowed, physicalCoresOfSystem() ?? allowed)));
 }
 
 function physicalCoresOfSystem(): number | null {
