@@ -93,7 +93,7 @@ describe("imports", () => {
     [/^node:/, ["worker-agent", "dev", "bench", "test", "vitest.config.ts"]],
     [/^drizzle-orm/, ["edge/db", "test/edge/db"]],
     [/^@libsql\/client/, ["edge/db", "dev", "test"]],
-    [/^node-llama-cpp/, ["worker-agent/engine/embedded-llama.ts"]],
+    [/^node-llama-cpp/, ["worker-agent/engine/embedded-llama.ts", "test/worker-agent/models"]],
     [
       /^hono/,
       ["edge/app.ts", "edge/app-env.ts", "edge/authenticate.ts", "edge/http-errors.ts"].concat(

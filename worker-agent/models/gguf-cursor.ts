@@ -3,6 +3,9 @@ import { readSync } from "node:fs";
 /** A header is read once, front to back, so one large buffer serves nearly all of it. */
 const chunkBytes = 1 << 20;
 
+/** Chat templates are the longest texts, some ten thousand bytes. */
+const textBytesMax = 2 ** 24;
+
 /**
  * Reads little-endian values from a file, front to back. Synchronous: a header has a few hundred
  * thousand values.
@@ -78,6 +81,7 @@ export class GgufCursor {
 
   text(): string {
     const length = this.#length("a text");
+    if (length > textBytesMax) this.#fail(`a text has ${length} bytes, more than ${textBytesMax}`);
     const start = this.#advance(length);
     return this.#buffer.toString("utf8", start, start + length);
   }

@@ -38,11 +38,19 @@ const rows: readonly (readonly [number, string, number, number])[] = [
   [34, "TQ1_0", 256, 54],
   [35, "TQ2_0", 256, 66],
   [39, "MXFP4", 32, 17],
+  [40, "NVFP4", 64, 36],
+  [41, "Q1_0", 128, 18],
+  [42, "Q2_0", 64, 18],
 ];
 
 export const tensorTypes: ReadonlyMap<number, TensorType> = new Map(
   rows.map(([id, name, blockWeights, blockBytes]) => [id, { name, blockWeights, blockBytes }]),
 );
+
+/** Bits that one weight takes, its share of the block's scales included. */
+export function bitsPerWeightOf({ blockWeights, blockBytes }: TensorType): number {
+  return (8 * blockBytes) / blockWeights;
+}
 
 /** `general.file_type` (llama.h, `llama_ftype`): the mix a file was quantized to. */
 export const fileTypeNames: ReadonlyMap<number, string> = new Map([
@@ -79,4 +87,7 @@ export const fileTypeNames: ReadonlyMap<number, string> = new Map([
   [36, "TQ1_0"],
   [37, "TQ2_0"],
   [38, "MXFP4"],
+  [39, "NVFP4"],
+  [40, "Q1_0"],
+  [41, "Q2_0"],
 ]);

@@ -1,12 +1,20 @@
-import { closeSync, fstatSync, openSync } from "node:fs";
-import { GgufCursor } from "./gguf-cursor.ts";
-import type { TensorType } from "./gguf-types.ts";
-import { fileTypeNames, tensorTypes } from "./gguf-types.ts";
+import { basename, dirname, join } from "node:path";
+import type { CacheShape } from "./cache-shape.ts";
+import { cacheShape } from "./cache-shape.ts";
+import type { GgufHeader, Metadata } from "./gguf-header.ts";
+import { readGgufHeader } from "./gguf-header.ts";
+import { fileTypeNames } from "./gguf-types.ts";
 import { ModelError } from "./model-error.ts";
+import { parseSplitName, partNames } from "./split-names.ts";
 
-/** What a GGUF file says of its model (github.com/ggml-org/ggml, docs/gguf.md). */
+/** What GGUF files say of their model (github.com/ggml-org/ggml, docs/gguf.md). */
 export interface GgufFile {
+  /** The file to load: of a split model its first part. */
   readonly path: string;
+  /** All files of the model, in their order. */
+  readonly paths: readonly string[];
+  /** The size of all files. */
+  readonly fileBytes: number;
   readonly architecture: string;
   /** The context the model was trained for. */
   readonly contextTokens: number;
@@ -16,192 +24,114 @@ export interface GgufFile {
   readonly weightBytes: number;
   readonly vocabularySize: number;
   readonly chatTemplate: string | null;
-  /** Bytes that one token of context takes in a cache of 16-bit floats, over all layers. */
-  readonly cacheBytesPerToken: number;
+  readonly cache: CacheShape;
+  /** Bytes that one token of a batch takes in the graph, beside its logits: roughly. */
+  readonly graphBytesPerToken: number;
 }
 
-/** The largest models have some thousands of tensors and metadata values. */
-const countMax = 100_000;
-/** Arrays of numbers up to this length are kept: values by layer. Longer ones are vocabularies. */
-const keptArrayMax = 4096;
-const arrayDepthMax = 4;
-const dimensionsMax = 4;
-
-type Value = number | boolean | string | readonly number[] | { readonly length: number };
-type Metadata = ReadonlyMap<string, Value>;
-
 /**
- * Reads the header of the GGUF file at `path` without loading its weights. Throws ModelError
- * `bad_file` where it is missing, is not GGUF, is truncated or says what cannot be.
+ * Reads the headers of the model at `path` without loading its weights: one file, or all parts of
+ * a split one where `path` is the first. Throws ModelError `bad_file` where a file is missing, is
+ * not GGUF, is truncated or says what cannot be.
  */
 export function readGguf(path: string): GgufFile {
   const fail = (rule: string): never => {
     throw new ModelError("bad_file", `Cannot use the model file ${path}: ${rule}`);
   };
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, "r");
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    const reason = code === "ENOENT" ? "there is no such file" : `it cannot be opened (${code})`;
-    throw new ModelError("bad_file", `Cannot use the model file ${path}: ${reason}`, { cause });
+  const first = readGgufHeader(path);
+  const count = first.metadata.get("split.count");
+  if (typeof count !== "number" || count <= 1) {
+    if (first.tensorCount === 0) fail("it has no tensors");
+    return describeModel([path], [first], fail);
   }
-  try {
-    const stat = fstatSync(descriptor);
-    if (!stat.isFile()) fail("it is not a file");
-    return readHeader(new GgufCursor(descriptor, stat.size, fail), { path, size: stat.size, fail });
-  } finally {
-    closeSync(descriptor);
+  const names = namesOfParts(path, first.metadata, count, fail);
+  const paths = names.map((name) => join(dirname(path), name));
+  const headers = paths.map((part, at) => (at === 0 ? first : readPart(part, at, count)));
+  const expected = first.metadata.get("split.tensors.count");
+  const tensors = headers.reduce((sum, { tensorCount }) => sum + tensorCount, 0);
+  if (tensors === 0 || (typeof expected === "number" && expected !== tensors)) {
+    fail(`its parts have ${tensors} tensors together and should have ${String(expected)}`);
   }
+  return describeModel(paths, headers, fail);
 }
 
-interface File {
-  readonly path: string;
-  readonly size: number;
-  readonly fail: (rule: string) => never;
+/** What a header read elsewhere says, with the weights of `fileBytes` in all parts together. */
+export function describeHeader(path: string, header: GgufHeader, fileBytes: number): GgufFile {
+  const fail = (rule: string): never => {
+    throw new ModelError("bad_file", `Cannot use the model file ${path}: ${rule}`);
+  };
+  const one = describeModel([path], [header], fail);
+  return { ...one, fileBytes, weightBytes: Math.max(one.weightBytes, fileBytes) };
 }
 
-function readHeader(cursor: GgufCursor, file: File): GgufFile {
-  const magic = cursor.remaining < 4 ? 0 : cursor.u32();
-  // "GGUF" read as a little-endian number.
-  if (magic !== 0x46554747) file.fail("it is not a GGUF file: it does not begin with GGUF");
-  const version = cursor.u32();
-  if (version !== 2 && version !== 3) file.fail(`its GGUF version is ${version}, not 2 or 3`);
-  const tensorCount = cursor.u64();
-  const valueCount = cursor.u64();
-  if (tensorCount > countMax) file.fail(`it counts ${tensorCount} tensors, more than ${countMax}`);
-  if (valueCount > countMax) file.fail(`it counts ${valueCount} values, more than ${countMax}`);
-  if (tensorCount === 0) file.fail("it has no tensors");
-  const metadata = new Map<string, Value>();
-  for (let i = 0; i < valueCount; i++) {
-    const key = cursor.text();
-    metadata.set(key, readValue(cursor, cursor.u32(), file, 0));
+function namesOfParts(
+  path: string,
+  metadata: Metadata,
+  count: number,
+  fail: (rule: string) => never,
+): readonly string[] {
+  const number = metadata.get("split.no") ?? 0;
+  const split = parseSplitName(basename(path));
+  if (split === null || split.parts !== count) {
+    return fail(`it is one of ${count} parts, so its name must end in -00001-of-…`);
   }
-  const parts = metadata.get("split.count");
-  if (typeof parts === "number" && parts > 1) {
-    file.fail(`it is one of ${parts} parts; merge them with llama-gguf-split first`);
+  if (number !== 0 || split.part !== 1) {
+    return fail(`it is part ${split.part} of ${count}: name the first, ${partNames(path)[0]}`);
   }
-  const { commonType, ...weights } = readTensors(cursor, tensorCount, metadata, file);
-  return { path: file.path, ...weights, ...describe(metadata, commonType, file) };
+  return partNames(basename(path));
 }
 
-function readValue(cursor: GgufCursor, type: number, file: File, depth: number): Value {
-  switch (type) {
-    case 0:
-      return cursor.u8();
-    case 1:
-      return cursor.i8();
-    case 2:
-      return cursor.u16();
-    case 3:
-      return cursor.i16();
-    case 4:
-      return cursor.u32();
-    case 5:
-      return cursor.i32();
-    case 6:
-      return cursor.f32();
-    case 7:
-      return cursor.u8() !== 0;
-    case 8:
-      return cursor.text();
-    case 9:
-      return readArray(cursor, file, depth + 1);
-    case 10:
-      return cursor.u64();
-    case 11:
-      return cursor.i64();
-    case 12:
-      return cursor.f64();
-    default:
-      return file.fail(`a value has type ${type}, and GGUF has none above 12`);
-  }
+function readPart(path: string, at: number, count: number): GgufHeader {
+  const header = readGgufHeader(path);
+  const { metadata } = header;
+  if (metadata.get("split.no") === at && metadata.get("split.count") === count) return header;
+  const rule = `it is not part ${at + 1} of ${count}, as its name says`;
+  throw new ModelError("bad_file", `Cannot use the model file ${path}: ${rule}`);
 }
 
-function readArray(cursor: GgufCursor, file: File, depth: number): Value {
-  if (depth > arrayDepthMax) file.fail(`arrays lie in each other more than ${arrayDepthMax} deep`);
-  const type = cursor.u32();
-  const length = cursor.u64();
-  if (length > cursor.remaining) {
-    file.fail(`an array of ${length} values begins ${cursor.remaining} bytes before the end of it`);
-  }
-  const isKept = type < 8 && length <= keptArrayMax;
-  const kept: number[] = [];
-  for (let i = 0; i < length; i++) {
-    if (type === 8) cursor.skipText();
-    else {
-      const value = readValue(cursor, type, file, depth);
-      if (isKept) kept.push(Number(value));
+function describeModel(
+  paths: readonly string[],
+  headers: readonly GgufHeader[],
+  fail: (rule: string) => never,
+): GgufFile {
+  const weightsByType = new Map<string, number>();
+  for (const header of headers) {
+    for (const [type, weights] of header.weightsByType) {
+      weightsByType.set(type, (weightsByType.get(type) ?? 0) + weights);
     }
   }
-  return isKept ? kept : { length };
-}
-
-function readTensors(
-  cursor: GgufCursor,
-  count: number,
-  metadata: Metadata,
-  file: File,
-): { parameterCount: number; weightBytes: number; commonType: string } {
-  let parameterCount = 0;
-  let weightBytes = 0;
-  let end = 0;
-  const weightsByType = new Map<string, number>();
-  for (let i = 0; i < count; i++) {
-    const name = cursor.text();
-    const weights = readShape(cursor, name, file);
-    const type = tensorTypes.get(cursor.u32());
-    const offset = cursor.u64();
-    const bytes = type === undefined ? 0 : bytesOf(type, weights);
-    parameterCount += weights;
-    weightBytes += bytes;
-    end = Math.max(end, offset + bytes);
-    const typeName = type?.name ?? "unknown";
-    weightsByType.set(typeName, (weightsByType.get(typeName) ?? 0) + weights);
-  }
-  const alignment = metadata.get("general.alignment") ?? 32;
-  if (typeof alignment !== "number" || alignment < 1 || alignment > 1 << 16) {
-    file.fail(`its alignment is ${String(alignment)}`);
-  }
-  const dataStart = Math.ceil(cursor.position / Number(alignment)) * Number(alignment);
-  if (dataStart + end > file.size) {
-    file.fail(`it is truncated: its tensors end at byte ${dataStart + end} of ${file.size}`);
-  }
   const [common] = [...weightsByType].toSorted(([, a], [, b]) => b - a);
-  return { parameterCount, weightBytes, commonType: common?.[0] ?? "unknown" };
+  const sum = (of: (header: GgufHeader) => number) =>
+    headers.reduce((total, header) => total + of(header), 0);
+  return {
+    path: paths[0] ?? "",
+    paths,
+    fileBytes: sum(({ fileBytes }) => fileBytes),
+    parameterCount: sum(({ parameterCount }) => parameterCount),
+    weightBytes: sum(({ weightBytes }) => weightBytes),
+    ...describe(headers[0]?.metadata ?? new Map(), common?.[0] ?? "unknown", fail),
+  };
 }
 
-function readShape(cursor: GgufCursor, name: string, file: File): number {
-  const dimensions = cursor.u32();
-  if (dimensions < 1 || dimensions > dimensionsMax) {
-    file.fail(`tensor ${name} has ${dimensions} dimensions, not 1 to ${dimensionsMax}`);
-  }
-  let weights = 1;
-  for (let i = 0; i < dimensions; i++) weights *= cursor.u64();
-  if (!Number.isSafeInteger(weights) || weights < 1) {
-    file.fail(`tensor ${name} has ${weights} weights`);
-  }
-  return weights;
-}
-
-function bytesOf(type: TensorType, weights: number): number {
-  return Math.ceil(weights / type.blockWeights) * type.blockBytes;
-}
+type Description = Omit<
+  GgufFile,
+  "path" | "paths" | "fileBytes" | "parameterCount" | "weightBytes"
+>;
 
 function describe(
   metadata: Metadata,
   commonType: string,
-  file: File,
-): Omit<GgufFile, "path" | "parameterCount" | "weightBytes"> {
+  fail: (rule: string) => never,
+): Description {
   const architecture = metadata.get("general.architecture");
-  if (typeof architecture !== "string") return file.fail("it does not name its architecture");
+  if (typeof architecture !== "string") return fail("it does not name its architecture");
   const number = (key: string): number | null => {
     const value = metadata.get(`${architecture}.${key}`);
     return typeof value === "number" && value >= 0 ? value : null;
   };
   const contextTokens = number("context_length");
   if (contextTokens === null || contextTokens < 1) {
-    return file.fail(`it has no ${architecture}.context_length`);
+    return fail(`it has no ${architecture}.context_length`);
   }
   const fileType = metadata.get("general.file_type");
   const named = typeof fileType === "number" ? fileTypeNames.get(fileType) : undefined;
@@ -214,25 +144,17 @@ function describe(
     quantization: named ?? commonType,
     vocabularySize,
     chatTemplate: typeof template === "string" && template !== "" ? template : null,
-    cacheBytesPerToken: cacheBytesPerToken(metadata, architecture, number),
+    cache: cacheShape(metadata, architecture),
+    graphBytesPerToken: graphBytesPerToken(metadata, architecture),
   };
 }
 
-/** Every layer keeps a key and a value of every head for each token, two bytes a number. */
-function cacheBytesPerToken(
-  metadata: Metadata,
-  architecture: string,
-  number: (key: string) => number | null,
-): number {
-  const layers = number("block_count") ?? 0;
-  const heads = number("attention.head_count") ?? 0;
-  const embedding = number("embedding_length") ?? 0;
-  const perHead = heads > 0 ? embedding / heads : 0;
-  const keyAndValue =
-    (number("attention.key_length") ?? perHead) + (number("attention.value_length") ?? perHead);
-  const byLayer = metadata.get(`${architecture}.attention.head_count_kv`);
-  const cachedHeads = Array.isArray(byLayer)
-    ? byLayer.reduce((sum: number, count: number) => sum + count, 0)
-    : layers * (typeof byLayer === "number" ? byLayer : heads);
-  return Math.ceil(cachedHeads * keyAndValue * 2);
+/** A layer's input and output, and the three vectors of its feed-forward part, as 32-bit floats. */
+function graphBytesPerToken(metadata: Metadata, architecture: string): number {
+  const widest = (key: string): number => {
+    const value = metadata.get(`${architecture}.${key}`);
+    if (Array.isArray(value)) return Math.max(0, ...(value as readonly number[]));
+    return typeof value === "number" && value > 0 ? value : 0;
+  };
+  return 4 * (2 * widest("embedding_length") + 3 * widest("feed_forward_length"));
 }

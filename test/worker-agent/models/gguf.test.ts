@@ -1,25 +1,13 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readGguf } from "../../../worker-agent/models/gguf.ts";
 import { bundledModelPath } from "../../../worker-agent/models/model-source.ts";
+import { bitsPerWeight } from "../../../worker-agent/engine/bits-per-weight.ts";
+import { readGgufHeader } from "../../../worker-agent/models/gguf-header.ts";
+import { bitsPerWeightOf, tensorTypes } from "../../../worker-agent/models/gguf-types.ts";
 import { scratchFolder } from "./scratch-folder.ts";
-
-type Item = string | number | bigint | Buffer;
-
-/** Lays out a header by hand: a number is 32 bits, a bigint 64, a string GGUF's own text. */
-function bytes(...items: readonly Item[]): Buffer {
-  const parts = items.map((item) => {
-    if (Buffer.isBuffer(item)) return item;
-    if (typeof item === "string")
-      return Buffer.concat([bytes(BigInt(item.length)), Buffer.from(item)]);
-    const part = Buffer.alloc(typeof item === "bigint" ? 8 : 4);
-    if (typeof item === "bigint") part.writeBigUInt64LE(item);
-    else part.writeUInt32LE(item);
-    return part;
-  });
-  return Buffer.concat(parts);
-}
+import { bytes, splitGguf } from "./split-gguf.ts";
 
 const magic = Buffer.from("GGUF");
 const values = [
@@ -56,6 +44,8 @@ describe("reading a GGUF file", () => {
     const path = bundledModelPath();
     expect(readGguf(path)).toEqual({
       path,
+      paths: [path],
+      fileBytes: 1_898_784,
       architecture: "llama",
       contextTokens: 512,
       quantization: "Q8_0",
@@ -64,7 +54,13 @@ describe("reading a GGUF file", () => {
       vocabularySize: 1024,
       chatTemplate: expect.stringContaining("<|im_start|>"),
       // Five layers, five heads of 32, a key and a value, two bytes each.
-      cacheBytesPerToken: 5 * 5 * 32 * 2 * 2,
+      cache: {
+        bytesPerToken: 5 * 5 * 32 * 2 * 2,
+        windowTokens: 0,
+        windowBytesPerToken: 0,
+        stateBytesPerSlot: 0,
+      },
+      graphBytesPerToken: expect.any(Number),
     });
   });
 
@@ -76,13 +72,15 @@ describe("reading a GGUF file", () => {
       parameterCount: 64,
       weightBytes: 256,
       chatTemplate: null,
-      cacheBytesPerToken: 3 * 64 * 2 * 2,
+      cache: { bytesPerToken: 3 * 64 * 2 * 2 },
     });
   });
 
   test("heads may be given layer by layer", async () => {
     const byLayer = bytes("llama.attention.head_count_kv", 9, 4, 3n, 2, 0, 1);
-    expect((await reading(file([byLayer])))()).toMatchObject({ cacheBytesPerToken: 3 * 16 * 2 });
+    expect((await reading(file([byLayer])))()).toMatchObject({
+      cache: { bytesPerToken: 3 * 16 * 2 },
+    });
   });
 
   const cases: readonly (readonly [string, Buffer, string])[] = [
@@ -117,9 +115,19 @@ describe("reading a GGUF file", () => {
       "it is truncated: its tensors end at",
     ],
     [
-      "one of several parts",
+      "one of several parts without its number",
       file([bytes("split.count", 2, Buffer.from([3, 0]))]),
-      "it is one of 3 parts",
+      "it is one of 3 parts, so its name must end in -00001-of-",
+    ],
+    [
+      "an array that would take hours",
+      Buffer.concat([file([bytes("a", 9, 0, 2n ** 25n)]), Buffer.alloc(2 ** 25)]),
+      "an array has 33554432 values",
+    ],
+    [
+      "a text that would take all memory",
+      Buffer.concat([file([bytes("a", 8, 2n ** 25n)]), Buffer.alloc(2 ** 25)]),
+      "a text has 33554432 bytes",
     ],
     ["an absurd alignment", file([bytes("general.alignment", 4, 0)]), "its alignment is 0"],
   ];
@@ -144,5 +152,58 @@ describe("reading a GGUF file", () => {
     await using folder = await scratchFolder();
     expect(() => readGguf(join(folder.path, "none.gguf"))).toThrow("there is no such file");
     expect(() => readGguf(folder.path)).toThrow("it is not a file");
+  });
+});
+
+describe("a model in several files", () => {
+  test("is read from all of them, and has what the whole has", async () => {
+    await using folder = await scratchFolder();
+    const whole = readGguf(bundledModelPath());
+    const split = readGguf(await splitGguf(bundledModelPath(), folder.path, 3));
+    expect(split).toEqual({
+      ...whole,
+      path: join(folder.path, "split-00001-of-00003.gguf"),
+      paths: [1, 2, 3].map((part) => join(folder.path, `split-0000${part}-of-00003.gguf`)),
+      fileBytes: expect.any(Number),
+    });
+  });
+
+  test("is refused where a part is missing, another part, or not the first", async () => {
+    await using folder = await scratchFolder();
+    const first = await splitGguf(bundledModelPath(), folder.path, 3);
+    const part = (number: number) => join(folder.path, `split-0000${number}-of-00003.gguf`);
+    expect(() => readGguf(part(2))).toThrow(`it is part 2 of 3: name the first, ${part(1)}`);
+    await writeFile(part(3), await readFile(part(2)));
+    expect(() => readGguf(first)).toThrow("it is not part 3 of 3, as its name says");
+    await rm(part(3));
+    expect(() => readGguf(first)).toThrow(`${part(3)}: there is no such file`);
+  });
+});
+
+describe("quantization", () => {
+  test("INT8 halves FP16 and INT4 quarters it, but for the scales of each block", () => {
+    const bits = new Map(
+      [...tensorTypes.values()].map((type) => [type.name, bitsPerWeightOf(type)]),
+    );
+    expect(bits.get("F16")).toBe(16);
+    // A block of 32 weights has one scale of 16 bits: half a bit a weight.
+    expect(bits.get("Q8_0")).toBe(16 / 2 + 0.5);
+    expect(bits.get("Q4_0")).toBe(16 / 4 + 0.5);
+    expect(bits.get("Q4_K")).toBe(16 / 4 + 0.5);
+    expect(bits.get("MXFP4")).toBe(16 / 4 + 0.25);
+  });
+
+  test("what is told of a file is its size over its weights, metadata aside", () => {
+    const path = bundledModelPath();
+    const file = readGguf(path);
+    const { headerBytes, fileBytes } = readGgufHeader(path);
+    expect(fileBytes - file.weightBytes).toBeGreaterThanOrEqual(headerBytes);
+    // Tensors begin at multiples of 32 bytes.
+    expect(fileBytes - file.weightBytes).toBeLessThan(headerBytes + 32 * 64);
+    const told = bitsPerWeight(file) ?? 0;
+    expect(told).toBeCloseTo((8 * (fileBytes - headerBytes)) / file.parameterCount, 1);
+    // Q8_0 with norms in 32 bits.
+    expect(told).toBeGreaterThanOrEqual(8.5);
+    expect(told).toBeLessThan(8.6);
   });
 });
