@@ -123,7 +123,12 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
 
 /** CRC-32 (ISO 3309, the one of zip and PNG) of UTF-8 text. */
 export function crc32(text: string): number {
+  return crc32OfBytes(utf8(text));
+}
+
+/** CRC-32 of bytes. */
+export function crc32OfBytes(bytes: Uint8Array): number {
   let crc = 0xffffffff;
-  for (const byte of utf8(text)) crc = (crc >>> 8) ^ (crcTable[(crc ^ byte) & 255] ?? 0);
+  for (const byte of bytes) crc = (crc >>> 8) ^ (crcTable[(crc ^ byte) & 255] ?? 0);
   return (crc ^ 0xffffffff) >>> 0;
 }

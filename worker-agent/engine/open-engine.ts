@@ -59,7 +59,8 @@ export async function openEngine(
   if (source.kind === "synthetic") {
     const { slots, contextTokensMax: contextTokens } = options;
     const shape = { slots, ...(contextTokens === null ? {} : { contextTokens }) };
-    return createSyntheticEngine({ ...shape, ...options.synthetic, name: source.name });
+    const { name, documents = false } = source;
+    return createSyntheticEngine({ ...shape, documents, ...options.synthetic, name });
   }
   const { path, sha256 } = await fetchModel(source, options, signal);
   const file = readGguf(path);

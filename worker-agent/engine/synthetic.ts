@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { OutputPart } from "../../shared/openai/output.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import { cannot } from "./cannot.ts";
-import type { Engine, EngineEvent, GenerateTask } from "./engine.ts";
+import type { Engine, EngineEvent, GenerateTask, ResultAnswer, ResultTask } from "./engine.ts";
 import { EngineError } from "./engine.ts";
 import { SlotPool } from "./slot-pool.ts";
 import type { SyntheticAnswer } from "./synthetic-answer.ts";
@@ -12,6 +12,7 @@ import {
   promptOf,
   syntheticLogprob,
 } from "./synthetic-answer.ts";
+import { composeResult, resultAbilities, scriptTextOf } from "./synthetic-result.ts";
 import type { SyntheticScript } from "./synthetic-script.ts";
 import { readScript } from "./synthetic-script.ts";
 import { tokenLimit } from "./token-limit.ts";
@@ -36,6 +37,8 @@ import { tokenLimit } from "./token-limit.ts";
  *   tool="…"   calls this tool
  *   args='…'   with these arguments
  *
+ * A document (see synthetic-result.ts) heeds `delay`, `fail` and `hang` alone.
+ *
  * A script that has an unknown word or a wrong value is text like any other, and gets the usual
  * answer.
  */
@@ -48,6 +51,8 @@ export interface SyntheticConfig {
   readonly firstTokenDelayMs: number;
   readonly contextTokens: number;
   readonly slots: number;
+  /** Whether it answers documents instead of text: see synthetic-result.ts. */
+  readonly documents: boolean;
 }
 
 export const syntheticDefaults: SyntheticConfig = {
@@ -57,6 +62,7 @@ export const syntheticDefaults: SyntheticConfig = {
   firstTokenDelayMs: 0,
   contextTokens: 8192,
   slots: 64,
+  documents: false,
 };
 
 /** Time as the synthetic engine sees it; `wait` returns early when aborted. */
@@ -65,7 +71,7 @@ export interface SyntheticClock {
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-const abilities: readonly Ability[] = [
+const textAbilities: readonly Ability[] = [
   "chat",
   "completions",
   "seed",
@@ -98,10 +104,11 @@ export function createSyntheticEngine(
       quantization: "none",
       parameterCount: 0,
       architecture: "synthetic",
-      abilities,
+      abilities: settled.documents ? resultAbilities : textAbilities,
       slots: settled.slots,
     },
     async *generate(task, signal) {
+      if (settled.documents) throw cannot("write text");
       const slot = await pool.take(signal);
       if (slot === null) {
         yield { kind: "end", finishes: [], usage: { prompt: 0, completion: 0, cached: 0 } };
@@ -115,7 +122,19 @@ export function createSyntheticEngine(
         pool.give(slot);
       }
     },
-    perform: (task) => Promise.reject(cannot(`serve a task of the kind ${task.kind}`)),
+    async perform(task, signal) {
+      if (!settled.documents) throw cannot(`serve a task of the kind ${task.kind}`);
+      const slot = await pool.take(signal);
+      // Only an abort ends the wait for a slot without one.
+      if (slot === null) throw signal.reason;
+      running += 1;
+      try {
+        return await performed(task, settled, clock, signal);
+      } finally {
+        running -= 1;
+        pool.give(slot);
+      }
+    },
     tokenize: (text) => Promise.resolve(text.split(/(?=\s)/).map((_, index) => index)),
     health: () => Promise.resolve({ kind: "ready" }),
     stats: () => ({ running, waiting: pool.waitingCount, memoryBytes: 0 }),
@@ -167,6 +186,22 @@ async function* run(
   }
   const finishes = answers.map(({ finish }, index) => ({ index, reason: finish }));
   yield { kind: "end", finishes, usage: { prompt, completion: made, cached: 0 } };
+}
+
+/** One document, after the delay its script asks for. */
+async function performed(
+  task: ResultTask,
+  config: SyntheticConfig,
+  clock: SyntheticClock,
+  signal: AbortSignal,
+): Promise<ResultAnswer> {
+  const script = readScript(scriptTextOf(task));
+  const delayMs = script.delay ?? config.firstTokenDelayMs;
+  if (delayMs > 0) await clock.wait(delayMs, signal);
+  signal.throwIfAborted();
+  if ("fail" in script || "hang" in script) await interrupt(script, 0, signal);
+  signal.throwIfAborted();
+  return composeResult(task);
 }
 
 interface Pace {

@@ -14,11 +14,16 @@ export type ModelSource =
       readonly revision: string;
     }
   | { readonly kind: "url"; readonly url: string; readonly sha256: string | null }
-  | { readonly kind: "synthetic"; readonly name: string };
+  | {
+      readonly kind: "synthetic";
+      readonly name: string;
+      /** Answers documents (vectors, scores, transcripts, images) instead of text. */
+      readonly documents?: true;
+    };
 
 const forms =
   "octo-tiny, a path to a .gguf file, file:PATH, hf:OWNER/REPOSITORY/FILE.gguf[@REVISION], " +
-  "https://HOST/FILE.gguf[#sha256=HEX] or synthetic[:NAME]";
+  "https://HOST/FILE.gguf[#sha256=HEX] or synthetic[:NAME[+documents]]";
 
 const name = "[A-Za-z0-9][A-Za-z0-9._-]*";
 const hubPattern = new RegExp(`^(${name})/(${name})/((?:${name}/)*${name}\\.gguf)(?:@(${name}))?$`);
@@ -32,7 +37,11 @@ export function parseModelSource(text: string): ModelSource {
   if (text === "synthetic") return { kind: "synthetic", name: "synthetic" };
   if (text.startsWith("synthetic:")) {
     const own = text.slice("synthetic:".length);
-    return own === "" ? refuse(text, forms) : { kind: "synthetic", name: own };
+    if (own === "") return refuse(text, forms);
+    const bare = own.replace(/\+documents$/, "");
+    return bare === own
+      ? { kind: "synthetic", name: own }
+      : { kind: "synthetic", name: bare, documents: true };
   }
   if (text.startsWith("hf:")) {
     const [, owner, repository, file, revision] = hubPattern.exec(text.slice(3)) ?? [];
