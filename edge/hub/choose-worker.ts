@@ -1,3 +1,4 @@
+import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import { classes, type Listing } from "../../shared/protocol/listing.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import { freeSlotsOf, type Session } from "./hub-state.ts";
@@ -49,8 +50,14 @@ export function exclusionOf(task: InferenceTask, listing: Listing): Exclusion | 
     if (!listing.abilities.includes(ability)) return "ability";
   }
   // Only what certainly does not fit is excluded here: the bound on prompt tokens is several times
-  // too high for most texts, and the engine knows exactly.
-  if ((task.completionTokensMax ?? 0) > listing.context_tokens * task.choices) return "context";
+  // too high for most texts, and the engine knows exactly. Documents are in no context.
+  const { completionTokensMax } = task;
+  if (
+    isGenerated(task.kind) &&
+    (completionTokensMax ?? 0) > listing.context_tokens * task.choices
+  ) {
+    return "context";
+  }
   if (classes.indexOf(task.class) > classes.indexOf(listing.class_ceiling)) return "class";
   if (
     listing.input_micros_per_million > task.terms.input_micros_per_million ||

@@ -7,6 +7,11 @@ export interface HubConfig {
   /** How long an attempt may take to its first token before the next worker is asked. */
   readonly firstTokenMs: number;
   /**
+   * The same for a document, whose first byte is made when all of it is: pictures and long
+   * recordings take minutes on a modest machine.
+   */
+  readonly documentMs: number;
+  /**
    * How long a task may wait for a free slot: a person gives up on a silent answer after about ten
    * seconds.
    */
@@ -40,6 +45,7 @@ export interface HubConfig {
 
 export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
   firstTokenMs: 10_000,
+  documentMs: 5 * 60_000,
   queueMs: 10_000,
   stallMs: 30_000,
   answerMs: 30 * 60_000,

@@ -1,8 +1,10 @@
 import { assert, assertNever } from "../../shared/assert.ts";
+import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import type { UpFrame } from "../../shared/protocol/frames.ts";
 import { slotsMax } from "../../shared/protocol/limits.ts";
 import type { ListingPublish } from "../../shared/protocol/listing.ts";
 import {
+  type Attempt,
   createTaskEntry,
   type HubEffect,
   type HubEvent,
@@ -254,9 +256,9 @@ function passDeadlines(state: HubState, unread: ReadonlySet<string>, step: StepC
     } else if (step.nowMs - attempt.startedMs >= config.answerMs) {
       // Ended as if the consumer had left: what was delivered is paid.
       cancelTask(state, attempt.entry.task.id, step);
-    } else if (attempt.firstTokenMs === null && silentMs >= config.firstTokenMs) {
+    } else if (attempt.firstTokenMs === null && silentMs >= firstOutputMs(state, attempt)) {
       sendCancel(attempt, "first_token_late", step);
-      const message = `The worker made no token within ${config.firstTokenMs} ms`;
+      const message = `The worker made no token within ${firstOutputMs(state, attempt)} ms`;
       loseAttempt(state, attempt, { outcome: "late", message, countsAsFailure: true }, step);
     } else if (attempt.firstTokenMs !== null && silentMs >= config.stallMs) {
       sendCancel(attempt, "stalled", step);
@@ -264,4 +266,8 @@ function passDeadlines(state: HubState, unread: ReadonlySet<string>, step: StepC
       loseAttempt(state, attempt, { outcome: "stalled", message, countsAsFailure: true }, step);
     }
   }
+}
+
+function firstOutputMs({ config }: HubState, { entry }: Attempt): number {
+  return isGenerated(entry.task.kind) ? config.firstTokenMs : config.documentMs;
 }

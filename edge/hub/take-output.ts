@@ -1,5 +1,6 @@
 import type { OutputPart } from "../../shared/openai/output.ts";
 import { partBytes } from "../../shared/protocol/receipt.ts";
+import { resultFault } from "../inference/result-fault.ts";
 import type { TaskDelta, TaskEnd, TaskFail } from "../../shared/protocol/task.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
 import { priceOf } from "./hub-state.ts";
@@ -133,6 +134,14 @@ export function takeEnd(
     breach(attempt, `its endings are not one for each of ${entry.task.choices} choices`, step);
     return;
   }
+  const { result } = entry.task;
+  const wrong = cancelled || result === null ? null : resultFault(result, transcript.text(0));
+  if (wrong !== null) {
+    // H4: nothing of a document has left, so a wrong one is a failed attempt like any other.
+    const message = `The worker's answer is no answer: ${wrong}`;
+    loseAttempt(state, attempt, { outcome: "wrong_result", message, countsAsFailure: true }, step);
+    return;
+  }
   // An answer of no text at all (the model ended at once) is an answer: its stream still has to
   // begin.
   if (!cancelled && entry.task.streamed && !entry.started) {
@@ -149,13 +158,19 @@ export function takeEnd(
       promptTokens: Math.min(frame.usage.prompt, entry.task.promptTokensMax),
       completionTokens: Math.min(
         frame.usage.completion,
-        attempt.bytesAtCancel ?? transcript.bytes,
+        deliveredTokensMax(attempt),
         entry.task.completionTokensMax ?? Number.MAX_SAFE_INTEGER,
       ),
     },
     price: priceOf(attempt.listing),
     receipt: frame.receipt,
   });
+}
+
+/** No token is less than a byte, but for those of images: they stand for pixels. */
+function deliveredTokensMax({ entry, bytesAtCancel, transcript }: Attempt): number {
+  if (bytesAtCancel !== null) return bytesAtCancel;
+  return entry.task.kind === "image" ? Number.MAX_SAFE_INTEGER : transcript.bytes;
 }
 
 function endsEveryChoice(frame: TaskEnd, choices: number): boolean {

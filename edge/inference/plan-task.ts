@@ -6,7 +6,8 @@ import type { Terms } from "../billing/ticket.ts";
 import type { Caller, Context } from "../context.ts";
 import { viewOf, viewOfAll } from "../directory/network-view.ts";
 import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
-import { engineBody, type InferenceRequest } from "./engine-request.ts";
+import { engineBody, type InferenceRequest, isGeneration } from "./engine-request.ts";
+import { resultShapeOf } from "./result-shape.ts";
 import type { InferenceTask } from "./task.ts";
 import { boundsOf } from "./token-bounds.ts";
 
@@ -36,7 +37,7 @@ export async function planTask(
   const bounds = boundsOf(wanted, body, choice);
   const createdMs = Date.now();
   const id = newId("tsk");
-  const streamed = request.stream === true;
+  const manner = mannerOf(wanted);
   const terms: Terms = {
     v: 1,
     task: id,
@@ -45,11 +46,11 @@ export async function planTask(
     kind: wanted.kind,
     model: request.model,
     region: ctx.region,
-    streamed,
+    streamed: manner.streamed,
     limit: limitOf(
       {
         promptTokensMax: bounds.promptTokensMax,
-        completionTokensMax: bounds.completionTokensMax ?? choice.contextTokens * (request.n ?? 1),
+        completionTokensMax: bounds.completionTokensMax ?? choice.contextTokens * manner.choices,
       },
       choice.price,
     ).toString(),
@@ -66,11 +67,10 @@ export async function planTask(
     keyId: caller.keyId,
     model: request.model,
     body,
-    streamed,
-    usageChunk: request.stream_options?.include_usage === true,
-    choices: request.n ?? 1,
+    ...manner,
     demands: [...wanted.demands.fieldByAbility.keys()],
     ...bounds,
+    result: resultShapeOf(wanted),
     class: query.class,
     region: ctx.region,
     createdMs,
@@ -79,6 +79,19 @@ export async function planTask(
     terms,
   };
   return { task, hubIds: choice.hubIds };
+}
+
+/** How the answer is to come; a document comes whole, on the one choice it has. */
+function mannerOf(
+  wanted: InferenceRequest,
+): Pick<InferenceTask, "streamed" | "usageChunk" | "choices"> {
+  if (!isGeneration(wanted)) return { streamed: false, usageChunk: false, choices: 1 };
+  const { stream, stream_options: options, n } = wanted.request;
+  return {
+    streamed: stream === true,
+    usageChunk: options?.include_usage === true,
+    choices: n ?? 1,
+  };
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { Context } from "../context.ts";
 import type { AnswerSource, RunResult } from "../hub/answers.ts";
-import { generatedKind } from "./answer-head.ts";
+import { type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { relay, type RelayEnd } from "./relay.ts";
+import { resultAnswer, type ResultBody } from "./result-answer.ts";
 import type { InferenceTask } from "./task.ts";
-import { wholeAnswer } from "./whole-answer.ts";
+import { type GatheredAnswer, wholeAnswer } from "./whole-answer.ts";
 
 /** Milliseconds of each stage of one request. */
 export interface Timing {
@@ -16,20 +17,17 @@ export interface Timing {
 /** The HTTP answer to a task that a worker answers, and how its relay ends. */
 export function respond(
   ctx: Context,
-  task: InferenceTask,
+  asked: { readonly wanted: InferenceRequest; readonly task: InferenceTask },
   result: Exclude<RunResult, { kind: "failed" }>,
   timing: Timing,
 ): { readonly response: Response; readonly ended: Promise<RelayEnd> } {
   const { source } = result;
+  const { wanted, task } = asked;
   const headers = answerHeaders(ctx, task, source, timing);
   if (result.kind === "whole") {
-    const { id: taskId, createdMs } = task;
-    const kind = generatedKind(task);
-    const { model, digest } = source;
-    const body = wholeAnswer({ kind, taskId, createdMs, model, digest }, result.answer);
-    headers["content-type"] = "application/json";
-    const response = new Response(JSON.stringify(body), { headers });
-    return { response, ended: Promise.resolve("complete") };
+    const { body, contentType } = wholeBody(wanted, task, source, result.answer);
+    headers["content-type"] = contentType;
+    return { response: new Response(body, { headers }), ended: Promise.resolve("complete") };
   }
   headers["content-type"] = "text/event-stream; charset=utf-8";
   headers["cache-control"] = "no-cache";
@@ -41,6 +39,21 @@ export function respond(
   }
   const { body, ended } = relay(ctx, task, result.stream);
   return { response: new Response(body, { headers }), ended };
+}
+
+function wholeBody(
+  wanted: InferenceRequest,
+  task: InferenceTask,
+  { model, digest }: AnswerSource,
+  answer: GatheredAnswer,
+): ResultBody {
+  const { id: taskId, createdMs } = task;
+  if (isGeneration(wanted)) {
+    const head = { kind: wanted.kind, taskId, createdMs, model, digest };
+    return { body: JSON.stringify(wholeAnswer(head, answer)), contentType: "application/json" };
+  }
+  const text = answer.parts.map((part) => part.text ?? "").join("");
+  return resultAnswer(wanted, { taskId, createdMs, model, counts: answer.counts }, text);
 }
 
 function answerHeaders(

@@ -4,6 +4,7 @@ import type { Class } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord } from "../billing/closing.ts";
 import type { Terms } from "../billing/ticket.ts";
+import type { ResultShape } from "./result-shape.ts";
 
 /**
  * One inference asked for, as the front Worker hands it to a hub. Plain data: it crosses an RPC.
@@ -31,6 +32,8 @@ export interface InferenceTask {
    * them.
    */
   readonly completionTokensMax: number | null;
+  /** What the answer must be where it is a document; null where it is a text. */
+  readonly result: ResultShape | null;
   readonly class: Class;
   readonly region: Region;
   readonly createdMs: number;

@@ -1,7 +1,20 @@
 import { OctoError } from "../../shared/errors.ts";
 import { utf8Length } from "../../shared/protocol/receipt.ts";
 import type { HubChoice } from "./choose-hub.ts";
-import { completionTokensDefault, type InferenceRequest } from "./engine-request.ts";
+import {
+  completionTokensDefault,
+  type GenerationRequest,
+  type InferenceRequest,
+  isGeneration,
+} from "./engine-request.ts";
+import { resultBounds } from "./result-bounds.ts";
+
+/** The most tokens one task can use. */
+export interface TokenBounds {
+  readonly promptTokensMax: number;
+  /** Null where only the model's context bounds the answer. */
+  readonly completionTokensMax: number | null;
+}
 
 /**
  * Tokens a chat template may add around one message, generously: role tags, separators, a default
@@ -17,7 +30,8 @@ export function boundsOf(
   wanted: InferenceRequest,
   body: string,
   choice: Pick<HubChoice, "contextTokens">,
-): { readonly promptTokensMax: number; readonly completionTokensMax: number | null } {
+): TokenBounds {
+  if (!isGeneration(wanted)) return resultBounds(wanted, choice.contextTokens);
   const { request } = wanted;
   const messages = wanted.kind === "chat" ? wanted.request.messages.length : 1;
   const promptTokensMax = Math.min(
@@ -36,7 +50,7 @@ export function boundsOf(
   return { promptTokensMax, completionTokensMax: asked * (request.n ?? 1) };
 }
 
-function askedTokens(wanted: InferenceRequest): number | null {
+function askedTokens(wanted: GenerationRequest): number | null {
   if (wanted.kind === "chat") {
     return wanted.request.max_completion_tokens ?? wanted.request.max_tokens ?? null;
   }

@@ -1,49 +1,84 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
+import type { z } from "zod";
 import { chatRequestSchema } from "../../shared/openai/chat-request.ts";
+import { classificationRequestSchema } from "../../shared/openai/classification-request.ts";
 import { completionRequestSchema } from "../../shared/openai/completion-request.ts";
 import { chatDemands, completionDemands } from "../../shared/openai/demands.ts";
-import type { AppEnv } from "../app-env.ts";
-import { callerOf } from "../app-env.ts";
+import { embeddingRequestSchema } from "../../shared/openai/embedding-request.ts";
+import { imageRequestSchema } from "../../shared/openai/image-request.ts";
+import { rerankRequestSchema } from "../../shared/openai/rerank-request.ts";
+import {
+  classificationDemands,
+  embeddingDemands,
+  imageDemands,
+  rerankDemands,
+} from "../../shared/openai/result-demands.ts";
+import { type AppEnv, callerOf } from "../app-env.ts";
 import { once } from "../inference/once.ts";
 import type { InferenceRequest } from "../inference/engine-request.ts";
 import { runInference } from "../inference/run-inference.ts";
 import { parseBody, readText } from "./read-body.ts";
 
-/** `POST /v1/chat/completions` and `POST /v1/completions`. */
+/** Everything that a worker answers: each route reads its request, and one path runs them all. */
 export const inferenceRoutes = new Hono<AppEnv>()
   .post("/chat/completions", (c) =>
-    answer(
-      c.req.raw,
-      c.get("ctx"),
-      () => callerOf(c),
-      (text) => {
-        const request = parseBody(text, chatRequestSchema);
-        return { kind: "chat", request, demands: chatDemands(request) };
-      },
-    ),
+    answer(c, async (raw) => {
+      const { request, text } = await readJson(raw, chatRequestSchema);
+      return { wanted: { kind: "chat", request, demands: chatDemands(request) }, text };
+    }),
   )
   .post("/completions", (c) =>
-    answer(
-      c.req.raw,
-      c.get("ctx"),
-      () => callerOf(c),
-      (text) => {
-        const request = parseBody(text, completionRequestSchema);
-        return { kind: "completion", request, demands: completionDemands(request) };
-      },
-    ),
+    answer(c, async (raw) => {
+      const { request, text } = await readJson(raw, completionRequestSchema);
+      return { wanted: { kind: "completion", request, demands: completionDemands(request) }, text };
+    }),
+  )
+  .post("/embeddings", (c) =>
+    answer(c, async (raw) => {
+      const { request, text } = await readJson(raw, embeddingRequestSchema);
+      return { wanted: { kind: "embedding", request, demands: embeddingDemands(request) }, text };
+    }),
+  )
+  .post("/rerank", (c) =>
+    answer(c, async (raw) => {
+      const { request, text } = await readJson(raw, rerankRequestSchema);
+      return { wanted: { kind: "rerank", request, demands: rerankDemands(request) }, text };
+    }),
+  )
+  .post("/classify", (c) =>
+    answer(c, async (raw) => {
+      const { request, text } = await readJson(raw, classificationRequestSchema);
+      const demands = classificationDemands(request);
+      return { wanted: { kind: "classification", request, demands }, text };
+    }),
+  )
+  .post("/images/generations", (c) =>
+    answer(c, async (raw) => {
+      const { request, text } = await readJson(raw, imageRequestSchema);
+      return { wanted: { kind: "image", request, demands: imageDemands(request) }, text };
+    }),
   );
 
-async function answer(
-  raw: Request,
-  ctx: AppEnv["Variables"]["ctx"],
-  authenticated: () => Promise<Awaited<ReturnType<typeof callerOf>>>,
-  parse: (text: string) => InferenceRequest,
-): Promise<Response> {
-  const caller = await authenticated();
+/** A request as it was read; its text tells it from others under the same idempotency key. */
+interface ReadRequest {
+  readonly wanted: InferenceRequest;
+  readonly text: string;
+}
+
+async function readJson<T>(raw: Request, schema: z.ZodType<T>) {
   const text = await readText(raw);
-  const wanted = parse(text);
+  return { request: parseBody(text, schema), text };
+}
+
+async function answer(
+  c: Context<AppEnv>,
+  read: (raw: Request) => Promise<ReadRequest>,
+): Promise<Response> {
+  const caller = await callerOf(c);
+  const { raw } = c.req;
+  const { wanted, text } = await read(raw);
   const idempotencyKey = raw.headers.get("idempotency-key");
+  const ctx = c.get("ctx");
   const run = () => runInference(ctx, caller, wanted);
   return idempotencyKey === null
     ? run()

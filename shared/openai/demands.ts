@@ -150,21 +150,28 @@ function inconsistentChat(request: ChatRequest): Demands["refused"] {
   return null;
 }
 
-function otherFields(
+/**
+ * The demands of fields that are in no schema; `neutralOfKind` are values of a kind's own fields that ask
+ * for nothing.
+ */
+export function otherFields(
   request: Readonly<Record<string, unknown>>,
   known: ReadonlySet<string>,
   fieldByAbility: Map<Ability, string>,
+  neutralOfKind: ReadonlyMap<string, readonly unknown[]> = new Map(),
 ): Demands {
   for (const [field, value] of Object.entries(request)) {
     if (known.has(field) || withoutEffect.has(field) || value === null) continue;
-    const neutral = neutralValues.get(field);
+    const neutral = neutralOfKind.get(field) ?? neutralValues.get(field);
     if (neutral === undefined) {
       fieldByAbility.set(`param:${field}`, field);
       continue;
     }
     const text = JSON.stringify(value);
     if (neutral.some((candidate) => JSON.stringify(candidate) === text)) continue;
-    const ability = abilityByField.get(field);
+    const ability = neutralOfKind.has(field)
+      ? (`param:${field}` as const)
+      : abilityByField.get(field);
     if (ability !== undefined) fieldByAbility.set(ability, field);
     const reason = refusalByField.get(field);
     if (reason !== undefined) return { fieldByAbility, refused: { param: field, reason } };

@@ -70,6 +70,9 @@ async function complaintsAbout({ path, response, text }: Exchange): Promise<unkn
   if (!response.ok) return judge("ErrorResponse", JSON.parse(body), path);
   if (path === "/v1/models") return judge("ListModelsResponse", JSON.parse(body), path);
   if (path.startsWith("/v1/models/")) return judge("Model", JSON.parse(body), path);
+  if (path === "/v1/embeddings") return judgeEmbeddings(JSON.parse(body));
+  // OpenAI's schemas for the rest are not among ours, or OpenAI has no such route.
+  if (!path.endsWith("/completions")) return [];
   const isChat = path === "/v1/chat/completions";
   if (response.headers.get("content-type")?.startsWith("text/event-stream") !== true) {
     const name = isChat ? "CreateChatCompletionResponse" : "CreateCompletionResponse";
@@ -81,6 +84,15 @@ async function complaintsAbout({ path, response, text }: Exchange): Promise<unkn
       ? judge("CreateChatCompletionStreamResponse", event, path)
       : judge("CreateCompletionResponse", withFinish(event), path);
   });
+}
+
+/** OpenAI's schema knows vectors as lists alone; its clients ask for base64 and unpack it. */
+function judgeEmbeddings(answer: { readonly data: readonly { readonly embedding: unknown }[] }) {
+  const data = answer.data.map((one) => ({
+    ...one,
+    embedding: typeof one.embedding === "string" ? [] : one.embedding,
+  }));
+  return judge("CreateEmbeddingResponse", { ...answer, data }, "/v1/embeddings");
 }
 
 function judge(name: string, value: unknown, path: string): unknown[] {

@@ -130,6 +130,7 @@ export class Front {
       choices,
       demands: [...wanted.demands.fieldByAbility.keys()],
       ...bounds,
+      result: null,
       class: "public",
       region: "weur",
       createdMs,

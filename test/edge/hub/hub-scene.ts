@@ -58,6 +58,7 @@ export function task(name: string, changes: Partial<InferenceTask> = {}): Infere
     demands: ["chat"],
     promptTokensMax: 50,
     completionTokensMax: 100,
+    result: null,
     class: "public",
     region: "weur",
     createdMs: 0,
