@@ -35,6 +35,8 @@ export interface Config {
   readonly stateDir: string;
   readonly logLevel: LogLevel;
   readonly json: boolean;
+  /** Where the log is written too; null is nowhere. */
+  readonly logFile: string | null;
   readonly drainMs: number;
   /** HF_TOKEN, for gated models of Hugging Face. */
   readonly hubToken: string | null;
@@ -64,6 +66,7 @@ export function readConfig(inputs: Inputs): Config {
     stateDir: resolve(find("stateDir", form.path(inputs.home))),
     logLevel: find("logLevel", form.choice(["debug", "info", "warn", "error"])),
     json: find("json", form.flag),
+    logFile: find("logFile", form.orWord("none", form.file(inputs.home))),
     drainMs: 1_000 * find("drain", form.integer(0, 3_600)),
     hubToken: inputs.env["HF_TOKEN"] ?? null,
   };

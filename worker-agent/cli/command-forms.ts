@@ -43,6 +43,11 @@ export const commandForms = {
       key: { shape: "FILE", help: "sign: another Ed25519 key (PEM) than this worker's" },
     },
   },
+  service: {
+    verbs: { install: [], uninstall: [], status: [], show: [] },
+    settings: settingNames,
+    flags: {},
+  },
 } as const satisfies Record<string, CommandForm>;
 
 export type CommandName = keyof typeof commandForms;

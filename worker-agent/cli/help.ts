@@ -60,6 +60,20 @@ const helpByCommand: Record<CommandName, CommandHelp> = {
       "octo-worker start --model qwen3",
     ],
   },
+  service: {
+    summary: "start with this machine, as a service of systemd or launchd",
+    text:
+      "install    writes a service of this user, starts it, and again at every login;\n" +
+      "           the flags given are the ones it starts with\n" +
+      "uninstall  stops and removes it; identity, models and receipts stay\n" +
+      "status     whether it runs, and how to read its log; the exit code is 1 where it does not\n" +
+      "show       prints what install would write, and changes nothing",
+    examples: [
+      "octo-worker service install --edge https://edge.example --model qwen3",
+      "octo-worker service show",
+      "octo-worker service uninstall",
+    ],
+  },
 };
 
 export function generalHelp(): string {

@@ -23,6 +23,19 @@ export function createTerminalLog(terminal: Terminal, least: LogLevel, isJson: b
   };
 }
 
+/** Says everything to both. */
+export function bothLogs(one: Log, other: Log): Log {
+  return (level, message, fields) => {
+    one(level, message, fields);
+    other(level, message, fields);
+  };
+}
+
+/** JSON lines with their time, for a file. */
+export function createFileLog(write: (line: string) => void, least: LogLevel): Log {
+  return createLog((line) => write(stamp(line)), least);
+}
+
 /** The shared log leaves the time to the platform; a provider's machine has none that adds it. */
 function stamp(line: string): string {
   return `{"time":${JSON.stringify(new Date().toISOString())},${line.slice(1)}`;

@@ -1,6 +1,7 @@
 import { IdentityError } from "../identity.ts";
 import { ModelError } from "../models/model-error.ts";
 import { EngineError } from "../engine/engine.ts";
+import { ServiceError } from "../service/service-command.ts";
 import { LockError } from "../state/lock.ts";
 import { describeError } from "../../shared/log.ts";
 import { version } from "../version.ts";
@@ -13,6 +14,7 @@ import type { CommandName } from "./command-forms.ts";
 import { models } from "./models.ts";
 import type { Call, CommandLine } from "./parse-command-line.ts";
 import { parseCommandLine, UsageError } from "./parse-command-line.ts";
+import { service } from "./service.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
 import type { Terminal } from "./terminal.ts";
@@ -21,7 +23,7 @@ import type { Inputs } from "./find-settings.ts";
 
 type Command = (inputs: Inputs, terminal: Terminal, call: Call) => Promise<number>;
 
-const commands: Record<CommandName, Command> = { init, start, status, doctor, models };
+const commands: Record<CommandName, Command> = { init, start, status, doctor, models, service };
 
 /**
  * Runs one command line. Gives the exit code: 0 done, 1 it went wrong, 2 it was asked for wrongly.
@@ -41,7 +43,8 @@ export async function main(
       error instanceof IdentityError ||
       error instanceof LockError ||
       error instanceof ModelError ||
-      error instanceof EngineError;
+      error instanceof EngineError ||
+      error instanceof ServiceError;
     terminal.error(isOurs ? error.message : `octo-worker failed: ${describeError(error)}`);
     return 1;
   }

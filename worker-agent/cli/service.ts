@@ -1,10 +1,11 @@
 import { homedir } from "node:os";
+import { assert } from "../../shared/assert.ts";
 import { readConfig } from "../config.ts";
 import type { ServiceManager } from "../service/service-manager.ts";
 import { serviceManager } from "../service/service-manager.ts";
 import { environmentPath, serviceCommand } from "../service/service-command.ts";
 import type { Inputs } from "./find-settings.ts";
-import { UsageError } from "./parse-command-line.ts";
+import type { Call } from "./parse-command-line.ts";
 import { settingNames, settings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -12,18 +13,9 @@ const verbs = ["install", "uninstall", "status", "show"] as const;
 type Verb = (typeof verbs)[number];
 
 /** Lets the system's service manager run this worker, or stops doing so. */
-export async function service(
-  inputs: Inputs,
-  terminal: Terminal,
-  args: readonly string[],
-): Promise<number> {
+export async function service(inputs: Inputs, terminal: Terminal, { args }: Call): Promise<number> {
   const verb = verbs.find((name) => name === args[0]);
-  if (verb === undefined || args.length > 1) {
-    throw new UsageError(
-      `Cannot run service ${args.join(" ")}: say one of ${verbs.join(", ")}; ` +
-        "see octo-worker service --help",
-    );
-  }
+  assert(verb !== undefined, "the command line is of the command's form");
   const manager = serviceManager(process.platform, homedir());
   return perform(verb, { manager, inputs, terminal });
 }

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { z } from "zod";
 import type { Found } from "./find-settings.ts";
 import { ConfigError } from "./config-error.ts";
@@ -58,6 +58,11 @@ export function path(home: string): Form<string> {
     const text = read(found, z.string().min(1), "it must be a folder");
     return text === "~" || text.startsWith("~/") ? join(home, text.slice(1)) : text;
   };
+}
+
+/** A file; `~` is the home folder. */
+export function file(home: string): Form<string> {
+  return (found) => resolve(path(home)(found));
 }
 
 /** Prices beyond 1,000 credits for a million tokens are refused by the protocol. */

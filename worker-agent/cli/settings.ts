@@ -131,6 +131,14 @@ export const settings = {
     shape: "LEVEL",
     help: "debug, info, warn or error",
   },
+  logFile: {
+    flag: "log-file",
+    env: "OCTO_LOG_FILE",
+    file: "log_file",
+    fallback: "none",
+    shape: "FILE",
+    help: "also write the log to this file, as JSON lines; it is rotated at 10 MiB, five are kept",
+  },
   json: {
     flag: "json",
     env: "OCTO_JSON",

@@ -2,7 +2,10 @@ import type { SessionStop } from "../connection/session.ts";
 import { runAgent } from "../agent.ts";
 import { readConfig } from "../config.ts";
 import type { Inputs } from "./find-settings.ts";
-import { createTerminalLog } from "./human-log.ts";
+import type { Log } from "../../shared/log.ts";
+import type { Config } from "../config.ts";
+import { bothLogs, createFileLog, createTerminalLog } from "./human-log.ts";
+import { LogFile } from "./log-file.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A close frame needs a moment to leave; a machine that shuts down gives no more. */
@@ -11,7 +14,8 @@ const hurryMs = 200;
 /** Serves until stopped. */
 export async function start(inputs: Inputs, terminal: Terminal): Promise<number> {
   const config = readConfig(inputs);
-  const log = createTerminalLog(terminal, config.logLevel, config.json);
+  const file = openLogFile(config, terminal);
+  const log = logOf(config, terminal, file);
   const leaving = new AbortController();
   const hurry = new AbortController();
   const onSignal = () => {
@@ -37,7 +41,22 @@ export async function start(inputs: Inputs, terminal: Terminal): Promise<number>
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
     process.stdin.pause();
+    file?.close();
   }
+}
+
+function openLogFile({ logFile }: Config, terminal: Terminal): LogFile | null {
+  if (logFile === null) return null;
+  return new LogFile(logFile, { onFailure: (sentence) => terminal.error(sentence) });
+}
+
+function logOf(config: Config, terminal: Terminal, file: LogFile | null): Log {
+  const said = createTerminalLog(terminal, config.logLevel, config.json);
+  if (file === null) return said;
+  return bothLogs(
+    said,
+    createFileLog((line) => file.write(line), config.logLevel),
+  );
 }
 
 function exitCodeOf(stop: SessionStop, terminal: Terminal): number {
