@@ -28,6 +28,8 @@ export const abilities = [
   "vision",
   "audio_input",
   "audio_output",
+  // Goes on from the beginning of an answer that another worker gave.
+  "forced_prefix",
   "reasoning_effort",
   "verbosity",
   "web_search",
