@@ -12,12 +12,14 @@ import {
   embeddingDemands,
   imageDemands,
   rerankDemands,
+  transcriptionDemands,
 } from "../../shared/openai/result-demands.ts";
 import { type AppEnv, callerOf } from "../app-env.ts";
 import { once } from "../inference/once.ts";
 import type { InferenceRequest } from "../inference/engine-request.ts";
 import { runInference } from "../inference/run-inference.ts";
 import { parseBody, readText } from "./read-body.ts";
+import { readTranscriptionForm } from "./read-form.ts";
 
 /** Everything that a worker answers: each route reads its request, and one path runs them all. */
 export const inferenceRoutes = new Hono<AppEnv>()
@@ -50,6 +52,15 @@ export const inferenceRoutes = new Hono<AppEnv>()
       const { request, text } = await readJson(raw, classificationRequestSchema);
       const demands = classificationDemands(request);
       return { wanted: { kind: "classification", request, demands }, text };
+    }),
+  )
+  .post("/audio/transcriptions", (c) =>
+    answer(c, async (raw) => {
+      const request = await readTranscriptionForm(raw);
+      const demands = transcriptionDemands(request);
+      // The form itself has another boundary each time it is sent.
+      const text = JSON.stringify(request);
+      return { wanted: { kind: "transcription", request, demands }, text };
     }),
   )
   .post("/images/generations", (c) =>

@@ -4,24 +4,52 @@ import { requestBytesMax } from "../../shared/protocol/limits.ts";
 
 /** The request's body as text, of at most 4 MiB; reading stops where it grows over that. */
 export async function readText(request: Request): Promise<string> {
-  const declared = Number(request.headers.get("content-length") ?? 0);
-  if (declared > requestBytesMax) throw tooLarge(declared);
-  if (request.headers.has("content-length")) return request.text();
-  return request.body === null ? "" : readStream(request.body);
+  if (isDeclared(request, "")) return request.text();
+  const decoder = new TextDecoder();
+  let text = "";
+  await readChunks(request.body, "", (chunk) => {
+    text += decoder.decode(chunk, { stream: true });
+  });
+  return text + decoder.decode();
 }
 
-async function readStream(body: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
+/** The same as bytes; `hint` ends the refusal of a body that is too large. */
+export async function readBytes(request: Request, hint: string): Promise<Uint8Array<ArrayBuffer>> {
+  if (isDeclared(request, hint)) return new Uint8Array(await request.arrayBuffer());
+  const chunks: Uint8Array[] = [];
+  const length = await readChunks(request.body, hint, (chunk) => chunks.push(chunk));
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}
+
+/** Whether the body's length is known beforehand, and is allowed. */
+function isDeclared(request: Request, hint: string): boolean {
+  const declared = Number(request.headers.get("content-length") ?? 0);
+  if (declared > requestBytesMax) throw tooLarge(declared, hint);
+  return request.headers.has("content-length");
+}
+
+/** Gives each chunk of a body of unknown length, and the sum of their lengths. */
+async function readChunks(
+  body: ReadableStream<Uint8Array> | null,
+  hint: string,
+  take: (chunk: Uint8Array) => void,
+): Promise<number> {
+  if (body === null) return 0;
   const reader = body.getReader();
-  let text = "";
   let bytes = 0;
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return text + decoder.decode();
+      if (done) return bytes;
       bytes += value.byteLength;
-      if (bytes > requestBytesMax) throw tooLarge(bytes);
-      text += decoder.decode(value, { stream: true });
+      if (bytes > requestBytesMax) throw tooLarge(bytes, hint);
+      take(value);
     }
   } finally {
     // Not cancelled: what is left is drained before the refusal is sent.
@@ -29,10 +57,10 @@ async function readStream(body: ReadableStream<Uint8Array>): Promise<string> {
   }
 }
 
-function tooLarge(bytes: number): OctoError {
+function tooLarge(bytes: number, hint: string): OctoError {
   return new OctoError(
     "body_too_large",
-    `Cannot read the body: it has ${bytes} bytes or more and may have ${requestBytesMax}`,
+    `Cannot read the body: it has ${bytes} bytes or more and may have ${requestBytesMax}${hint}`,
   );
 }
 

@@ -12,7 +12,7 @@ const hexPairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padS
 /** What newer platforms do natively (ECMAScript 2026); Node 20 and 24 do not have it. */
 interface NativeText {
   toHex?(): string;
-  toBase64?(options: { alphabet: "base64url"; omitPadding: boolean }): string;
+  toBase64?(options?: { alphabet: "base64url"; omitPadding: boolean }): string;
 }
 
 /** Lower-case hexadecimal, two digits a byte. */
@@ -67,6 +67,19 @@ export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | null {
   // Bits to spare are zero, or one key would have several names and a signature could be altered.
   const spare = bits & ((1 << count) - 1);
   return spare === 0 ? bytes : null;
+}
+
+/** Arguments of one call: more of them overflow the stack of some platforms. */
+const charactersAtOnce = 8192;
+
+/** Base64 with padding (RFC 4648 section 4). */
+export function toBase64(bytes: Uint8Array & NativeText): string {
+  if (bytes.toBase64 !== undefined) return bytes.toBase64();
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += charactersAtOnce) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + charactersAtOnce));
+  }
+  return btoa(binary);
 }
 
 /** The bytes as one big-endian number in base 62, padded on the left to `length` digits. */

@@ -23,6 +23,8 @@ export const frameDepthMax = 32;
 export const bodyPartChars = 64 * 1024;
 /** A consumer's request body: 4 MiB is about a million tokens, more than any served context. */
 export const requestBytesMax = 4 * 1024 * 1024;
+/** The same as a worker gets it: a form's file travels as base64, which is a third longer. */
+export const taskBytesMax = 6 * 1024 * 1024;
 
 /**
  * Long enough for a round trip around the world and a slow machine's signature; short for a

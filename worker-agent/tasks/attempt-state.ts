@@ -1,4 +1,4 @@
-import { requestBytesMax } from "../../shared/protocol/limits.ts";
+import { taskBytesMax } from "../../shared/protocol/limits.ts";
 import { partBytes, utf8Length } from "../../shared/protocol/receipt.ts";
 import type { TaskOffer } from "../../shared/protocol/task.ts";
 import type { OutputPart, Usage } from "../../shared/openai/output.ts";
@@ -100,8 +100,8 @@ function onBody(
   const body = state.body + event.text;
   const parts = phase.parts + 1;
   const gathering: AttemptState = { ...state, body, phase: { kind: "gathering", parts } };
-  if (body.length > requestBytesMax || utf8Length(body) > requestBytesMax) {
-    const message = `The request is longer than ${requestBytesMax} bytes`;
+  if (body.length > taskBytesMax || utf8Length(body) > taskBytesMax) {
+    const message = `The request is longer than ${taskBytesMax} bytes`;
     return fail(gathering, "invalid_request", message, nowMs);
   }
   if (parts < state.offer.body_parts) return { state: gathering, effects: [] };
