@@ -17,12 +17,16 @@ export interface RouteDescription {
   /** Request headers by name, each with what it does. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: z.ZodType;
+  /** What the body comes as; `json` unless said. */
+  readonly bodyForm?: "json" | "multipart";
   /** The status of a success; 200 unless said. */
   readonly status?: 200 | 101 | 201;
   /** The body of a success; null where there is none. */
   readonly answer: z.ZodType | null;
   /** Each event of a streamed answer, where the route streams on request. */
   readonly event?: z.ZodType;
+  /** The types of answers that are plain text, where the request may ask for one. */
+  readonly textAnswers?: readonly string[];
   /** Response headers by name, each with what it says. */
   readonly answerHeaders?: Readonly<Record<string, string>>;
   /** What can go wrong beyond what every route of this access answers. */

@@ -83,7 +83,9 @@ function operation(description: RouteDescription): JsonObject {
     ...(description.about === undefined ? {} : { description: description.about }),
     ...(access === "anyone" ? { security: [] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(body === undefined ? {} : { requestBody: { required: true, content: json(body) } }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: bodyContent(description, body) } }),
     responses: { [description.status ?? 200]: success(description), ...failures(description) },
   };
 }
@@ -120,11 +122,14 @@ function success(description: RouteDescription): JsonObject {
       { description: text, schema: { type: "string" } },
     ]),
   );
+  const texts = Object.fromEntries(
+    (description.textAnswers ?? []).map((type) => [type, { schema: { type: "string" } }]),
+  );
   const events = event === undefined ? {} : { "text/event-stream": { schema: reference(event) } };
   return {
     description: description.summary,
     ...(Object.keys(headers).length === 0 ? {} : { headers }),
-    ...(answer === null ? {} : { content: { ...json(answer), ...events } }),
+    ...(answer === null ? {} : { content: { ...json(answer), ...events, ...texts } }),
   };
 }
 
@@ -150,6 +155,11 @@ function failures(description: RouteDescription): JsonObject {
 const retryAfter = {
   "retry-after": { description: "Seconds to wait before trying again", schema: { type: "string" } },
 };
+
+function bodyContent({ bodyForm = "json" }: RouteDescription, body: z.ZodType): JsonObject {
+  if (bodyForm === "json") return json(body);
+  return { "multipart/form-data": { schema: reference(body) } };
+}
 
 function json(schema: z.ZodType): JsonObject {
   const examples = schema.meta()?.examples as unknown[] | undefined;

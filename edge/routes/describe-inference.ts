@@ -9,7 +9,7 @@ import {
   completionEventSchema,
 } from "../openapi/openai-answers.ts";
 
-const errors: readonly ErrorCode[] = [
+export const inferenceErrors: readonly ErrorCode[] = [
   "unsupported_parameter",
   "context_length_exceeded",
   "insufficient_quota",
@@ -22,12 +22,12 @@ const errors: readonly ErrorCode[] = [
   "timeout",
 ];
 
-const headers = {
+export const inferenceHeaders = {
   "idempotency-key":
     "The same request under the same key gets the same answer for a day, and costs once",
 };
 
-const answerHeaders = {
+export const inferenceAnswerHeaders = {
   "x-octo-task": "The task's id: its receipts are at /api/v1/tasks/{id}",
   "x-octo-worker": "The public key of the worker that answers",
   "x-octo-model-digest": "The SHA-256 of the model's weights",
@@ -40,7 +40,7 @@ const streaming =
   "With `stream: true` the answer comes as server-sent events, the last of which is `[DONE]`. " +
   "A stream that breaks off ends with an event that holds `error`, never silently.";
 
-/** `inference.ts` as the document tells of it. */
+/** The routes of `inference.ts` that answer texts, as the document tells of them. */
 export const inferenceDescriptions: readonly RouteDescription[] = [
   {
     name: "createChatCompletion",
@@ -49,15 +49,15 @@ export const inferenceDescriptions: readonly RouteDescription[] = [
     summary: "Answer a chat",
     about: `${streaming} Fields not named here are passed to workers that list them.`,
     access: "any key",
-    headers,
+    headers: inferenceHeaders,
     body: chatRequestSchema.meta({
       id: "ChatCompletionRequest",
       examples: [{ model: "octo-tiny", messages: [{ role: "user", content: "Hello" }] }],
     }),
     answer: chatAnswerSchema,
     event: chatEventSchema,
-    answerHeaders,
-    errors,
+    answerHeaders: inferenceAnswerHeaders,
+    errors: inferenceErrors,
   },
   {
     name: "createCompletion",
@@ -66,14 +66,14 @@ export const inferenceDescriptions: readonly RouteDescription[] = [
     summary: "Continue a text",
     about: streaming,
     access: "any key",
-    headers,
+    headers: inferenceHeaders,
     body: completionRequestSchema.meta({
       id: "CompletionRequest",
       examples: [{ model: "octo-tiny", prompt: "Once upon a time" }],
     }),
     answer: completionAnswerSchema,
     event: completionEventSchema,
-    answerHeaders,
-    errors,
+    answerHeaders: inferenceAnswerHeaders,
+    errors: inferenceErrors,
   },
 ];

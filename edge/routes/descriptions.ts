@@ -1,6 +1,7 @@
 import { openApiDescription, type RouteDescription } from "../openapi/description.ts";
 import { apiRoutes } from "./api-routes.ts";
 import { inferenceDescriptions } from "./describe-inference.ts";
+import { resultDescriptions } from "./describe-results.ts";
 import { healthDescriptions } from "./health.ts";
 import { modelDescriptions } from "./models.ts";
 import { workerDescription } from "./worker.ts";
@@ -8,6 +9,7 @@ import { workerDescription } from "./worker.ts";
 /** Every route of the edge, in the order in which the document shows them. */
 export const descriptions: readonly RouteDescription[] = [
   ...inferenceDescriptions,
+  ...resultDescriptions,
   ...modelDescriptions,
   ...apiRoutes.map(({ description }) => description),
   workerDescription,
