@@ -1,0 +1,216 @@
+import type { Log } from "../../shared/log.ts";
+import { describeError } from "../../shared/log.ts";
+import type { Engine, EngineErrorCode } from "../engine/engine.ts";
+import { EngineError } from "../engine/engine.ts";
+import { ModelError } from "../models/model-error.ts";
+import { LazyEngine } from "./lazy-engine.ts";
+import type { PoolEffect, PoolEvent, PooledModel, PoolSettings, PoolState } from "./pool.ts";
+import { createPool, isSlow, reducePool } from "./pool-state.ts";
+
+/** An engine, and how long its model took to load: without what was fetched or read for it once. */
+export interface OpenedModel {
+  readonly engine: Engine;
+  readonly loadMs: number;
+}
+
+export interface PoolMember {
+  readonly name: string;
+  readonly opened: OpenedModel;
+  /** Opens the same model again. */
+  open(signal: AbortSignal): Promise<OpenedModel>;
+}
+
+/** Often enough for idleness counted in minutes. */
+const tickMs = 1_000;
+
+interface Lease {
+  readonly resolve: (engine: Engine | null) => void;
+  readonly reject: (error: EngineError) => void;
+}
+
+/** The models that this process loads and unloads: performs what the pool's reducer asks for. */
+export class ModelPool implements AsyncDisposable {
+  readonly #members: ReadonlyMap<string, PoolMember>;
+  readonly #log: Log;
+  readonly #engines = new Map<string, Engine>();
+  readonly #leases = new Map<number, Lease>();
+  readonly #leaving = new AbortController();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #timer: NodeJS.Timeout;
+  #state: PoolState;
+  #tickets = 0;
+
+  /** Called when a model has been loaded, or could not be. */
+  onLoad: (name: string) => void = () => undefined;
+
+  constructor(members: readonly PoolMember[], settings: PoolSettings, log: Log) {
+    this.#members = new Map(members.map((member) => [member.name, member]));
+    this.#log = log;
+    for (const { name, opened } of members) this.#engines.set(name, opened.engine);
+    const loadMsByModel = new Map(members.map(({ name, opened }) => [name, opened.loadMs]));
+    this.#state = createPool(settings, loadMsByModel, performance.now());
+    this.#timer = setInterval(() => this.#dispatch({ kind: "tick" }), tickMs);
+    this.#timer.unref();
+  }
+
+  has(name: string): boolean {
+    return this.#members.has(name);
+  }
+
+  /** The model as an engine that is loaded when a task wants it. */
+  engine(name: string): Engine {
+    const member = this.#members.get(name);
+    if (member === undefined) throw new Error(`${name} is no model of this pool`);
+    return new LazyEngine(member.opened.engine, {
+      lease: (signal) => this.#lease(name, signal),
+      release: () => this.#dispatch({ kind: "release", model: name }),
+      loaded: () => this.#loaded(name),
+      trouble: () => this.#model(name)?.trouble ?? null,
+      waitingCount: () => this.#model(name)?.waiting.length ?? 0,
+    });
+  }
+
+  /** Whether a task could have the model now, or soon enough to wait for it. */
+  isAtHand(name: string): boolean {
+    const model = this.#model(name);
+    if (model === undefined) return true;
+    return (model.phase.kind === "loaded" && !model.isStale) || !isSlow(this.#state, model);
+  }
+
+  isLoaded(name: string): boolean {
+    return this.#loaded(name) !== null;
+  }
+
+  /** Opens a model again that has failed, as soon as nothing runs on it. */
+  reopen(name: string): void {
+    this.#dispatch({ kind: "reopen", model: name });
+  }
+
+  /** While the provider needs the machine, what is idle gives its memory back. */
+  rest(isResting: boolean): void {
+    if (isResting !== this.#state.isResting) this.#dispatch({ kind: "rest", isResting });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    this.#leaving.abort();
+    for (const { resolve } of this.#leases.values()) resolve(null);
+    this.#leases.clear();
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    for (const engine of this.#engines.values()) await engine[Symbol.asyncDispose]();
+    this.#engines.clear();
+  }
+
+  #model(name: string): PooledModel | undefined {
+    return this.#state.models.get(name);
+  }
+
+  #loaded(name: string): Engine | null {
+    const phase = this.#model(name)?.phase.kind;
+    return phase === "loaded" ? (this.#engines.get(name) ?? null) : null;
+  }
+
+  #lease(name: string, signal: AbortSignal): Promise<Engine | null> {
+    if (signal.aborted || this.#leaving.signal.aborted) return Promise.resolve(null);
+    const ticket = (this.#tickets += 1);
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        if (!this.#leases.delete(ticket)) return;
+        this.#dispatch({ kind: "abandon", model: name, ticket });
+        resolve(null);
+      };
+      const forget = () => signal.removeEventListener("abort", onAbort);
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#leases.set(ticket, {
+        resolve: (engine) => {
+          forget();
+          resolve(engine);
+        },
+        reject: (error) => {
+          forget();
+          reject(error);
+        },
+      });
+      this.#dispatch({ kind: "want", model: name, ticket });
+    });
+  }
+
+  #dispatch(event: PoolEvent): void {
+    if (this.#leaving.signal.aborted) return;
+    const step = reducePool(this.#state, event, performance.now());
+    this.#state = step.state;
+    for (const effect of step.effects) this.#perform(effect);
+    if (event.kind === "loaded" || event.kind === "load-failed") this.onLoad(event.model);
+  }
+
+  #perform(effect: PoolEffect): void {
+    switch (effect.kind) {
+      case "load":
+        return this.#track(this.#load(effect.model));
+      case "unload":
+        return this.#track(this.#unload(effect.model));
+      case "grant":
+        this.#take(effect.ticket)?.resolve(this.#engines.get(effect.model) ?? null);
+        return;
+      case "deny": {
+        const message = "Cannot serve: the model could not be loaded again";
+        this.#take(effect.ticket)?.reject(new EngineError(effect.code, message));
+        return;
+      }
+    }
+  }
+
+  #take(ticket: number): Lease | undefined {
+    const lease = this.#leases.get(ticket);
+    this.#leases.delete(ticket);
+    return lease;
+  }
+
+  #track(work: Promise<void>): void {
+    this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work));
+  }
+
+  async #load(name: string): Promise<void> {
+    const member = this.#members.get(name);
+    if (member === undefined) return;
+    try {
+      const { engine, loadMs } = await member.open(this.#leaving.signal);
+      this.#engines.set(name, engine);
+      if (engine.model.digest !== member.opened.engine.model.digest) {
+        await this.#close(name);
+        const reason = "Its file is another one than at the start: restart octo-worker";
+        this.#dispatch({ kind: "load-failed", model: name, code: "engine_failed", reason });
+        return;
+      }
+      this.#log("info", "Loaded again", { model: name, ms: Math.round(loadMs) });
+      this.#dispatch({ kind: "loaded", model: name, loadMs });
+    } catch (error) {
+      const isSentence = error instanceof ModelError || error instanceof EngineError;
+      const reason = isSentence ? error.message : describeError(error);
+      this.#dispatch({ kind: "load-failed", model: name, code: codeOf(error), reason });
+    }
+  }
+
+  async #unload(name: string): Promise<void> {
+    await this.#close(name);
+    this.#log("info", "Unloaded", { model: name });
+    this.#dispatch({ kind: "unloaded", model: name });
+  }
+
+  async #close(name: string): Promise<void> {
+    const engine = this.#engines.get(name);
+    this.#engines.delete(name);
+    try {
+      await engine?.[Symbol.asyncDispose]();
+    } catch (error) {
+      // A broken engine may not even close; its memory is the next load's to miss.
+      this.#log("warn", "An engine did not close", { model: name, error: describeError(error) });
+    }
+  }
+}
+
+function codeOf(error: unknown): EngineErrorCode {
+  if (error instanceof ModelError && error.code === "does_not_fit") return "out_of_memory";
+  return error instanceof EngineError ? error.code : "engine_failed";
+}
