@@ -71,6 +71,8 @@ export class WorkerProcess implements AsyncDisposable {
   #spawn(): void {
     const { edgeUrl, model, stateDir, flags = [] } = this.#options;
     const words = ["start", "--edge", edgeUrl, "--model", model, "--state-dir", stateDir, "--json"];
+    // Several workers of one machine would measure each other.
+    words.push("--benchmark", "never");
     const child = spawn(process.execPath, [cli, ...words, ...flags], {
       // Its input ends with this process, however that ends, and the worker with its input.
       stdio: ["pipe", "pipe", "pipe"],

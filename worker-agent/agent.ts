@@ -2,13 +2,14 @@ import { join } from "node:path";
 import type { SigningKey } from "../shared/crypto/signing.ts";
 import type { Log } from "../shared/log.ts";
 import { describeError } from "../shared/log.ts";
-import type { Listing } from "../shared/protocol/listing.ts";
+import type { Hardware, Listing } from "../shared/protocol/listing.ts";
 import { isLoopback } from "./cli/setting-forms.ts";
 import type { Config } from "./config.ts";
 import { bitsPerWeight } from "./engine/bits-per-weight.ts";
 import { Connection } from "./connection/connection.ts";
 import { logNotice } from "./connection/notice-log.ts";
 import type { Random, SessionNotice, SessionStop } from "./connection/session.ts";
+import { hardwareOf, readMachine } from "./hardware/machine.ts";
 import { createIdentity, loadIdentity, makeStateDir } from "./identity.ts";
 import { takeLock } from "./state/lock.ts";
 import type { AgentStatus } from "./state/status-file.ts";
@@ -28,6 +29,7 @@ export interface AgentOptions {
   readonly config: AgentConfig;
   readonly key: SigningKey;
   readonly engines: readonly ServedEngine[];
+  readonly hardware?: Hardware;
   /** Stays the caller's to dispose of, like the engines. */
   readonly journal: ReceiptJournal;
   readonly log: Log;
@@ -62,6 +64,7 @@ export function createAgent(options: AgentOptions): Agent {
     isLoopback: isLoopback(edge),
     listings: engines.map((served) => listingOf(served, config)),
     drainMs: config.drainMs,
+    ...(options.hardware === undefined ? {} : { hardware: options.hardware }),
   };
   const enginesByModel = new Map(engines.map(({ name, engine }) => [name, engine]));
   const connection: Connection = new Connection({
@@ -158,11 +161,13 @@ export async function runAgent(
     const key = (await loadIdentity(config.stateDir)) ?? (await createIdentity(config.stateDir));
     log("info", "Identity", { worker: key.publicKey, account: config.account ?? "its own" });
     await using journal = await ReceiptJournal.open(journalPath(config.stateDir), log);
+    const hardware = hardwareOf(await readMachine(), config.gpu);
+    const parts = { config, key, journal, hardware };
     if (options.engines !== undefined) {
-      return await serve({ config, key, journal, engines: options.engines }, signal, options);
+      return await serve({ ...parts, engines: options.engines }, signal, options);
     }
-    await using opened = await openEngines(config, signal, log);
-    return await serve({ config, key, journal, engines: opened.engines }, signal, options);
+    await using opened = await openEngines(config, signal, log, hardware);
+    return await serve({ ...parts, engines: opened.engines }, signal, options);
   } catch (error) {
     // Told to leave before there was anything to drain.
     if (signal.aborted) return { kind: "drained" };
@@ -184,6 +189,7 @@ async function serve(
     readonly key: SigningKey;
     readonly journal: ReceiptJournal;
     readonly engines: readonly ServedEngine[];
+    readonly hardware: Hardware;
   },
   signal: AbortSignal,
   options: RunOptions,

@@ -23,8 +23,10 @@ export interface Config {
   readonly edge: string;
   readonly models: readonly ConfiguredModel[];
   readonly price: Price;
-  /** Of each model. */
+  /** Of each model; where they are to be measured, what it has before that. */
   readonly slots: number;
+  readonly areSlotsMeasured: boolean;
+  readonly benchmark: "auto" | "always" | "never";
   /** The most context a slot gets; null is what the model was trained for. */
   readonly contextTokensMax: number | null;
   readonly threads: number;
@@ -42,6 +44,9 @@ export interface Config {
   readonly hubToken: string | null;
 }
 
+/** Enough to batch, few enough for any machine that the model itself fits. */
+const slotsUnmeasured = 4;
+
 /**
  * The configuration by flag, else environment, else file, else default. Throws ConfigError, which
  * names where the wrong value came from and the accepted form.
@@ -50,6 +55,7 @@ export function readConfig(inputs: Inputs): Config {
   const find = <Value>(name: Parameters<typeof findSetting>[0], parse: form.Form<Value>): Value =>
     parse(findSetting(name, inputs));
   const isInsecure = find("insecure", form.flag);
+  const slots = find("slots", form.orWord("auto", form.integer(1, 256)));
   return {
     edge: find("edge", form.edge(isInsecure)),
     models: readModels(findSetting("model", inputs), findSetting("as", inputs)),
@@ -57,7 +63,9 @@ export function readConfig(inputs: Inputs): Config {
       inputMicrosPerMillion: find("priceInput", form.price),
       outputMicrosPerMillion: find("priceOutput", form.price),
     },
-    slots: find("slots", form.integer(1, 256)),
+    slots: slots ?? slotsUnmeasured,
+    areSlotsMeasured: slots === null,
+    benchmark: find("benchmark", form.choice(["auto", "always", "never"])),
     contextTokensMax: find("context", form.orWord("model", form.integer(256, 100_000_000))),
     threads: find("threads", form.orWord("auto", form.integer(1, 1024))) ?? defaultThreads(),
     gpu: find("gpu", form.choice(["auto", "none"])),

@@ -86,8 +86,13 @@ export function publication<State extends SessionState>(
   state: State,
 ): { readonly state: State; readonly frame: ListingPublish } {
   const revision = state.revision + 1;
-  const listings = [...state.listings];
-  const frame: ListingPublish = { type: "listing.publish", revision, listings };
+  const { hardware } = state.settings;
+  const frame: ListingPublish = {
+    type: "listing.publish",
+    revision,
+    listings: [...state.listings],
+    ...(hardware === undefined ? {} : { hardware }),
+  };
   return { state: { ...state, revision }, frame };
 }
 

@@ -1,5 +1,5 @@
 import type { AuthChallenge, AuthWelcome } from "../../shared/protocol/handshake.ts";
-import type { Listing, ListingResult } from "../../shared/protocol/listing.ts";
+import type { Hardware, Listing, ListingResult } from "../../shared/protocol/listing.ts";
 import type { DownFrame, UpFrame } from "../../shared/protocol/frames.ts";
 import type { TaskBody, TaskCancel, TaskOffer, TaskWindow } from "../../shared/protocol/task.ts";
 
@@ -24,6 +24,8 @@ export interface SessionSettings {
   readonly isLoopback: boolean;
   /** Everything this worker can ever offer, and what it offers first. */
   readonly listings: readonly Listing[];
+  /** The machine it runs on, where it was looked at. */
+  readonly hardware?: Hardware;
   /** How long running attempts may take to end once the worker is leaving. */
   readonly drainMs: number;
 }

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import type { Log } from "../../shared/log.ts";
-import type { DeclaredSpeed } from "../../shared/protocol/listing.ts";
+import type { DeclaredSpeed, Hardware } from "../../shared/protocol/listing.ts";
+import { BenchmarkCache } from "../benchmark/benchmark-cache.ts";
+import { measureSettings, openMeasured } from "../benchmark/open-measured.ts";
 import type { Config } from "../config.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openEngine, openEngineDefaults } from "../engine/open-engine.ts";
@@ -23,30 +25,38 @@ export async function openEngines(
   config: Config,
   signal: AbortSignal,
   log: Log,
+  hardware: Hardware,
 ): Promise<OpenedEngines> {
   const engines: ServedEngine[] = [];
   const dispose = async () => {
     for (const { engine } of engines) await engine[Symbol.asyncDispose]();
   };
   try {
+    const cache = await BenchmarkCache.open(config.stateDir, log);
+    const settings = measureSettings(config, hardware);
     for (const { name, source } of config.models) {
       log("info", "Loading", { model: name });
-      const engine = await openEngine(
-        source,
-        {
-          ...openEngineDefaults,
-          modelsFolder: join(config.stateDir, "models"),
-          slots: config.slots,
-          contextTokensMax: config.contextTokensMax,
-          threads: config.threads,
-          gpu: config.gpu,
-          hubToken: config.hubToken,
-          log,
-          onDownload: progressLog(log, `Downloading ${name}`),
-        },
+      const open = (slots: number) =>
+        openEngine(
+          source,
+          {
+            ...openEngineDefaults,
+            modelsFolder: join(config.stateDir, "models"),
+            slots,
+            contextTokensMax: config.contextTokensMax,
+            threads: config.threads,
+            gpu: config.gpu,
+            hubToken: config.hubToken,
+            log,
+            onDownload: progressLog(log, `Downloading ${name}`),
+          },
+          signal,
+        );
+      const { engine, speed } = await openMeasured(
+        { name, source, open, settings, cache, log },
         signal,
       );
-      engines.push({ name, engine, speed: null });
+      engines.push({ name, engine, speed });
       const { contextTokens, quantization, slots } = engine.model;
       log("info", "Model", { name, context: contextTokens, quantization, slots });
     }
