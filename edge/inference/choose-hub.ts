@@ -1,8 +1,8 @@
-import { OctoError } from "../../shared/errors.ts";
 import { highestPrice, type Price } from "../../shared/money.ts";
 import type { Demands } from "../../shared/openai/demands.ts";
 import { classes, type Class } from "../../shared/protocol/listing.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
+import { whyNone } from "./why-none.ts";
 
 /** A request as far as choosing a hub goes. */
 export interface HubQuery {
@@ -35,7 +35,13 @@ export function chooseHub(
   const fitting = able.filter(
     ({ model }) => classes.indexOf(model.classCeiling) >= classes.indexOf(query.class),
   );
-  if (fitting.length === 0) throw whyNone(query, digests, offers);
+  if (fitting.length === 0) {
+    throw whyNone(
+      query,
+      digests,
+      offers.map(({ model }) => model),
+    );
+  }
   const scored = fitting.map((offer) => ({ ...offer, chance: random() }));
   scored.sort(
     (a, b) =>
@@ -65,33 +71,4 @@ function isAble(model: ModelDigest, demands: Demands): boolean {
 
 function total(price: Price): number {
   return price.inputMicrosPerMillion + price.outputMicrosPerMillion;
-}
-
-function whyNone(
-  query: HubQuery,
-  digests: readonly HubDigest[],
-  offers: readonly { readonly model: ModelDigest }[],
-): OctoError {
-  if (offers.length === 0) {
-    const names = [...new Set(digests.flatMap((hub) => hub.models.map((model) => model.model)))];
-    const offered = names.length === 0 ? "no models just now" : names.toSorted().join(", ");
-    return new OctoError(
-      "model_not_found",
-      `The model ${query.model} is not offered; the network offers ${offered}`,
-      { param: "model" },
-    );
-  }
-  for (const [ability, field] of query.demands.fieldByAbility) {
-    if (offers.some(({ model }) => model.abilities.includes(ability))) continue;
-    return new OctoError(
-      "unsupported_parameter",
-      `No worker with ${query.model} can do what ${field} asks for (${ability})`,
-      { param: field },
-    );
-  }
-  const fields = [...query.demands.fieldByAbility.values()].join(", ");
-  return new OctoError(
-    "unsupported_parameter",
-    `No single worker with ${query.model} can do all of ${fields} for ${query.class} tasks`,
-  );
 }

@@ -105,9 +105,56 @@ describe("a consumer is told", () => {
     expect(failure(query(), []).message).toContain("offers no models just now");
   });
 
-  test("which field asks for what no worker can do", () => {
-    const error = failure(query({}, ["chat", "tools"]), [hub("a", model())]);
-    expect(error).toMatchObject({ code: "unsupported_parameter", param: "field of tools" });
+  test("which field asks for what its model cannot do, and which models can", () => {
+    const able: Ability[] = ["chat", "seed"];
+    const other = model({ model: "other", abilities: able, abilitySets: [able] });
+    const error = failure(query({}, able), [hub("a", model()), hub("b", other)]);
+    expect(error).toMatchObject({ code: "unsupported_parameter", param: "field of seed" });
+    expect(error.message).toBe(
+      "No worker with m can do what field of seed asks for (seed); other can",
+    );
+  });
+
+  test("which field asks for what nobody can do", () => {
+    const error = failure(query({}, ["chat", "param:mirostat"]), [hub("a", model())]);
+    expect(error).toMatchObject({
+      code: "unsupported_parameter",
+      param: "field of param:mirostat",
+    });
+  });
+
+  test.each<Ability>(["tools", "vision"])(
+    "what there is instead, where nobody offers %s",
+    (one) => {
+      const error = failure(query({}, ["chat", one]), [hub("a", model())]);
+      expect(error).toMatchObject({ code: "model_not_found", param: `field of ${one}` });
+      expect(error.message).toBe(`Nobody offers ${one} just now; the network offers chat`);
+    },
+  );
+
+  test("what there is instead, where nobody does this sort of task", () => {
+    for (const named of ["m", "unknown"]) {
+      const error = failure(query({ model: named }, ["embeddings"]), [hub("a", model())]);
+      expect(error).toMatchObject({ code: "model_not_found", param: "model" });
+      expect(error.message).toBe("Nobody offers embeddings just now; the network offers chat");
+    }
+  });
+
+  test("which models do this sort of task, where its own does another", () => {
+    const sorted: Ability[] = ["embeddings"];
+    const vectors = model({ model: "e", abilities: sorted, abilitySets: [sorted] });
+    const hubs = [hub("a", model()), hub("b", vectors)];
+    const wrong = failure(query({}, sorted), hubs);
+    expect(wrong).toMatchObject({ code: "model_not_found", param: "model" });
+    expect(wrong.message).toBe("m does not offer embeddings; e does");
+    const unknown = failure(query({ model: "x" }, sorted), hubs);
+    expect(unknown.message).toBe("The model x is not offered; the network offers e for embeddings");
+  });
+
+  test("twenty names and how many more there are, of a network of many models", () => {
+    const many = Array.from({ length: 25 }, (_, at) => model({ model: `m${at + 10}` }));
+    const error = failure(query({ model: "x" }), [hub("a", ...many)]);
+    expect(error.message).toMatch(/the network offers m10, .*, m29 and 5 more$/);
   });
 
   test("that no single worker can do all of it, where several could together", () => {
@@ -147,12 +194,13 @@ test("every hub that is asked can serve, and the hold covers it", () => {
             lowestPrice: price(of.each),
             highestPrice: price(of.each + 5),
             contextTokens: of.contextTokens,
-            abilitySets: [of.fits ? ["chat"] : []],
+            abilities: of.fits ? ["chat"] : ["completions"],
+            abilitySets: [of.fits ? ["chat"] : ["completions"]],
           }),
         ),
       );
       if (list.every((of) => !of.fits)) {
-        expect(failure(query(), hubs).code).toBe("unsupported_parameter");
+        expect(failure(query(), hubs).code).toBe("model_not_found");
         return;
       }
       const choice = chooseHub(query(), hubs, () => Number(chances.next().value));

@@ -1,0 +1,93 @@
+import { OctoError } from "../../shared/errors.ts";
+import type { Ability } from "../../shared/openai/demands.ts";
+import type { HubDigest, ModelDigest } from "../directory/digest.ts";
+import type { HubQuery } from "./choose-hub.ts";
+
+/** The abilities that are a sort of task each: a request demands exactly one of them. */
+const sorts: ReadonlySet<Ability> = new Set<Ability>([
+  "chat",
+  "completions",
+  "embeddings",
+  "rerank",
+  "classification",
+  "transcription",
+  "images",
+]);
+
+/**
+ * What makes another model of a model. Where nobody has one of these there is nothing to ask for;
+ * any other ability is a parameter that can be left out.
+ */
+const natures: ReadonlySet<Ability> = new Set<Ability>([
+  ...sorts,
+  "tools",
+  "vision",
+  "audio_input",
+  "audio_output",
+]);
+
+/** Names that fit an error one reads; the rest are in `GET /v1/models`. */
+const namesMax = 20;
+
+/** Why no hub can serve: what is missing, and who or what could do instead. */
+export function whyNone(
+  query: HubQuery,
+  digests: readonly HubDigest[],
+  named: readonly ModelDigest[],
+): OctoError {
+  const models = digests.flatMap((hub) => hub.models);
+  const [sort] = [...query.demands.fieldByAbility.keys()].filter((ability) => sorts.has(ability));
+  const ofSort = models.filter((model) => sort === undefined || model.abilities.includes(sort));
+  if (models.length > 0 && ofSort.length === 0)
+    return offeredByNobody(String(sort), models, "model");
+  if (named.length === 0) {
+    const offered = models.length === 0 ? "no models just now" : listed(namesOf(ofSort));
+    const message = `The model ${query.model} is not offered; the network offers ${offered}`;
+    const toWhom = sort === undefined || sort === "chat" ? "" : ` for ${sort}`;
+    return new OctoError("model_not_found", `${message}${models.length === 0 ? "" : toWhom}`, {
+      param: "model",
+    });
+  }
+  for (const [ability, field] of query.demands.fieldByAbility) {
+    if (named.some((model) => model.abilities.includes(ability))) continue;
+    const others = namesOf(ofSort.filter((model) => model.abilities.includes(ability)));
+    if (ability === sort) {
+      const message = `${query.model} does not offer ${ability}; ${listed(others)} ${verb(others)}`;
+      return new OctoError("model_not_found", message, { param: "model" });
+    }
+    if (others.length === 0 && natures.has(ability)) return offeredByNobody(ability, models, field);
+    const instead = others.length === 0 ? "" : `; ${listed(others)} can`;
+    const message = `No worker with ${query.model} can do what ${field} asks for (${ability})`;
+    return new OctoError("unsupported_parameter", `${message}${instead}`, { param: field });
+  }
+  const fields = [...query.demands.fieldByAbility.values()].join(", ");
+  return new OctoError(
+    "unsupported_parameter",
+    `No single worker with ${query.model} can do all of ${fields} for ${query.class} tasks`,
+  );
+}
+
+function offeredByNobody(
+  ability: string,
+  models: readonly ModelDigest[],
+  param: string,
+): OctoError {
+  // An engine's own fields say nothing to whoever looks for a model.
+  const offered = new Set(models.flatMap((model) => model.abilities));
+  const known = [...offered].filter((one) => !one.startsWith("param:")).toSorted();
+  const message = `Nobody offers ${ability} just now; the network offers ${listed(known)}`;
+  return new OctoError("model_not_found", message, { param });
+}
+
+function namesOf(models: readonly ModelDigest[]): readonly string[] {
+  return [...new Set(models.map(({ model }) => model))].toSorted();
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, namesMax).join(", ");
+  return names.length <= namesMax ? shown : `${shown} and ${names.length - namesMax} more`;
+}
+
+function verb(names: readonly string[]): string {
+  return names.length === 1 ? "does" : "do";
+}
