@@ -59,16 +59,20 @@ describe("opening an engine", () => {
     expect(world.hub.asked.map(({ method, path }) => [method, path])).toEqual([
       ["HEAD", "/owner/repo/resolve/main/tiny.gguf"],
       ["GET", "/owner/repo/resolve/main/tiny.gguf"],
+      ["GET", "/owner/repo/resolve/main/tiny.gguf"],
     ]);
     expect(world.hub.asked.every(({ authorization }) => authorization === "Bearer secret")).toBe(
       true,
     );
-    expect(world.storage.asked.map(({ authorization }) => authorization)).toEqual([undefined]);
+    expect(world.storage.asked.map(({ authorization }) => authorization)).toEqual([
+      undefined,
+      undefined,
+    ]);
     const { texts } = await collect(engine, chat("What is this?", { temperature: 0 }));
     expect(texts[0]).toContain("HTTPS endpoint");
     await using again = await world.open(model);
     expect(again.model.digest).toBe(tinyDigest);
-    expect(world.hub.asked).toHaveLength(2);
+    expect(world.hub.asked).toHaveLength(3);
   });
 
   test("a hub's file that is not what the hub says is not kept", async () => {
