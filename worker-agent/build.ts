@@ -14,21 +14,26 @@ const banner = [
 ].join("\n");
 
 /**
- * Makes what is published: one file for every Node from 20 on, with the native engine left outside.
+ * Makes what is published: one file for every Node from 20 on and one for its thread, with the
+ * native engines left outside.
  */
 async function buildPackage(): Promise<void> {
   await rm(here("dist"), { recursive: true, force: true });
   const { metafile } = await build({
-    entryPoints: [here("cli.ts")],
-    outfile: here("dist/octo-worker.js"),
+    // The thread that ONNX models compute on starts from a file of its own.
+    entryPoints: {
+      "octo-worker": here("cli.ts"),
+      "transformers-thread": here("engine/transformers-thread.ts"),
+    },
+    outdir: here("dist"),
     absWorkingDir: here("."),
     bundle: true,
     platform: "node",
     format: "esm",
     target: "node20",
-    // Its native binaries are found beside its own package; it is imported only when a model is
-    // loaded.
-    external: ["node-llama-cpp"],
+    // Their native binaries are found beside their own packages; each is imported only when a
+    // model of its kind is loaded.
+    external: ["node-llama-cpp", "@huggingface/transformers"],
     banner: { js: banner },
     metafile: true,
     logLevel: "warning",

@@ -1,4 +1,10 @@
-export type ModelErrorCode = "bad_source" | "bad_file" | "does_not_fit" | "download_failed";
+export type ModelErrorCode =
+  | "bad_source"
+  | "bad_file"
+  | "does_not_fit"
+  | "download_failed"
+  /** An optional package that the model needs is not installed. */
+  | "missing_package";
 
 /** Why a model cannot be served: the message is one sentence for the provider. */
 export class ModelError extends Error {

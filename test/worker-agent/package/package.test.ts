@@ -42,6 +42,7 @@ test("the package holds the bundle, the model and its papers, and no source", ()
   expect(readdirSync(join(folder, "node_modules", "octo-worker", "dist")).toSorted()).toEqual([
     "licenses.txt",
     "octo-worker.js",
+    "transformers-thread.js",
   ]);
 });
 
@@ -60,6 +61,20 @@ describe.each(runtimes)("installed, under %s", (runtime) => {
     const found = await ask(runtime, "doctor", ...flags);
     expect(found).toContain("octo-tiny: llama");
     expect(found).not.toContain("✗");
+  });
+
+  test("an ONNX model without the package that runs it ends the start with what to install", async () => {
+    await using hub = await FakeHub.start();
+    const flags = ["--state-dir", state, "--edge", hub.edge, "--model", `onnx:${folder}`];
+    const failed = await run(runtime, [bin, "start", ...flags], { cwd: folder }).then(
+      () => null,
+      (error: { code: number; stderr: string }) => error,
+    );
+    expect(failed?.code).toBe(1);
+    expect(failed?.stderr).toContain(
+      "Cannot serve ONNX models: @huggingface/transformers is not installed; run " +
+        "`npm install --global octo-worker @huggingface/transformers`",
+    );
   });
 
   test("it gets listed, says so in its status, and leaves in order when told to", async () => {
