@@ -1,0 +1,91 @@
+import { createHash } from "node:crypto";
+import { stat } from "node:fs/promises";
+import type { JsonValue } from "../../shared/crypto/jcs.ts";
+import { canonicalJson } from "../../shared/crypto/jcs.ts";
+import type { DigestOptions } from "../models/digest.ts";
+import { fileDigest } from "../models/digest.ts";
+import type { GgufFile } from "../models/gguf.ts";
+import { readGguf } from "../models/gguf.ts";
+import { ModelError } from "../models/model-error.ts";
+import type { ModelFacts, ModelFile } from "./describe.ts";
+import type { UpstreamKind } from "./dialects.ts";
+
+/** A file's state on the disk: another one means another content. */
+export interface FileMark {
+  readonly path: string;
+  readonly state: string;
+}
+
+/** What a model is, as far as this worker could read it. */
+export interface ModelIdentity {
+  readonly digest: string;
+  readonly identity: "content" | "declared";
+  /** Where the content was read. */
+  readonly read: { readonly gguf: GgufFile; readonly file: FileMark } | null;
+}
+
+/**
+ * Identifies a server's model: by the content of its file where that is on this machine, is what the
+ * server claims and has the template the server uses; else by what the server says of it, which is
+ * called so.
+ */
+export async function identifyModel(
+  kind: UpstreamKind,
+  name: string,
+  facts: ModelFacts,
+  options: DigestOptions,
+): Promise<ModelIdentity> {
+  const found = facts.file === null ? null : await readContent(facts.file, facts, options);
+  if (found !== null) return found;
+  const { quantization, parameterCount, architecture, mark } = facts;
+  const said = { engine: kind, name, quantization, parameterCount, architecture, mark };
+  return { digest: sha256(said), identity: "declared", read: null };
+}
+
+async function readContent(
+  { path, sha256: claimed, chatTemplate }: ModelFile,
+  { parameterCount }: ModelFacts,
+  options: DigestOptions,
+): Promise<ModelIdentity | null> {
+  const gguf = ggufAt(path);
+  const state = gguf === null ? null : await fileState(path);
+  // The digest of one file is no digest of a model in several.
+  if (gguf === null || state === null || gguf.paths.length > 1) return null;
+  // The path may mean another file here than where the server runs, say in a container.
+  if (parameterCount !== null && parameterCount !== gguf.parameterCount) return null;
+  // A template of the provider's own makes another model of the same weights.
+  const isOwnTemplate = chatTemplate === null || gguf.chatTemplate === null;
+  if (!isOwnTemplate && chatTemplate.trim() !== gguf.chatTemplate?.trim()) return null;
+  const digest = await fileDigest(path, options);
+  if (claimed !== null && claimed !== digest) return null;
+  return { digest, identity: "content", read: { gguf, file: { path, state } } };
+}
+
+function ggufAt(path: string): GgufFile | null {
+  try {
+    return readGguf(path);
+  } catch (error) {
+    // Not here, not readable for this user, or no GGUF: then nothing of it was read.
+    if (error instanceof ModelError) return null;
+    throw error;
+  }
+}
+
+/** Whether the file is another one than when its digest was taken. */
+export async function hasFileChanged({ path, state }: FileMark): Promise<boolean> {
+  return (await fileState(path)) !== state;
+}
+
+async function fileState(path: string): Promise<string | null> {
+  try {
+    const { dev, ino, size, mtimeMs } = await stat(path);
+    return `${dev}-${ino}-${size}-${mtimeMs}`;
+  } catch {
+    // It is gone, which is a change.
+    return null;
+  }
+}
+
+function sha256(value: JsonValue): string {
+  return createHash("sha256").update(canonicalJson(value)).digest("hex");
+}

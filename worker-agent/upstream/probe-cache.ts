@@ -1,0 +1,58 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { JsonValue } from "../../shared/crypto/jcs.ts";
+import { canonicalJson } from "../../shared/crypto/jcs.ts";
+import type { Ability } from "../../shared/openai/demands.ts";
+import { abilities } from "../../shared/openai/demands.ts";
+import type { Probed } from "./probe-model.ts";
+
+/** Probes that ask otherwise find otherwise: a change of theirs counts this up. */
+const probesVersion = 1;
+
+const known = new Set<string>(abilities);
+const cachedSchema = z.object({
+  abilities: z.array(z.string().refine((text): text is Ability => known.has(text))).min(1),
+  transcriptionFormat: z.enum(["verbose_json", "json"]),
+});
+
+/**
+ * What was found of a model before, else what `probe` finds now. `subject` is everything that makes
+ * it this model on this server in this version.
+ */
+export async function cachedProbe(
+  folder: string,
+  subject: JsonValue,
+  probe: () => Promise<Probed>,
+): Promise<Probed> {
+  const key = canonicalJson({ probes: probesVersion, subject });
+  const path = join(folder, `${createHash("sha256").update(key).digest("hex")}.json`);
+  const found = await read(path);
+  if (found !== null) return found;
+  const probed = await probe();
+  // A model that can do nothing may only have been busy: it is asked again.
+  if (probed.abilities.length === 0) return probed;
+  await mkdir(folder, { recursive: true });
+  const draft = `${path}.${process.pid}`;
+  await writeFile(draft, JSON.stringify(probed));
+  await rename(draft, path);
+  return probed;
+}
+
+async function read(path: string): Promise<Probed | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch {
+    // Not probed yet, or the cache cannot be read: probing again is always right.
+    return null;
+  }
+  try {
+    const parsed = cachedSchema.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    // A file that was cut by a crash.
+    return null;
+  }
+}

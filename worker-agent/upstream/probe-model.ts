@@ -1,0 +1,76 @@
+import type { Ability } from "../../shared/openai/demands.ts";
+import { ProbeSubject } from "./probe-subject.ts";
+import * as probe from "./probes.ts";
+import type { TranscriptionFormat } from "./transcription.ts";
+import type { UpstreamEngine } from "./upstream-engine.ts";
+
+/** What a model was seen to do. */
+export interface Probed {
+  readonly abilities: readonly Ability[];
+  readonly transcriptionFormat: TranscriptionFormat;
+}
+
+/** A server that serves others as well is not to be filled by questions about itself. */
+const atOnce = 2;
+
+/**
+ * Asks a model for each ability. `engineWith` is an engine of it that takes everything, by the
+ * format that it asks transcriptions in.
+ */
+export async function probeModel(
+  name: string,
+  engineWith: (format: TranscriptionFormat) => UpstreamEngine,
+  signal: AbortSignal,
+): Promise<Probed> {
+  const subject = new ProbeSubject(name, engineWith("verbose_json"), signal);
+  const abilities = new Set<Ability>();
+  // First and alone: it may load the model, which takes as long as it takes.
+  if (await probe.canChat(subject)) {
+    abilities.add("chat");
+    if (await probe.canComplete(subject)) abilities.add("completions");
+    await askAll(subject, probe.chatProbes, abilities);
+  } else if (await probe.canComplete(subject)) {
+    abilities.add("completions");
+  }
+  const needsBoth = abilities.has("logprobs") && abilities.has("completions");
+  if (needsBoth && !(await probe.completesWithLogprobs(subject))) abilities.delete("logprobs");
+  if (!abilities.has("chat")) await askAll(subject, probe.otherProbes, abilities);
+  if (abilities.has("embeddings") && (await probe.shortens(subject))) {
+    abilities.add("embedding_dimensions");
+  }
+  if (abilities.size > 0) return { abilities: [...abilities], transcriptionFormat: "json" };
+  return probeMedia(name, engineWith, signal);
+}
+
+/** A model of sound or of images: only what does nothing else is asked, because it costs seconds. */
+async function probeMedia(
+  name: string,
+  engineWith: (format: TranscriptionFormat) => UpstreamEngine,
+  signal: AbortSignal,
+): Promise<Probed> {
+  for (const transcriptionFormat of ["verbose_json", "json"] as const) {
+    const subject = new ProbeSubject(name, engineWith(transcriptionFormat), signal);
+    if (!(await probe.transcribes(subject))) continue;
+    const abilities: Ability[] = ["transcription"];
+    if (await probe.timesWords(subject)) abilities.push("word_timestamps");
+    return { abilities, transcriptionFormat };
+  }
+  const subject = new ProbeSubject(name, engineWith("json"), signal);
+  const abilities: Ability[] = (await probe.draws(subject)) ? ["images"] : [];
+  return { abilities, transcriptionFormat: "json" };
+}
+
+async function askAll(
+  subject: ProbeSubject,
+  probes: readonly (readonly [Ability, probe.Probe])[],
+  abilities: Set<Ability>,
+): Promise<void> {
+  const waiting = [...probes];
+  const ask = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [ability, isProved] = next;
+      if (await isProved(subject)) abilities.add(ability);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, ask));
+}

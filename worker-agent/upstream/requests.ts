@@ -1,0 +1,81 @@
+import type { ChatMessage } from "../../shared/openai/chat-request.ts";
+import { cannot } from "../engine/cannot.ts";
+import type { GenerateTask } from "../engine/engine.ts";
+import type { Dialect } from "./dialects.ts";
+
+/** A generation as a server is asked for it. */
+export interface UpstreamRequest {
+  readonly path: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly choices: number;
+}
+
+/** Only between a consumer and the edge; null is "not given", which not every server takes. */
+const notSent = new Set(["user", "stream", "stream_options", "max_completion_tokens"]);
+
+/**
+ * The consumer's request as `model` of a server gets it: unchanged but for its name, for what servers
+ * name differently, and for being streamed with its tokens counted.
+ */
+export function upstreamRequest(
+  task: GenerateTask,
+  model: string,
+  dialect: Dialect,
+): UpstreamRequest {
+  const body: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(task.request)) {
+    if (value !== null && value !== undefined && !notSent.has(field)) body[field] = value;
+  }
+  Object.assign(body, dialect.counting, {
+    model,
+    stream: true,
+    stream_options: { include_usage: true, ...dialect.streamOptions },
+  });
+  const { seed, n } = task.request;
+  if (typeof seed === "number") body["seed"] = plainSeed(seed);
+  const choices = n ?? 1;
+  if (choices === 1) delete body["n"];
+  if (task.kind === "completion") {
+    const { prompt } = task.request;
+    body["prompt"] = (typeof prompt === "string" ? prompt : prompt[0]) + (task.prefix?.text ?? "");
+    return { path: "/v1/completions", body, choices };
+  }
+  // Every server knows the older name, and Ollama only that.
+  const { max_completion_tokens: newer, messages } = task.request;
+  if (typeof newer === "number") body["max_tokens"] = newer;
+  body["messages"] = messages.map(plainRole);
+  chooseTools(task, body, dialect);
+  if (task.prefix !== undefined) {
+    if (dialect.prefix === null) throw cannot("continue an answer");
+    body["messages"] = [
+      ...messages.map(plainRole),
+      { role: "assistant", content: task.prefix.text },
+    ];
+    Object.assign(body, dialect.prefix);
+  }
+  return { path: "/v1/chat/completions", body, choices };
+}
+
+/** Servers take −1 for "a random one", and some hold 32 bits: these seeds mean themselves to all. */
+function plainSeed(seed: number): number {
+  return Math.abs(seed) % 2 ** 31;
+}
+
+/** `developer` is OpenAI's newer name of `system`, which templates do not know. */
+function plainRole(message: ChatMessage): ChatMessage {
+  return message.role === "developer" ? { ...message, role: "system" } : message;
+}
+
+function chooseTools(
+  task: Extract<GenerateTask, { kind: "chat" }>,
+  body: Record<string, unknown>,
+  dialect: Dialect,
+): void {
+  const choice = task.request.tool_choice ?? "auto";
+  if (dialect.hasToolChoice || choice === "auto") return;
+  // Without the field, "none" is said by giving no tools; a call cannot be forced.
+  if (choice !== "none") throw cannot("force a tool call");
+  delete body["tools"];
+  delete body["tool_choice"];
+  delete body["parallel_tool_calls"];
+}
