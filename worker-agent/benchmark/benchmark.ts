@@ -24,6 +24,8 @@ export const benchmarkSchema = z.object({
   /** One stream alone. */
   perSecond: rate,
   curve: z.array(levelSchema).max(32),
+  /** Why more streams failed than the curve has, though there are slots; null where none did. */
+  loadFault: z.string().max(512).nullable(),
   /** The longest prompt that was really evaluated. */
   contextTokens: z.int().min(0).max(100_000_000),
   /** Why a longer prompt failed that the model should take; null where none did. */

@@ -1,4 +1,5 @@
-import type { Level } from "./benchmark.ts";
+import { EngineError } from "../engine/engine.ts";
+import type { Benchmark, Level } from "./benchmark.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
 /** One task after another until the signal aborts; `done` is told of what came, as it comes. */
@@ -28,28 +29,35 @@ export function levelsUpTo(most: number): number[] {
 
 /**
  * How much all streams together do at each number of them. Ends early where more of them do
- * clearly less, or the time is used up.
+ * clearly less, fail, or the time is used up.
  */
 export async function measureCurve(
   stream: Stream,
   most: number,
   pace: LevelPace,
   { watch, onLevel }: { readonly watch: Stopwatch; readonly onLevel: (streams: number) => void },
-): Promise<Level[]> {
+): Promise<Pick<Benchmark, "curve" | "loadFault">> {
   const curve: Level[] = [];
   let best = 0;
   let lost = 0;
   for (const streams of levelsUpTo(most)) {
     if (watch.leftMs() === 0 || watch.signal.aborted) break;
     onLevel(streams);
-    const perSecond = await measureLevel(stream, streams, pace, watch);
+    let perSecond: number | null;
+    try {
+      perSecond = await measureLevel(stream, streams, pace, watch);
+    } catch (error) {
+      // One stream that fails is an engine that fails; many may be more than its memory holds.
+      if (!(error instanceof EngineError) || curve.length === 0) throw error;
+      return { curve, loadFault: error.message.slice(0, 512) };
+    }
     if (perSecond === null) break;
     curve.push({ streams, perSecond });
     best = Math.max(best, perSecond);
     lost = perSecond < lostOfBest * best ? lost + 1 : 0;
     if (lost === lostLevelsMax) break;
   }
-  return curve;
+  return { curve, loadFault: null };
 }
 
 /** Null where the time was used up before anything could be said. */

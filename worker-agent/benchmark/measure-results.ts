@@ -40,7 +40,7 @@ export async function measureResults(
   }
   const spentMs = times.reduce((sum, ms) => sum + ms, 0);
   const perSecond = spentMs > 0 ? (1_000 * items) / spentMs : 0;
-  const curve = await measureCurve(
+  const load = await measureCurve(
     async (done, signal) => {
       const probe = resultProbe(kind, ++salt);
       await engine.perform(probe.task, signal);
@@ -57,7 +57,8 @@ export async function measureResults(
     firstMs: times.length > 0 ? median(times) : warm.ms,
     promptTokensPerS: spentMs > 0 ? (1_000 * promptTokens) / spentMs : 0,
     perSecond,
-    curve: curve.length > 0 ? curve : [{ streams: 1, perSecond }],
+    curve: load.curve.length > 0 ? load.curve : [{ streams: 1, perSecond }],
+    loadFault: load.loadFault,
     ...context,
   };
 }
@@ -100,7 +101,10 @@ async function measureLength(
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       const isGuess = error.code === "context_length_exceeded";
-      return { contextTokens: last.tokens, contextFault: isGuess ? null : error.message };
+      return {
+        contextTokens: last.tokens,
+        contextFault: isGuess ? null : error.message.slice(0, 512),
+      };
     }
   }
   return { contextTokens: last.tokens, contextFault: null };

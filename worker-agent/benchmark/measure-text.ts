@@ -51,7 +51,7 @@ export async function measureText(
   if (alone === null) return null;
   onStep("reading a prompt");
   const prompt = await measurePrompt(run, warm, engine.model.contextTokens);
-  const curve = await measureCurve(
+  const load = await measureCurve(
     async (done, signal) => {
       const task = generateTask(kind, { promptWords: shortWords, answerTokens, salt: ++salt });
       for await (const event of engine.generate(task, signal)) {
@@ -69,7 +69,8 @@ export async function measureText(
     firstMs: alone.firstMs,
     promptTokensPerS: prompt.perSecond,
     perSecond: alone.perSecond,
-    curve: curve.length > 0 ? curve : [{ streams: 1, perSecond: alone.perSecond }],
+    curve: load.curve.length > 0 ? load.curve : [{ streams: 1, perSecond: alone.perSecond }],
+    loadFault: load.loadFault,
     ...context,
   };
 }
@@ -184,7 +185,10 @@ async function measureContext(
       if (!(error instanceof EngineError)) throw error;
       // Words that became more tokens than expected are a wrong guess, not a fault.
       const isOurs = error.code === "context_length_exceeded" && next === most;
-      return { contextTokens: last.tokens, contextFault: isOurs ? null : error.message };
+      return {
+        contextTokens: last.tokens,
+        contextFault: isOurs ? null : error.message.slice(0, 512),
+      };
     }
   }
   return { contextTokens: last.tokens, contextFault: null };

@@ -52,8 +52,9 @@ export interface MeasureOptions {
   readonly settings: MeasureSettings;
   readonly cache: BenchmarkCache;
   readonly log: Log;
-  /** Less than the usual time, for tests. */
+  /** The usual time, on this process' clock, unless given. */
   readonly budgetMs?: number;
+  readonly nowMs?: () => number;
 }
 
 export interface Measured {
@@ -134,13 +135,17 @@ function isTooLarge(error: unknown): boolean {
 
 async function measure(
   engine: Engine,
-  { name, log, budgetMs = benchmarkBudgetMs }: MeasureOptions,
+  { name, log, nowMs, budgetMs = benchmarkBudgetMs }: MeasureOptions,
   signal: AbortSignal,
 ): Promise<Benchmark | null> {
   log("info", "Measuring", { model: name, seconds_at_most: Math.ceil(budgetMs / 1_000) });
   const onStep = (step: string) => log("debug", "Measuring", { model: name, step });
   try {
-    const found = await runBenchmark(engine, signal, { budgetMs, onStep });
+    const found = await runBenchmark(engine, signal, {
+      budgetMs,
+      onStep,
+      ...(nowMs === undefined ? {} : { nowMs }),
+    });
     if (found === null) {
       log("warn", "Not measured: no answer came in time", { model: name });
       return null;
@@ -149,6 +154,10 @@ async function measure(
     if (found.contextFault !== null) {
       const { contextTokens, contextFault } = found;
       log("warn", "Long prompts fail", { model: name, works: contextTokens, error: contextFault });
+    }
+    if (found.loadFault !== null) {
+      const works = found.curve.at(-1)?.streams ?? 1;
+      log("warn", "Many tasks at once fail", { model: name, works, error: found.loadFault });
     }
     return found;
   } catch (error) {
