@@ -13,6 +13,8 @@ import { Flow, script, scripted } from "../helpers/flow-world.ts";
 const tiny = "octo-tiny";
 const watch = new ContractWatch();
 const hello = [{ role: "user", content: "Hello" } as const];
+const pixel = { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } } as const;
+const picture = [{ role: "user", content: [pixel] } as const];
 /** Lasts until its client leaves; it keeps writing, as only a write finds out that nobody reads. */
 const steady = script("tokens=8000 rate=20");
 let flow: Flow;
@@ -112,8 +114,20 @@ describe("what cannot be found", () => {
     expect(await refusal(client.models.retrieve("gpt-9"))).toBeInstanceOf(NotFoundError);
   });
 
+  test.each([
+    ["modalities", "audio_output", { modalities: ["audio"] }],
+    ["messages", "vision", { messages: picture }],
+  ])("what %s asks for is, where nobody offers %s", async (param, ability, body) => {
+    const error = await refusal(ask(body));
+    expect(error).toBeInstanceOf(NotFoundError);
+    expect(error).toMatchObject({ code: "model_not_found", param });
+    expect(error.message).toContain(
+      `Nobody offers ${ability} just now; the network offers chat, choices, completions, `,
+    );
+  });
+
   test("an unknown route is 404 and a wrong method 405, in the same shape", async () => {
-    const unknown = await watch.fetch(`${flow.url}/v1/embeddings`, { method: "POST" });
+    const unknown = await watch.fetch(`${flow.url}/v1/moderations`, { method: "POST" });
     expect(unknown.status).toBe(404);
     const wrong = await watch.fetch(`${flow.url}/v1/chat/completions`);
     expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "POST, OPTIONS"]);
@@ -148,7 +162,6 @@ describe("a parameter that cannot be honoured is a BadRequestError with its name
     ["store", { store: true }, "unsupported_parameter"],
     ["service_tier", { service_tier: "priority" }, "unsupported_parameter"],
     ["functions", { functions: [{ name: "f" }] }, "unsupported_parameter"],
-    ["modalities", { modalities: ["audio"] }, "unsupported_parameter"],
     ["reasoning_effort", { reasoning_effort: "high" }, "unsupported_parameter"],
     ["verbosity", { verbosity: "low" }, "unsupported_parameter"],
     ["web_search_options", { web_search_options: {} }, "unsupported_parameter"],
@@ -157,13 +170,6 @@ describe("a parameter that cannot be honoured is a BadRequestError with its name
     const error = await refusal(ask(body));
     expect(error).toBeInstanceOf(BadRequestError);
     expect({ param: error.param, code: error.code }).toEqual({ param, code });
-  });
-
-  test("an image is refused by the ability that no worker has", async () => {
-    const image = { type: "image_url", image_url: { url: "https://x.test/a.png" } };
-    const error = await refusal(ask({ messages: [{ role: "user", content: [image] }] }));
-    expect(error).toMatchObject({ status: 400, param: "messages" });
-    expect(error.message).toContain("(vision)");
   });
 
   test("a plain completion's too", async () => {

@@ -29,9 +29,9 @@ export class RawClient implements Disposable {
   }
 
   /** Asks for an answer as HTTP has it; `sent` is how much of the request really leaves. */
-  ask(flow: Flow, body: string, sent?: number): void {
+  ask(flow: Flow, body: string, sent?: number, path = "/v1/chat/completions"): void {
     const request = [
-      "POST /v1/chat/completions HTTP/1.1",
+      `POST ${path} HTTP/1.1`,
       `host: ${new URL(flow.url).host}`,
       `authorization: Bearer ${flow.network.consumer.apiKey}`,
       "content-type: application/json",

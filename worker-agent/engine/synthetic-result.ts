@@ -67,7 +67,7 @@ export function composeResult(task: ResultTask): ResultAnswer {
     }
     case "transcription": {
       const result = transcribed(task.request);
-      const words = Math.max(1, result.words?.length ?? 0);
+      const words = countWords(result.text);
       return { result, usage: { prompt: words, completion: words, cached: 0 } };
     }
     case "image": {
