@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import type { Demands } from "../../../shared/openai/demands.ts";
+import {
+  classificationDemands,
+  embeddingDemands,
+  imageDemands,
+  rerankDemands,
+  transcriptionDemands,
+} from "../../../shared/openai/result-demands.ts";
+
+const embedding = { model: "m", input: "a" };
+const image = { model: "m", prompt: "a" };
+const audio = { model: "m", audio: "AAAA", file_name: "a.wav" };
+const verbose = { ...audio, response_format: "verbose_json" as const };
+
+function abilities(demands: Demands): readonly string[] {
+  expect(demands.refused).toBeNull();
+  return [...demands.fieldByAbility.keys()];
+}
+
+describe("each kind demands its own ability", () => {
+  test.each<[string, Demands]>([
+    ["embeddings", embeddingDemands(embedding)],
+    ["rerank", rerankDemands({ model: "m", query: "q", documents: ["a"] })],
+    ["classification", classificationDemands(embedding)],
+    ["transcription", transcriptionDemands(audio)],
+    ["images", imageDemands(image)],
+  ])("%s", (ability, demands) => {
+    expect(abilities(demands)).toEqual([ability]);
+  });
+});
+
+describe("a field demands more", () => {
+  test.each<[string, string, Demands]>([
+    ["embedding_dimensions", "dimensions", embeddingDemands({ ...embedding, dimensions: 8 })],
+    [
+      "word_timestamps",
+      "timestamp_granularities",
+      transcriptionDemands({ ...verbose, timestamp_granularities: ["word"] }),
+    ],
+    ["param:steps", "steps", imageDemands({ ...image, steps: 4 })],
+    ["param:quality", "quality", imageDemands({ ...image, quality: "high" })],
+    ["param:input_type", "input_type", embeddingDemands({ ...embedding, input_type: "query" })],
+  ])("%s by %s", (ability, field, { fieldByAbility, refused }) => {
+    expect(refused).toBeNull();
+    expect(fieldByAbility.get(ability as `param:${string}`)).toBe(field);
+    expect(fieldByAbility.size).toBe(2);
+  });
+});
+
+test.each<[string, Demands]>([
+  ["what only the edge reads", embeddingDemands({ ...embedding, encoding_format: "base64" })],
+  ["who asks", imageDemands({ ...image, user: "u", metadata: {} })],
+  ["null", embeddingDemands({ ...embedding, dimensions: null, anything: null })],
+  ["a stream that is not wanted", imageDemands({ ...image, stream: false })],
+  ["OpenAI's automatic values", imageDemands({ ...image, quality: "auto", background: "auto" })],
+  ["automatic chunks", transcriptionDemands({ ...audio, chunking_strategy: "auto" })],
+  ["times of segments", transcriptionDemands({ ...verbose, timestamp_granularities: ["segment"] })],
+])("%s demands nothing", (_, demands) => {
+  expect(abilities(demands)).toHaveLength(1);
+});
+
+describe("a request is refused", () => {
+  test.each<[string, Demands]>([
+    ["a stream of vectors", embeddingDemands({ ...embedding, stream: true })],
+    ["a stream of text", transcriptionDemands({ ...audio, stream: true })],
+    ["a stream of pictures", imageDemands({ ...image, stream: true })],
+  ])("for %s", (_, { refused }) => {
+    expect(refused?.param).toBe("stream");
+  });
+
+  test("for times in a form that shows none", () => {
+    const demands = transcriptionDemands({ ...audio, timestamp_granularities: ["segment"] });
+    expect(demands.refused).toEqual({
+      param: "timestamp_granularities",
+      reason: "it needs response_format: verbose_json",
+    });
+  });
+});
