@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { sql } from "drizzle-orm";
 import { expect, test } from "vitest";
 import { createEndpoint } from "../../../dev/libsql/endpoint.ts";
 import { listen } from "../../../dev/libsql/listen.ts";
@@ -90,3 +91,57 @@ test("a migration may rebuild a table that others refer to", async () => {
   ];
   expect(await applyMigrations(db, migrations, 1)).toHaveLength(2);
 });
+
+test("tasks from before there were seven kinds keep their attempts, and new kinds fit", async () => {
+  await using stack = new AsyncDisposableStack();
+  const folder = await temporaryFolder(stack);
+  const endpoint = stack.use(createEndpoint({ path: join(folder, "http.db") }));
+  const { url } = stack.use(await listen(endpoint.fetch));
+  const migrations = await readMigrations();
+  const before = migrations.filter(({ name }) => name < "0001");
+  const later = migrations.filter(({ name }) => name >= "0001").map(({ name }) => name);
+  for (const address of [url, `file:${join(folder, "file.db")}`]) {
+    const db = stack.use(openLocalDatabase({ url: address }));
+    const run = (text: string) => db.read("run", (orm) => orm.run(sql.raw(text)));
+    const all = (text: string) => db.read("read", (orm) => orm.all(sql.raw(text)));
+    await applyMigrations(db, before, 1);
+    await run(insertTask("one", "chat"));
+    await run(insertTask("two", "completion"));
+    await run(insertAttempt("one"));
+    await expect(run(insertTask("three", "embedding"))).rejects.toThrow();
+
+    expect(await applyMigrations(db, migrations, 2)).toEqual(later);
+    const kinds = await all("select id, kind, cost_micros from tasks order by id");
+    expect(kinds).toEqual([
+      { id: "one", kind: "chat", cost_micros: 7n },
+      { id: "two", kind: "completion", cost_micros: 7n },
+    ]);
+    expect(await all("select task_id from attempts")).toEqual([{ task_id: "one" }]);
+    await run(insertTask("three", "embedding"));
+    await run(insertAttempt("three"));
+    // An attempt still belongs to a task, and the rows of before are as sound as the new ones.
+    expect(await all("pragma foreign_keys")).toEqual([{ foreign_keys: 1n }]);
+    await expect(run(insertAttempt("four"))).rejects.toThrow();
+    await expect(run("delete from tasks where id = 'one'")).rejects.toThrow();
+    expect(await all("pragma foreign_key_check")).toEqual([]);
+    expect(await all("pragma integrity_check")).toEqual([{ integrity_check: "ok" }]);
+    const plan = await all("explain query plan select * from tasks where account_id = 'a'");
+    expect(plan).toMatchObject([{ detail: expect.stringContaining("tasks_by_account") }]);
+  }
+});
+
+function insertTask(id: string, kind: string): string {
+  return (
+    "insert into tasks (id, account_id, key_id, kind, model, region, strategy, class, streamed, " +
+    "attempts, state, prompt_tokens, completion_tokens, hold_micros, cost_micros, created_at, " +
+    `ended_at) values ('${id}', 'a', 'k', '${kind}', 'm', 'weur', 'cost', 'public', 0, 1, ` +
+    "'settled', 1, 1, 9, 7, 1, 2)"
+  );
+}
+
+function insertAttempt(taskId: string): string {
+  return (
+    "insert into attempts (task_id, number, worker_id, outcome, started_at, ended_at, tokens) " +
+    `values ('${taskId}', 1, 'w', 'complete', 1, 2, 1)`
+  );
+}
