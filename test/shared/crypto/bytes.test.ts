@@ -8,6 +8,7 @@ import {
   equalInConstantTime,
   fromBase64Url,
   sha256Hex,
+  toBase64,
   toBase64Url,
   toHex,
   utf8,
@@ -57,6 +58,17 @@ describe("base64url", () => {
       }),
     );
   });
+});
+
+test("base64 of any length is the platform's, padding and all", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 20_000 }), (bytes) => {
+      expect(toBase64(bytes)).toBe(Buffer.from(bytes).toString("base64"));
+    }),
+    { numRuns: 50 },
+  );
+  const large = new Uint8Array(100_001).fill(250);
+  expect(toBase64(large)).toBe(Buffer.from(large).toString("base64"));
 });
 
 describe("base62", () => {
