@@ -1,12 +1,17 @@
 import type { Ability } from "../../shared/openai/demands.ts";
-import type { Finish, FinishReason, OutputPart, TokenLogprob } from "../../shared/openai/output.ts";
-import type { TokenNames } from "./embedded-logprobs.ts";
-import { tokenLogprob } from "./embedded-logprobs.ts";
-import type { LoadedModel, LoadedSequence, TokenId } from "./embedded-model.ts";
-import { historyOf } from "./embedded-prompt.ts";
-import type { Sampling } from "./embedded-sampling.ts";
-import { choiceSeed, readSampling } from "./embedded-sampling.ts";
+import type { Finish } from "../../shared/openai/output.ts";
 import { cannot } from "./cannot.ts";
+import type { ChoiceEnd, ChoiceSources } from "./embedded-choice.ts";
+import { runChoice } from "./embedded-choice.ts";
+import type {
+  EngineBackend,
+  GrammarState,
+  LoadedModel,
+  LoadedSequence,
+  PooledModel,
+} from "./embedded-model.ts";
+import { planTask } from "./embedded-plan.ts";
+import { performPooled } from "./embedded-pooled.ts";
 import type {
   Engine,
   EngineEvent,
@@ -18,140 +23,149 @@ import type {
   ResultTask,
 } from "./engine.ts";
 import { EngineError } from "./engine.ts";
-import { jsonObjectGrammar, jsonSchemaGrammar } from "./json-grammar.ts";
 import { mergeChoices } from "./merge-choices.ts";
-import { PartAssembler } from "./part-assembler.ts";
+import type { PartEvent } from "./part-assembler.ts";
 import { SlotPool } from "./slot-pool.ts";
-import { tokenBytes } from "./token-bytes.ts";
-import { TokenDecoder } from "./token-decoder.ts";
-import { tokenLimit } from "./token-limit.ts";
 
 /*
  * The embedded engine: llama.cpp inside this process.
  *
  * E1. A choice runs on one sequence of one shared context, so that running choices share each
  *     decoding step.
- * E2. A sequence is given back cleared, whatever ended the choice on it.
+ * E2. A sequence keeps what it has evaluated. A later prompt reuses of it exactly the tokens it
+ *     begins with, one by one the same, and the rest is erased before anything is generated, so
+ *     that nothing of one conversation reaches another's answer. A repeatable answer (temperature
+ *     0, or a seed) reuses only whole batches that it would have evaluated itself, in the same
+ *     shape: its text does not depend on what was cached. It may depend on what runs beside it,
+ *     because llama.cpp's last digits depend on the batch a token shares.
  * E3. The context is never shifted: a choice ends with `length` before it would overwrite its own
  *     beginning.
  * E4. An aborted choice has no finish; what it made is still counted.
+ * E5. A sequence that failed is replaced before it is given back; the others go on.
  */
 
 /** Compiled grammars kept: agents send the same few schemas again and again. */
 const grammarsMax = 16;
+/** One failure may be a prompt's own; as many in a row are the machine's. */
+const failuresMax = 2;
 
-/** A task made ready: everything its choices have in common. */
-interface Plan<Grammar> {
-  readonly prompt: readonly TokenId[];
-  readonly sampling: Sampling;
-  readonly tokensMax: number;
-  readonly grammar: Grammar | null;
-  readonly endTokens: ReadonlySet<TokenId>;
-  readonly seed: number;
-}
-
-interface ChoiceEnd {
-  /** Null where it was aborted. */
-  readonly reason: FinishReason | null;
-  readonly tokens: number;
-  readonly isPromptRead: boolean;
-}
-
-export class EmbeddedEngine<Grammar> implements Engine {
+export class EmbeddedEngine<Compiled, Grammar extends GrammarState> implements Engine {
   readonly kind = "llama.cpp";
   readonly model: EngineModel;
-  readonly #loaded: LoadedModel<Grammar>;
+  /** What computes. */
+  readonly backend: EngineBackend;
+  readonly #loaded: LoadedModel<Compiled, Grammar>;
   readonly #pool: SlotPool<LoadedSequence<Grammar>>;
-  readonly #grammarByText = new Map<string, Promise<Grammar>>();
+  readonly #sources: ChoiceSources<Compiled, Grammar>;
+  readonly #grammarByText = new Map<string, Promise<Compiled>>();
+  #failures = 0;
+  #failure: EngineError | null = null;
+  #pooledRunning = 0;
+  #isClosed = false;
 
-  constructor(loaded: LoadedModel<Grammar>, model: Omit<EngineModel, "abilities">) {
+  constructor(loaded: LoadedModel<Compiled, Grammar>, model: Omit<EngineModel, "abilities">) {
     this.#loaded = loaded;
-    this.model = { ...model, abilities: abilitiesOf(loaded.isChatModel) };
+    this.backend = loaded.backend;
+    // A model of vectors evaluates one input after the other.
+    const slots = loaded.pooled === null ? model.slots : 1;
+    this.model = { ...model, slots, abilities: abilitiesOf(loaded) };
     this.#pool = new SlotPool(loaded.sequences);
+    this.#sources = {
+      loaded,
+      pool: this.#pool,
+      compile: (text) => this.#compile(text),
+      onOutcome: (failure) => this.#onOutcome(failure),
+    };
   }
 
   async *generate(task: GenerateTask, signal: AbortSignal): AsyncGenerator<EngineEvent> {
-    const plan = await this.#plan(task);
-    const stop = new AbortController();
-    // One choice alone ends when it is returned; several must also end when one of them fails.
-    const isAlone = plan.sampling.choices === 1;
-    const either = isAlone ? signal : AbortSignal.any([signal, stop.signal]);
-    const sources = Array.from({ length: plan.sampling.choices }, (_, index) =>
-      this.#choice(plan, index, either),
-    );
-    const merged = mergeChoices(sources, () => stop.abort());
-    let next = await merged.next();
-    try {
-      for (; next.done !== true; next = await merged.next()) {
-        yield { kind: "part", part: next.value };
-      }
-    } finally {
-      await merged.return([]);
-    }
+    if (this.#loaded.pooled !== null) throw cannot("generate text");
+    const { compile } = this.#sources;
+    const plan = await planTask(task, { loaded: this.#loaded, model: this.model, compile });
+    const { choices } = plan.sampling;
+    const ends =
+      choices === 1
+        ? [yield* runChoice(plan, 0, this.#sources, signal)]
+        : yield* this.#several(choices, signal, (index, either) =>
+            runChoice(plan, index, this.#sources, either),
+          );
     const finishes: Finish[] = [];
     let completion = 0;
-    for (const [index, { reason, tokens }] of next.value.entries()) {
+    for (const [index, { reason, tokens }] of ends.entries()) {
       completion += tokens;
       if (reason !== null) finishes.push({ index, reason });
     }
-    const isPromptRead = next.value.some((end) => end.isPromptRead);
-    const usage = { prompt: isPromptRead ? plan.prompt.length : 0, completion, cached: 0 };
-    yield { kind: "end", finishes, usage };
+    const read = ends.filter((end) => end.isPromptRead);
+    const prompt = read.length === 0 ? 0 : plan.prompt.length;
+    // The prompt is billed once, and cached is what the choice that knew most of it was spared.
+    const cached = Math.max(0, ...read.map((end) => end.cachedTokens));
+    yield { kind: "end", finishes, usage: { prompt, completion, cached } };
   }
 
-  perform(task: ResultTask): Promise<ResultAnswer> {
-    return Promise.reject(cannot(`serve a task of the kind ${task.kind}`));
+  /** Several choices at once: when one fails, or the consumer leaves, the others end too. */
+  #several(
+    choices: number,
+    signal: AbortSignal,
+    run: (index: number, either: AbortSignal) => AsyncGenerator<PartEvent, ChoiceEnd, void>,
+  ): AsyncGenerator<PartEvent, ChoiceEnd[], void> {
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const sources = Array.from({ length: choices }, (_, index) => run(index, either));
+    return mergeChoices(sources, () => stop.abort());
+  }
+
+  async perform(task: ResultTask, signal: AbortSignal): Promise<ResultAnswer> {
+    const { pooled } = this.#loaded;
+    if (pooled === null) throw cannot(`serve a task of the kind ${task.kind}`);
+    this.#pooledRunning += 1;
+    try {
+      return await performPooled(task, pooled, signal);
+    } catch (error) {
+      if (signal.aborted || error instanceof EngineError) throw error;
+      const failure = new EngineError("engine_failed", "The engine failed", { cause: error });
+      this.#onOutcome(failure);
+      throw failure;
+    } finally {
+      this.#pooledRunning -= 1;
+    }
   }
 
   tokenize(text: string): Promise<readonly number[]> {
-    return Promise.resolve(this.#loaded.textPrompt(text));
+    return Promise.resolve(this.#loaded.tokensOf(text));
   }
 
   health(): Promise<EngineHealth> {
-    return Promise.resolve({ kind: "ready" });
+    if (this.#isClosed) return Promise.resolve({ kind: "failing", reason: "The model is closed" });
+    if (this.#failures < failuresMax || this.#failure === null) {
+      return Promise.resolve({ kind: "ready" });
+    }
+    const { cause, message } = this.#failure;
+    const said = cause instanceof Error ? cause.message : message;
+    const reason = `The last ${this.#failures} tasks failed in llama.cpp: ${said}`;
+    return Promise.resolve({ kind: "failing", reason });
   }
 
   stats(): EngineStats {
-    const running = this.model.slots - this.#pool.freeCount;
-    return { running, waiting: this.#pool.waitingCount, memoryBytes: null };
+    const isPooled = this.#loaded.pooled !== null;
+    const busy = isPooled ? this.#pooledRunning : this.model.slots - this.#pool.freeCount;
+    const running = Math.min(busy, this.model.slots);
+    const waiting = isPooled ? busy - running : this.#pool.waitingCount;
+    return { running, waiting, memoryBytes: this.#loaded.memoryBytes() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     await this.#loaded[Symbol.asyncDispose]();
   }
 
-  async #plan(task: GenerateTask): Promise<Plan<Grammar>> {
-    const sampling = readSampling(task);
-    const { prompt, endTokens } = this.#prompt(task);
-    const tokensMax = tokenLimit(task, prompt.length, this.model.contextTokens);
-    const vocabularySize = this.#loaded.vocabulary.tokens.length;
-    for (const id of sampling.biasByTokenId.keys()) {
-      if (id < vocabularySize) continue;
-      const message = `Cannot bias token ${id}: the model has ${vocabularySize} tokens`;
-      throw new EngineError("invalid_request", message);
-    }
-    const grammar = await this.#grammar(task);
-    const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32);
-    return { prompt, sampling, tokensMax, grammar, endTokens, seed };
+  #onOutcome(failure: EngineError | null): void {
+    // A request that was refused says nothing about the machine.
+    if (failure?.code === "invalid_request") return;
+    this.#failures = failure === null ? 0 : this.#failures + 1;
+    this.#failure = failure;
   }
 
-  #prompt(task: GenerateTask): ReturnType<LoadedModel<Grammar>["chatPrompt"]> {
-    if (task.kind === "completion") {
-      const { prompt } = task.request;
-      const text = typeof prompt === "string" ? prompt : (prompt[0] ?? "");
-      return { prompt: this.#loaded.textPrompt(text), endTokens: new Set() };
-    }
-    if (!this.#loaded.isChatModel) {
-      throw new EngineError("invalid_request", "Cannot chat: this model has no chat template");
-    }
-    return this.#loaded.chatPrompt(historyOf(task.request.messages));
-  }
-
-  async #grammar(task: GenerateTask): Promise<Grammar | null> {
-    const format = task.kind === "chat" ? task.request.response_format : null;
-    if (!format || format.type === "text") return null;
-    const schema = format.type === "json_schema" ? format.json_schema.schema : undefined;
-    const text = schema === undefined ? jsonObjectGrammar : jsonSchemaGrammar(schema);
+  #compile(text: string): Promise<Compiled> {
     const known = this.#grammarByText.get(text);
     if (known !== undefined) return known;
     const [oldest] = this.#grammarByText.keys();
@@ -166,77 +180,16 @@ export class EmbeddedEngine<Grammar> implements Engine {
     this.#grammarByText.set(text, compiled);
     return compiled;
   }
-
-  async *#choice(
-    plan: Plan<Grammar>,
-    index: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<OutputPart, ChoiceEnd, void> {
-    const sequence = await this.#pool.take(signal);
-    if (sequence === null) return { reason: null, tokens: 0, isPromptRead: false };
-    try {
-      return yield* this.#generateOn(sequence, plan, { index, signal });
-    } catch (cause) {
-      if (cause instanceof EngineError) throw cause;
-      throw new EngineError("engine_failed", "The engine failed while generating", { cause });
-    } finally {
-      await sequence.clear();
-      this.#pool.give(sequence);
-    }
-  }
-
-  async *#generateOn(
-    sequence: LoadedSequence<Grammar>,
-    plan: Plan<Grammar>,
-    choice: { readonly index: number; readonly signal: AbortSignal },
-  ): AsyncGenerator<OutputPart, ChoiceEnd, void> {
-    const { signal, index } = choice;
-    const { sampling, tokensMax, grammar } = plan;
-    const assembler = new PartAssembler(index, sampling.stops);
-    const decoder = new TokenDecoder<TokenId>((tokens, before) =>
-      this.#loaded.text(tokens, before),
-    );
-    const made: TokenId[] = [];
-    const seed = choiceSeed(plan.seed, index);
-    const settings = { sampling, seed, grammar, tokensMax, made };
-    let reason: FinishReason | null = null;
-    let isEnded = false;
-    for await (const { token, probabilities } of sequence.steps(plan.prompt, settings, signal)) {
-      isEnded = plan.endTokens.has(token);
-      if (isEnded) break;
-      made.push(token);
-      const logprob = this.#logprob(plan, token, probabilities);
-      const part = assembler.add(decoder.push(token), logprob);
-      if (part !== null) yield part;
-      if (assembler.isStopped) reason = "stop";
-      else if (made.length >= tokensMax) reason = "length";
-      if (reason !== null || signal.aborted) break;
-    }
-    // Without a reason and not aborted, the loop ended by a token of the model's own that ends an
-    // answer.
-    if (reason === null && (isEnded || !signal.aborted)) reason = "stop";
-    const last = assembler.finish(decoder.finish());
-    if (last !== null) yield last;
-    return { reason, tokens: made.length, isPromptRead: !signal.aborted || made.length > 0 };
-  }
-
-  #logprob(
-    plan: Plan<Grammar>,
-    token: TokenId,
-    probabilities: ReadonlyMap<TokenId, number> | undefined,
-  ): TokenLogprob | null {
-    const { alternatives, temperature } = plan.sampling;
-    if (alternatives === null || probabilities === undefined) return null;
-    const { tokens, kind } = this.#loaded.vocabulary;
-    const names: TokenNames<TokenId> = {
-      text: (one) => this.#loaded.tokenText(one),
-      bytes: (one) => tokenBytes(tokens[one] ?? "", kind),
-    };
-    return tokenLogprob(token, probabilities, { temperature, alternatives, names });
-  }
 }
 
-function abilitiesOf(hasChat: boolean): Ability[] {
+function abilitiesOf({
+  pooled,
+  isChatModel,
+}: {
+  readonly pooled: PooledModel | null;
+  readonly isChatModel: boolean;
+}): Ability[] {
+  if (pooled !== null) return pooled.kind === "embedding" ? ["embeddings"] : ["rerank"];
   const always: Ability[] = [
     "completions",
     "seed",
@@ -244,9 +197,10 @@ function abilitiesOf(hasChat: boolean): Ability[] {
     "logit_bias",
     "logprobs",
     "choices",
+    "forced_prefix",
     "param:top_k",
     "param:min_p",
     "param:repeat_penalty",
   ];
-  return hasChat ? ["chat", "json_object", "json_schema", ...always] : always;
+  return isChatModel ? ["chat", "json_object", "json_schema", "tools", ...always] : always;
 }

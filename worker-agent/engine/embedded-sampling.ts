@@ -73,6 +73,12 @@ function alternativesOf(task: GenerateTask): number | null {
   return task.request.logprobs === true ? (task.request.top_logprobs ?? 0) : null;
 }
 
+/** Whether tokens weigh less, or more, for having come before. */
+export function hasPenalty(sampling: Sampling): boolean {
+  const { repeatPenalty, frequencyPenalty, presencePenalty } = sampling;
+  return repeatPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0;
+}
+
 /** llama.cpp reads this seed as "choose one at random". */
 const randomSeedMark = 0xffff_ffff;
 

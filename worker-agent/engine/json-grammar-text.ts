@@ -32,11 +32,16 @@ const formats: Readonly<Record<string, string>> = {
 
 /** A value as the JSON text it must be, quoted for GBNF. */
 export function literal(value: unknown): string {
-  const json = JSON.stringify(value) ?? "null";
-  const escaped = json
+  return quote(JSON.stringify(value) ?? "null");
+}
+
+/** A text that must stand so, quoted for GBNF. */
+export function quote(text: string): string {
+  const escaped = text
     .replaceAll("\\", "\\\\")
     .replaceAll('"', String.raw`\"`)
-    .replaceAll("\n", String.raw`\n`);
+    .replaceAll("\n", String.raw`\n`)
+    .replaceAll("\r", String.raw`\r`);
   return `"${escaped}"`;
 }
 

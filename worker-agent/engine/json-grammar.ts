@@ -1,3 +1,4 @@
+import { EngineError } from "./engine.ts";
 import type { Schema } from "./json-grammar-keywords.ts";
 import {
   areDisjoint,
@@ -33,7 +34,8 @@ import {
  */
 const rulesMax = 4000;
 
-const common = [
+/** The rules every grammar of JSON refers to. */
+export const commonRules: readonly string[] = [
   'ws ::= | " " | "\\n" [ \\t]{0,20}',
   String.raw`hex ::= [0-9a-fA-F]`,
   // No escaped surrogates: alone they are no character, and a pair would count twice against
@@ -50,28 +52,78 @@ const common = [
 ];
 
 /** The grammar of any JSON object: `response_format: { type: "json_object" }`. */
-export const jsonObjectGrammar = ["root ::= object", ...common].join("\n");
+export const jsonObjectGrammar = ["root ::= object", ...commonRules].join("\n");
 
 /**
  * The grammar of `schema`. Throws EngineError `invalid_request` that names the keyword where a
  * schema asks for what a grammar cannot promise.
  */
 export function jsonSchemaGrammar(schema: Schema): string {
-  const builder = new GrammarBuilder(schema);
-  return [`root ::= ${builder.expression(schema)}`, ...builder.rules, ...common].join("\n");
+  const { expression, rules } = jsonGrammarPart(schema, { namePrefix: "", isRelaxed: false });
+  return [`root ::= ${expression}`, ...rules, ...commonRules].join("\n");
 }
+
+/** A schema's share of a grammar: what matches it, and the rules this refers to. */
+export interface GrammarPart {
+  readonly expression: string;
+  readonly rules: readonly string[];
+}
+
+export interface GrammarPartOptions {
+  /** Begins the names of all its rules, so that several schemas fit one grammar. */
+  readonly namePrefix: string;
+  /**
+   * Lets through more than the schema where it asks for what a grammar cannot promise: the nearest
+   * that can be had of that part (J1 then holds for all other parts).
+   */
+  readonly isRelaxed: boolean;
+}
+
+/** The same for a grammar of several schemas, which adds `commonRules` itself. */
+export function jsonGrammarPart(schema: Schema, options: GrammarPartOptions): GrammarPart {
+  const builder = new GrammarBuilder(schema, options);
+  return { expression: builder.expression(schema), rules: builder.rules };
+}
+
+const basicTypes = ["object", "array", "string", "number", "integer"];
+/** What is kept of a schema that asks for too much. */
+const plainKeywords = ["type", "properties", "required", "items", "enum", "anyOf"];
 
 class GrammarBuilder {
   readonly rules: string[] = [];
   readonly #root: Schema;
+  readonly #options: GrammarPartOptions;
   readonly #ruleByRef = new Map<string, string>();
 
-  constructor(root: Schema) {
+  constructor(root: Schema, options: GrammarPartOptions) {
     this.#root = root;
+    this.#options = options;
   }
 
   /** What matches `schema`, as the right side of a rule: a rule name, a literal or a group. */
   expression(schema: unknown): string {
+    if (!this.#options.isRelaxed) return this.#exact(schema);
+    try {
+      return this.#exact(schema);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      return this.#nearest(schema);
+    }
+  }
+
+  #nearest(schema: unknown): string {
+    if (typeof schema !== "object" || schema === null) return "value";
+    const node = schema as Schema;
+    const kept = plainKeywords.filter((keyword) => keyword in node);
+    const isSmaller = kept.length < Object.keys(node).length;
+    if (isSmaller && this.rules.length < rulesMax) {
+      return this.expression(Object.fromEntries(kept.map((keyword) => [keyword, node[keyword]])));
+    }
+    const { type } = node;
+    return typeof type === "string" && basicTypes.includes(type) ? type : "value";
+  }
+
+  #exact(schema: unknown): string {
     if (schema === true) return "value";
     if (schema === false) refuse("false", "no value can ever match it");
     const node = asSchema(schema);
@@ -99,7 +151,7 @@ class GrammarBuilder {
 
   #rule(expression: string): string {
     if (this.rules.length >= rulesMax) refuse("properties", `more than ${rulesMax} rules`);
-    const name = `r${this.rules.length}`;
+    const name = `${this.#options.namePrefix}r${this.rules.length}`;
     this.rules.push(`${name} ::= ${expression}`);
     return name;
   }
@@ -108,7 +160,7 @@ class GrammarBuilder {
     const known = this.#ruleByRef.get(ref);
     if (known !== undefined) return known;
     const target = resolveLocalRef(ref, this.#root);
-    const name = `ref${this.#ruleByRef.size}`;
+    const name = `${this.#options.namePrefix}ref${this.#ruleByRef.size}`;
     // Named before it is converted, so that a schema may refer to itself.
     this.#ruleByRef.set(ref, name);
     this.rules.push(`${name} ::= ${this.expression(target)}`);

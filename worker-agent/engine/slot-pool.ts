@@ -1,12 +1,11 @@
 /** A fixed set of slots, lent in the order they are asked for. */
 export class SlotPool<Slot> {
-  readonly #all: readonly Slot[];
+  /** The one that was given back longest ago first: a Set keeps the order of insertion. */
   readonly #free: Set<Slot>;
-  /** Oldest first: a Set keeps the order of insertion and forgets an aborted waiter at once. */
+  /** Oldest first; an aborted waiter is forgotten at once. */
   readonly #waiters = new Set<(slot: Slot) => void>();
 
   constructor(slots: readonly Slot[]) {
-    this.#all = slots;
     this.#free = new Set(slots);
   }
 
@@ -19,15 +18,19 @@ export class SlotPool<Slot> {
   }
 
   /**
-   * A slot, or null where `signal` aborted first. Always the first free one of the set, so that a
-   * task that is alone runs in the same place every time. Whoever takes a slot gives it back.
+   * A slot, or null where `signal` aborted first. `choose` picks among several free ones, which
+   * come least recently used first; else it is the first. Whoever takes a slot gives it back.
    */
-  async take(signal: AbortSignal): Promise<Slot | null> {
+  async take(
+    signal: AbortSignal,
+    choose?: (free: readonly Slot[]) => Slot | undefined,
+  ): Promise<Slot | null> {
     if (signal.aborted) return null;
-    const free = this.#all.find((slot) => this.#free.has(slot));
-    if (free !== undefined) {
-      this.#free.delete(free);
-      return free;
+    const [first] = this.#free;
+    if (first !== undefined) {
+      const slot = (this.#free.size > 1 ? choose?.([...this.#free]) : undefined) ?? first;
+      this.#free.delete(slot);
+      return slot;
     }
     return new Promise((resolve) => {
       const onAbort = (): void => {

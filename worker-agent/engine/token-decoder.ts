@@ -19,10 +19,11 @@ const replacement = "\uFFFD";
 export class TokenDecoder<Token> {
   readonly #detokenize: Detokenize<Token>;
   #pending: Token[] = [];
-  #before: Token[] = [];
+  #before: readonly Token[];
 
-  constructor(detokenize: Detokenize<Token>) {
+  constructor(detokenize: Detokenize<Token>, before: readonly Token[] = []) {
     this.#detokenize = detokenize;
+    this.#before = before.slice(-beforeMax);
   }
 
   push(token: Token): string {

@@ -97,6 +97,8 @@ describe("opening the embedded engine", () => {
   test("is refused with the sum where memory is short", async () => {
     const opening = openTinyEngine({ freeMemoryBytes: 75 * 2 ** 20, slots: 64 });
     await expect(opening).rejects.toMatchObject({ code: "does_not_fit" });
-    await expect(opening).rejects.toThrow(/64 slots of 512 tokens .* 75 MiB are free; use 4 slots/);
+    await expect(opening).rejects.toThrow(
+      /64 slots of 512 tokens .* 75 MiB are free; use \d+ slots?/,
+    );
   });
 });

@@ -34,12 +34,30 @@ describe("the embedded engine describes its model", () => {
       architecture: "llama",
       slots: 4,
     });
-    expect(engine.model.abilities).toEqual(expect.arrayContaining(["chat", "json_schema"]));
-    expect(engine.model.abilities).not.toContain("tools");
+    const able = ["chat", "json_schema", "tools", "forced_prefix"];
+    expect(engine.model.abilities).toEqual(expect.arrayContaining(able));
+    for (const other of ["embeddings", "rerank", "vision"]) {
+      expect(engine.model.abilities).not.toContain(other);
+    }
   });
 
-  test("and logs nothing below a warning", () => {
-    expect(tiny.logged.filter(({ level }) => level !== "warn" && level !== "error")).toEqual([]);
+  test("and logs what computes, and nothing else below a warning", () => {
+    const { logged } = tiny;
+    const quiet = logged.filter(({ level }) => level !== "warn" && level !== "error");
+    expect(quiet).toEqual([{ level: "info", message: "Computing" }]);
+    expect(engine).toHaveProperty("backend", "cpu");
+  });
+
+  test("and tells its tokens, its memory and that it is ready", async () => {
+    const signal = new AbortController().signal;
+    expect(await engine.tokenize("<|im_end|>", signal)).not.toHaveLength(1);
+    expect(await engine.tokenize("", signal)).toEqual([]);
+    const { memoryBytes, running, waiting } = engine.stats();
+    // At least the weights and a 16-bit cache: 5 layers × 160 keys and values of 512 tokens.
+    expect(memoryBytes).toBeGreaterThan(1_752_800 + 4 * 512 * 5 * 160 * 2 * 2);
+    expect(memoryBytes).toBeLessThan(100 * 2 ** 20);
+    expect([running, waiting]).toEqual([0, 0]);
+    expect(await engine.health(signal)).toEqual({ kind: "ready" });
   });
 });
 

@@ -11,13 +11,15 @@ function logprob(token: string): TokenLogprob {
 function run(tokens: readonly string[], stops: readonly string[]) {
   const assembler = new PartAssembler(0, stops);
   const parts = [];
-  for (const token of tokens) {
-    parts.push(assembler.add(token, logprob(token)));
+  for (const [id, text] of tokens.entries()) {
+    parts.push(assembler.add({ id, text, logprob: logprob(text) }));
     if (assembler.isStopped) break;
   }
   parts.push(assembler.finish(""));
-  const made = parts.filter((part) => part !== null);
+  const events = parts.filter((part) => part !== null);
+  const made = events.map(({ part }) => part);
   return {
+    tokenIds: events.flatMap((event) => event.tokenIds),
     texts: made.map((part) => part.text ?? ""),
     tokens: made.reduce((sum, part) => sum + part.tokens, 0),
     logprobs: made.flatMap((part) => part.logprobs ?? []).map((entry) => entry.token),

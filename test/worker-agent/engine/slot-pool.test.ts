@@ -29,11 +29,18 @@ test("an aborted waiter gets nothing and leaves its place to the next", async ()
   expect(pool.freeCount).toBe(0);
 });
 
-test("a task that is alone always gets the same slot", async () => {
-  const pool = new SlotPool(["a", "b"]);
-  const [first, second] = [await pool.take(never), await pool.take(never)];
-  expect([first, second]).toEqual(["a", "b"]);
-  pool.give("b");
-  pool.give("a");
+test("the slot that was used longest ago is lent first, unless another is chosen", async () => {
+  const pool = new SlotPool(["a", "b", "c"]);
   expect(await pool.take(never)).toBe("a");
+  pool.give("a");
+  expect(await pool.take(never)).toBe("b");
+  pool.give("b");
+  const offered: string[][] = [];
+  const chosen = await pool.take(never, (free) => {
+    offered.push([...free]);
+    return free.at(1);
+  });
+  expect(offered).toEqual([["c", "a", "b"]]);
+  expect(chosen).toBe("a");
+  expect(await pool.take(never, () => undefined)).toBe("c");
 });
