@@ -107,8 +107,7 @@ export function writeEmbedder(folder: string, more: Files = {}): string {
 }
 
 /** The embedder with its table in a file beside the model. */
-export function writeExternalEmbedder(folder: string): string {
-  const external = "model.onnx_data";
+export function writeExternalEmbedder(folder: string, external = "model.onnx_data"): string {
   const table = { name: "table", dims: [words.length, 4], values: vectorByWord.flat(), external };
   return writeEmbedder(folder, {
     "onnx/model.onnx": onnxModel(embedderGraph(table)),
