@@ -6,24 +6,35 @@ import type { Hardware, Listing } from "../shared/protocol/listing.ts";
 import { isLoopback } from "./cli/setting-forms.ts";
 import type { Config } from "./config.ts";
 import { bitsPerWeight } from "./engine/bits-per-weight.ts";
+import type { Engine } from "./engine/engine.ts";
 import { Connection } from "./connection/connection.ts";
 import { logNotice } from "./connection/notice-log.ts";
 import type { Random, SessionNotice, SessionStop } from "./connection/session.ts";
 import { hardwareOf, readMachine } from "./hardware/machine.ts";
 import { createIdentity, loadIdentity, makeStateDir } from "./identity.ts";
+import type { Pause } from "./serving/availability.ts";
+import { LoadMeter } from "./serving/load-meter.ts";
+import type { ModelPool } from "./serving/model-pool.ts";
+import { Serving } from "./serving/serving.ts";
+import { ControlWatch } from "./state/control-watch.ts";
+import { DayTally } from "./state/day-tally.ts";
 import { takeLock } from "./state/lock.ts";
 import type { AgentStatus } from "./state/status-file.ts";
 import { removeStatus, writeStatus } from "./state/status-file.ts";
 import { StatusBoard } from "./state/status-board.ts";
 import type { AttemptSummary } from "./tasks/attempt.ts";
-import type { ServedEngine } from "./tasks/open-engines.ts";
+import type { ServedEngine, UnservedModel } from "./tasks/open-engines.ts";
 import { openEngines } from "./tasks/open-engines.ts";
 import { ReceiptJournal } from "./tasks/receipt-journal.ts";
 import { logSummary } from "./tasks/summary-log.ts";
 import { TaskRunner } from "./tasks/task-runner.ts";
+import { withUpstreams } from "./upstream/find-upstreams.ts";
 import { agentName } from "./version.ts";
 
-export type AgentConfig = Pick<Config, "edge" | "account" | "price" | "classCeiling" | "drainMs">;
+export type AgentConfig = Pick<
+  Config,
+  "edge" | "account" | "price" | "classCeiling" | "drainMs" | "availability"
+>;
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -32,6 +43,13 @@ export interface AgentOptions {
   readonly hardware?: Hardware;
   /** Stays the caller's to dispose of, like the engines. */
   readonly journal: ReceiptJournal;
+  /** Loads and unloads those of the engines that can be; null where none can. */
+  readonly pool: ModelPool | null;
+  readonly tally: DayTally;
+  /** Models that were asked for and could not be loaded. */
+  readonly unserved?: readonly UnservedModel[];
+  /** What the provider asked for, as of now. */
+  readonly pause: () => Pause | null;
   readonly log: Log;
   readonly random?: Random;
   readonly onNotice?: (notice: SessionNotice) => void;
@@ -48,25 +66,34 @@ export interface Agent {
   drain(): void;
   /** Ends at once; answers under way break. */
   abort(): void;
-  status(): AgentStatus;
+  /** Everything that views and metrics show, as of now. */
+  snapshot(): AgentStatus;
 }
 
 /** One worker on loaded engines, not started yet. */
 export function createAgent(options: AgentOptions): Agent {
-  const { config, key, engines, journal, log } = options;
+  const { config, key, engines, journal, tally, log } = options;
   const edge = new URL(config.edge);
-  const board = new StatusBoard({ worker: key.publicKey, edge: config.edge, engines });
+  const { unserved = [] } = options;
+  const board = new StatusBoard({
+    worker: key.publicKey,
+    edge: config.edge,
+    engines,
+    unserved,
+  });
+  const enginesByModel = new Map(engines.map(({ name, engine }) => [name, engine]));
+  const listings = engines.map((served) => listingOf(served, config));
+  const serving = createServing(options, enginesByModel, () => offer());
   const settings = {
     worker: key.publicKey,
     agent: agentName,
     account: config.account,
     origin: edge.origin,
     isLoopback: isLoopback(edge),
-    listings: engines.map((served) => listingOf(served, config)),
+    listings,
     drainMs: config.drainMs,
     ...(options.hardware === undefined ? {} : { hardware: options.hardware }),
   };
-  const enginesByModel = new Map(engines.map(({ name, engine }) => [name, engine]));
   const connection: Connection = new Connection({
     settings,
     url: workerUrl(config.edge),
@@ -78,6 +105,7 @@ export function createAgent(options: AgentOptions): Agent {
       board.notice(notice);
       options.onNotice?.(notice);
     },
+    onAcknowledged: (receipt) => tally.acknowledged(receipt),
     createRunner: ({ send, over }) =>
       new TaskRunner({
         enginesByModel,
@@ -85,20 +113,60 @@ export function createAgent(options: AgentOptions): Agent {
         journal,
         log,
         send,
+        made: (model, tokens) => board.made(model, tokens),
+        failed: (model, error) => serving.taskFailed(model, error),
         over: (summary) => {
           logSummary(log, summary);
           board.attempt(summary);
+          tally.attempt(summary);
+          if (summary.outcome === "complete") serving.taskDone(summary.model);
           over(summary);
           options.onAttempt?.(summary);
         },
       }),
   });
+  const offer = () => {
+    connection.offer(listings.filter(({ model }) => serving.offered.includes(model)));
+  };
+  offer();
   return {
-    run: () => connection.run(),
+    run: async () => {
+      serving.start();
+      try {
+        return await connection.run();
+      } finally {
+        serving.stop();
+      }
+    },
     drain: () => connection.drain(),
     abort: () => connection.abort(),
-    status: () => board.status(connection.state, journal.pendingCount),
+    snapshot: () =>
+      board.status({
+        session: connection.state,
+        pendingReceipts: journal.pendingCount,
+        availability: serving.availability,
+        view: (model) => serving.view(model),
+        today: tally.tally,
+      }),
   };
+}
+
+function createServing(
+  options: AgentOptions,
+  enginesByModel: ReadonlyMap<string, Engine>,
+  onOffer: () => void,
+): Serving {
+  const { pool, pause, log, config } = options;
+  const meter = new LoadMeter();
+  return new Serving({
+    enginesByModel,
+    pool,
+    availability: config.availability,
+    pause,
+    readLoad: (work) => meter.read(work),
+    log,
+    onOffer,
+  });
 }
 
 /**
@@ -141,8 +209,8 @@ export interface RunOptions {
   readonly onAgent?: (agent: Agent) => void;
 }
 
-/** `octo-worker status` is at most this old. */
-const statusEveryMs = 2_000;
+/** `octo-worker status` is at most this old: a live view looks as often. */
+const statusEveryMs = 1_000;
 
 /**
  * Runs a worker from its state folder until `signal` drains it, `hurry` ends it or the edge does
@@ -157,22 +225,28 @@ export async function runAgent(
   const { log } = options;
   await makeStateDir(config.stateDir);
   const lock = await takeLock(config.stateDir);
+  const control = await ControlWatch.start(config.stateDir, log);
+  const leaving = AbortSignal.any([signal, control.leave]);
+  const hurry = AbortSignal.any([control.hurry, ...(options.hurry ? [options.hurry] : [])]);
   try {
     const key = (await loadIdentity(config.stateDir)) ?? (await createIdentity(config.stateDir));
     log("info", "Identity", { worker: key.publicKey, account: config.account ?? "its own" });
     await using journal = await ReceiptJournal.open(journalPath(config.stateDir), log);
     const hardware = hardwareOf(await readMachine(), config.gpu);
-    const parts = { config, key, journal, hardware };
+    const tally = await DayTally.open(config.stateDir);
+    const parts = { config, key, journal, hardware, tally, control, hurry };
     if (options.engines !== undefined) {
-      return await serve({ ...parts, engines: options.engines }, signal, options);
+      return await serve({ ...parts, engines: options.engines, pool: null }, leaving, options);
     }
-    await using opened = await openEngines(config, signal, log, hardware);
-    return await serve({ ...parts, engines: opened.engines }, signal, options);
+    const all = await withUpstreams(config, leaving, log);
+    await using opened = await openEngines(all, leaving, log, hardware);
+    return await serve({ ...parts, ...opened }, leaving, options);
   } catch (error) {
     // Told to leave before there was anything to drain.
-    if (signal.aborted) return { kind: "drained" };
+    if (leaving.aborted) return { kind: "drained" };
     throw error;
   } finally {
+    await control[Symbol.asyncDispose]();
     await removeStatus(config.stateDir);
     lock.release();
   }
@@ -189,37 +263,48 @@ async function serve(
     readonly key: SigningKey;
     readonly journal: ReceiptJournal;
     readonly engines: readonly ServedEngine[];
+    readonly unserved?: readonly UnservedModel[];
+    readonly pool: ModelPool | null;
     readonly hardware: Hardware;
+    readonly tally: DayTally;
+    readonly control: ControlWatch;
+    readonly hurry: AbortSignal;
   },
-  signal: AbortSignal,
+  leaving: AbortSignal,
   options: RunOptions,
 ): Promise<SessionStop> {
-  const { log, hurry } = options;
+  const { log } = options;
+  const { hurry, control, tally } = parts;
   const { stateDir } = parts.config;
-  const agent = createAgent({ ...parts, log });
+  const agent = createAgent({ ...parts, pause: () => control.pause, log });
   options.onAgent?.(agent);
   const drain = () => agent.drain();
   const abort = () => agent.abort();
   let writing = Promise.resolve();
   const write = () => {
     writing = writing
-      .then(() => writeStatus(stateDir, agent.status()))
+      .then(async () => {
+        await writeStatus(stateDir, agent.snapshot());
+        await tally.write();
+      })
       .catch((error: unknown) => {
         log("warn", "Cannot write the status file", { error: describeError(error) });
       });
   };
   const timer = setInterval(write, statusEveryMs);
   write();
-  signal.addEventListener("abort", drain);
-  hurry?.addEventListener("abort", abort);
+  leaving.addEventListener("abort", drain);
+  hurry.addEventListener("abort", abort);
   try {
     const stopped = agent.run();
-    if (signal.aborted) agent.drain();
+    if (leaving.aborted) agent.drain();
+    if (hurry.aborted) agent.abort();
     return await stopped;
   } finally {
     clearInterval(timer);
+    write();
     await writing;
-    signal.removeEventListener("abort", drain);
-    hurry?.removeEventListener("abort", abort);
+    leaving.removeEventListener("abort", drain);
+    hurry.removeEventListener("abort", abort);
   }
 }

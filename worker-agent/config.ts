@@ -1,15 +1,24 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { LogLevel } from "../shared/log.ts";
 import type { Price } from "../shared/money.ts";
 import type { Class } from "../shared/protocol/listing.ts";
+import { folderSourceName } from "./models/folder-source.ts";
 import type { ModelSource } from "./models/model-source.ts";
 import { parseModelSource } from "./models/model-source.ts";
+import { hubChoiceName } from "./models/hub-source.ts";
+import { isStored } from "./models/store.ts";
 import { ModelError } from "./models/model-error.ts";
 import type { Found, Inputs } from "./cli/find-settings.ts";
 import { findSetting } from "./cli/find-settings.ts";
 import { ConfigError } from "./cli/config-error.ts";
+import * as guest from "./cli/guest-forms.ts";
 import * as form from "./cli/setting-forms.ts";
 import { defaultThreads } from "./hardware/hardware.ts";
+import type { AvailabilitySettings } from "./serving/availability.ts";
+import type { MemoryLimit } from "./serving/memory-limit.ts";
+import { listedName } from "./upstream/listed-name.ts";
+import type { UpstreamSettings } from "./upstream/upstream-settings.ts";
+import { readUpstream } from "./upstream/upstream-settings.ts";
 
 export interface ConfiguredModel {
   /** The name it is listed under. */
@@ -22,6 +31,8 @@ export interface Config {
   /** Without a slash at its end. */
   readonly edge: string;
   readonly models: readonly ConfiguredModel[];
+  /** Other servers, whose models are served too or instead. */
+  readonly upstream: UpstreamSettings;
   readonly price: Price;
   /** Of each model; where they are to be measured, what it has before that. */
   readonly slots: number;
@@ -37,9 +48,18 @@ export interface Config {
   readonly stateDir: string;
   readonly logLevel: LogLevel;
   readonly json: boolean;
+  /** The port of this machine that metrics are served on; null is none. */
+  readonly metricsPort: number | null;
   /** Where the log is written too; null is nowhere. */
   readonly logFile: string | null;
   readonly drainMs: number;
+  /** When tasks are taken. */
+  readonly availability: AvailabilitySettings;
+  /** A model nobody asked for so long is unloaded; null keeps all of them loaded. */
+  readonly idleUnloadMs: number | null;
+  readonly memory: MemoryLimit;
+  /** `low` lets every other program go first. */
+  readonly priority: "low" | "normal";
   /** HF_TOKEN, for gated models of Hugging Face. */
   readonly hubToken: string | null;
 }
@@ -55,10 +75,17 @@ export function readConfig(inputs: Inputs): Config {
   const find = <Value>(name: Parameters<typeof findSetting>[0], parse: form.Form<Value>): Value =>
     parse(findSetting(name, inputs));
   const isInsecure = find("insecure", form.flag);
+  const models = findSetting("model", inputs);
+  const upstream = readUpstream(inputs, models.level !== "default");
+  // The bundled model stands in where nobody names any.
+  const areOthersMeant = upstream.look === "given" && models.level === "default";
+  const stateDir = resolve(find("stateDir", form.path(inputs.home)));
+  const modelsFolder = join(stateDir, "models");
   const slots = find("slots", form.orWord("auto", form.integer(1, 256)));
   return {
     edge: find("edge", form.edge(isInsecure)),
-    models: readModels(findSetting("model", inputs), findSetting("as", inputs)),
+    models: areOthersMeant ? [] : readModels(models, findSetting("as", inputs), modelsFolder),
+    upstream,
     price: {
       inputMicrosPerMillion: find("priceInput", form.price),
       outputMicrosPerMillion: find("priceOutput", form.price),
@@ -71,18 +98,33 @@ export function readConfig(inputs: Inputs): Config {
     gpu: find("gpu", form.choice(["auto", "none"])),
     classCeiling: find("class", form.choice(["public", "shared", "confidential", "private"])),
     account: find("account", form.orWord("own", form.account)),
-    stateDir: resolve(find("stateDir", form.path(inputs.home))),
+    stateDir,
     logLevel: find("logLevel", form.choice(["debug", "info", "warn", "error"])),
     json: find("json", form.flag),
+    metricsPort: find("metrics", form.orWord("none", form.integer(0, 65_535))),
     logFile: find("logFile", form.orWord("none", form.file(inputs.home))),
     drainMs: 1_000 * find("drain", form.integer(0, 3_600)),
+    availability: {
+      hours: find("hours", form.orWord("always", guest.hours)),
+      maxLoad: find("maxLoad", form.orWord("none", form.integer(1, 99))),
+      yieldsGpu: find("yieldGpu", form.flag),
+    },
+    idleUnloadMs: inMs(find("idleUnload", form.orWord("never", form.integer(1, 100_000)))),
+    memory: find("memory", guest.memory),
+    priority: find("priority", form.choice(["low", "normal"])),
     hubToken: inputs.env["HF_TOKEN"] ?? null,
   };
 }
 
-function readModels(sources: Found, names: Found): ConfiguredModel[] {
+function inMs(minutes: number | null): number | null {
+  return minutes === null ? null : minutes * 60_000;
+}
+
+function readModels(sources: Found, names: Found, modelsFolder: string): ConfiguredModel[] {
   const models = sources.texts.map((text, at): ConfiguredModel => {
-    const source = readSource(text, sources);
+    // A model kept on this machine goes by its name, before any file that happens to have it.
+    const isKept = !isReserved(text) && isStored(modelsFolder, text);
+    const source = isKept ? { kind: "stored" as const, name: text } : readSource(text, sources);
     // Names belong to the models they were given with: a file's do not name a flag's models.
     const given = names.level === sources.level ? (names.texts[at] ?? "") : "";
     return { source, name: given === "" ? modelName(source) : form.modelName(given, names) };
@@ -97,6 +139,11 @@ function readModels(sources: Found, names: Found): ConfiguredModel[] {
     seen.add(name);
   }
   return models;
+}
+
+/** Words that are sources themselves. */
+function isReserved(text: string): boolean {
+  return text === "octo-tiny" || /^(synthetic$|[a-z]+:)/.test(text);
 }
 
 function readSource(text: string, found: Found): ModelSource {
@@ -114,12 +161,20 @@ export function modelName(source: ModelSource): string {
     case "bundled":
     case "synthetic":
       return source.name;
+    case "upstream":
+      return listedName(source.model);
     case "file":
       return fileName(source.path);
+    case "stored":
+      return source.name;
     case "hub":
       return fileName(source.file);
+    case "hub-choice":
+      return fileName(hubChoiceName(source));
     case "url":
       return fileName(decodeURIComponent(new URL(source.url).pathname));
+    case "onnx":
+      return fileName(folderSourceName(source));
   }
 }
 

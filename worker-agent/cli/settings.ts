@@ -35,6 +35,30 @@ export const settings = {
     shape: "NAME",
     help: "list the model before it under this name",
   },
+  upstream: {
+    flag: "upstream",
+    env: "OCTO_UPSTREAM",
+    file: "upstream",
+    fallback: "auto",
+    shape: "URL",
+    help: "serve another server's models; `auto` looks here if no --model is given; or `none`",
+  },
+  upstreamModel: {
+    flag: "upstream-model",
+    env: "OCTO_UPSTREAM_MODEL",
+    file: "upstream_model",
+    fallback: "",
+    shape: "NAME",
+    help: "only this model of theirs (NAME=LISTED, or --as, to rename it); may be repeated",
+  },
+  allowUpstream: {
+    flag: "allow-upstream",
+    env: "OCTO_ALLOW_UPSTREAM",
+    file: "allow_upstream",
+    fallback: "",
+    shape: "HOST",
+    help: "another machine of yours whose server --upstream may name; may be repeated",
+  },
   priceInput: {
     flag: "price-input",
     env: "OCTO_PRICE_INPUT",
@@ -123,6 +147,54 @@ export const settings = {
     shape: "SECONDS",
     help: "how long running answers may take to end when the worker is stopped",
   },
+  hours: {
+    flag: "hours",
+    env: "OCTO_HOURS",
+    file: "hours",
+    fallback: "always",
+    shape: "HOURS",
+    help: "when to take tasks, in local time: `22:00-07:00, Sat-Sun`, `Mon-Fri 18:00-23:00`",
+  },
+  maxLoad: {
+    flag: "max-load",
+    env: "OCTO_MAX_LOAD",
+    file: "max_load",
+    fallback: "none",
+    shape: "PERCENT",
+    help: "take no tasks while other programs use more of the processors or the GPU",
+  },
+  yieldGpu: {
+    flag: "yield-gpu",
+    env: "OCTO_YIELD_GPU",
+    file: "yield_gpu",
+    fallback: "false",
+    shape: null,
+    help: "take no tasks while another program works on the GPU (NVIDIA), and give it the memory",
+  },
+  idleUnload: {
+    flag: "idle-unload",
+    env: "OCTO_IDLE_UNLOAD",
+    file: "idle_unload",
+    fallback: "15",
+    shape: "MINUTES",
+    help: "unload a model nobody asked for, if it loads within 5 s again; or `never`",
+  },
+  memory: {
+    flag: "memory",
+    env: "OCTO_MEMORY",
+    file: "memory",
+    fallback: "90%",
+    shape: "LIMIT",
+    help: "what models may take: a share of what is free when one is loaded, or 8GiB for all",
+  },
+  priority: {
+    flag: "priority",
+    env: "OCTO_PRIORITY",
+    file: "priority",
+    fallback: "low",
+    shape: "low|normal",
+    help: "`low` lets every other program go first",
+  },
   insecure: {
     flag: "insecure",
     env: "OCTO_INSECURE",
@@ -138,6 +210,14 @@ export const settings = {
     fallback: "info",
     shape: "LEVEL",
     help: "debug, info, warn or error",
+  },
+  metrics: {
+    flag: "metrics",
+    env: "OCTO_METRICS",
+    file: "metrics",
+    fallback: "none",
+    shape: "PORT",
+    help: "serve Prometheus metrics to this machine at http://127.0.0.1:PORT/metrics",
   },
   logFile: {
     flag: "log-file",
@@ -158,6 +238,15 @@ export const settings = {
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof settings;
+
+/** Settings that may be said several times: by flags, with commas in a variable, as a list. */
+export const listSettings: ReadonlySet<SettingName> = new Set([
+  "model",
+  "as",
+  "upstream",
+  "upstreamModel",
+  "allowUpstream",
+]);
 
 /** The names of all settings, in the order `--help` shows them. */
 export const settingNames = Object.keys(settings).filter((name): name is SettingName =>

@@ -3,6 +3,7 @@ import { closeCodes } from "../../shared/protocol/close-codes.ts";
 import { decodeDown } from "../../shared/protocol/codec.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
 import type { UpFrame } from "../../shared/protocol/frames.ts";
+import type { Receipt } from "../../shared/protocol/receipt.ts";
 import type { AttemptSummary } from "../tasks/attempt.ts";
 import type { ReceiptEntry, ReceiptJournal } from "../tasks/receipt-journal.ts";
 import type { TaskRunner } from "../tasks/task-runner.ts";
@@ -28,6 +29,8 @@ export interface ConnectionOptions {
   readonly journal: ReceiptJournal;
   readonly random: Random;
   readonly onNotice: (notice: SessionNotice) => void;
+  /** The edge is done with the attempt of this receipt. */
+  readonly onAcknowledged: (receipt: Receipt) => void;
   /** Makes the runner of this connection's attempts, which speaks through it. */
   readonly createRunner: (ports: {
     readonly send: (frame: UpFrame) => void;
@@ -138,7 +141,7 @@ export class Connection {
       case "submit-receipts":
         return this.#submit(effect.isFirst);
       case "acknowledge":
-        return this.#options.journal.acknowledge(effect.attempts);
+        return this.#acknowledge(effect.attempts);
       case "flush-receipts":
         void this.#flush();
         return;
@@ -195,6 +198,15 @@ export class Connection {
     this.#toSubmit = rest;
     for (const frame of frames) this.#send(frame);
     this.#dispatch({ kind: "submitted", left: rest.length });
+  }
+
+  #acknowledge(attempts: readonly string[]): void {
+    const { journal, onAcknowledged } = this.#options;
+    for (const attempt of attempts) {
+      const entry = journal.find(attempt);
+      if (entry !== null) onAcknowledged(entry.signed.receipt);
+    }
+    journal.acknowledge(attempts);
   }
 
   async #flush(): Promise<void> {

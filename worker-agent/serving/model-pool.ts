@@ -30,7 +30,7 @@ interface Lease {
 
 /** The models that this process loads and unloads: performs what the pool's reducer asks for. */
 export class ModelPool implements AsyncDisposable {
-  readonly #members: ReadonlyMap<string, PoolMember>;
+  readonly #members = new Map<string, PoolMember>();
   readonly #log: Log;
   readonly #engines = new Map<string, Engine>();
   readonly #leases = new Map<number, Lease>();
@@ -43,31 +43,49 @@ export class ModelPool implements AsyncDisposable {
   /** Called when a model has been loaded, or could not be. */
   onLoad: (name: string) => void = () => undefined;
 
-  constructor(members: readonly PoolMember[], settings: PoolSettings, log: Log) {
-    this.#members = new Map(members.map((member) => [member.name, member]));
+  constructor(settings: PoolSettings, log: Log) {
     this.#log = log;
-    for (const { name, opened } of members) this.#engines.set(name, opened.engine);
-    const loadMsByModel = new Map(members.map(({ name, opened }) => [name, opened.loadMs]));
-    this.#state = createPool(settings, loadMsByModel, performance.now());
+    this.#state = createPool(settings);
     this.#timer = setInterval(() => this.#dispatch({ kind: "tick" }), tickMs);
     this.#timer.unref();
   }
 
-  has(name: string): boolean {
-    return this.#members.has(name);
-  }
-
-  /** The model as an engine that is loaded when a task wants it. */
-  engine(name: string): Engine {
-    const member = this.#members.get(name);
-    if (member === undefined) throw new Error(`${name} is no model of this pool`);
-    return new LazyEngine(member.opened.engine, {
+  /**
+   * Takes a model that is loaded; the pool disposes of it. Gives it as an engine that is loaded
+   * when a task wants it.
+   */
+  add(member: PoolMember): Engine {
+    const { name, opened } = member;
+    this.#members.set(name, member);
+    this.#engines.set(name, opened.engine);
+    this.#dispatch({ kind: "add", model: name, loadMs: opened.loadMs });
+    return new LazyEngine(opened.engine, {
       lease: (signal) => this.#lease(name, signal),
       release: () => this.#dispatch({ kind: "release", model: name }),
       loaded: () => this.#loaded(name),
       trouble: () => this.#model(name)?.trouble ?? null,
       waitingCount: () => this.#model(name)?.waiting.length ?? 0,
     });
+  }
+
+  /** Unloads the model that was idle for the longest; false where none can go. */
+  async makeRoom(): Promise<boolean> {
+    const before = this.#underWay.size;
+    this.#dispatch({ kind: "make-room" });
+    const isUnloading = this.#underWay.size > before;
+    await Promise.all(this.#underWay);
+    return isUnloading;
+  }
+
+  /** What the loaded models take, as far as their engines can tell. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const engine of this.#engines.values()) bytes += engine.stats().memoryBytes ?? 0;
+    return bytes;
+  }
+
+  has(name: string): boolean {
+    return this.#members.has(name);
   }
 
   /** Whether a task could have the model now, or soon enough to wait for it. */

@@ -19,16 +19,9 @@ import type {
  *     loaded again right after.
  */
 
-/** The state in which every model given is loaded, as after the start. */
-export function createPool(
-  settings: PoolSettings,
-  loadMsByModel: ReadonlyMap<string, number>,
-  nowMs: number,
-): PoolState {
-  const models = new Map(
-    [...loadMsByModel].map(([model, loadMs]) => [model, newModel(loadMs, nowMs)] as const),
-  );
-  return { settings, models, queue: [], isResting: false };
+/** A pool without models, as at the start. */
+export function createPool(settings: PoolSettings): PoolState {
+  return { settings, models: new Map(), queue: [], isResting: false };
 }
 
 function newModel(loadMs: number, nowMs: number): PooledModel {
@@ -40,6 +33,12 @@ function newModel(loadMs: number, nowMs: number): PooledModel {
 /** What follows from one event: the next state, and what is to be done in this order. */
 export function reducePool(state: PoolState, event: PoolEvent, nowMs: number): PoolStep {
   switch (event.kind) {
+    case "add":
+      return { state: withModel(state, event.model, newModel(event.loadMs, nowMs)), effects: [] };
+    case "make-room": {
+      const idlest = idlestOf(state);
+      return idlest === null ? { state, effects: [] } : unload(state, idlest);
+    }
     case "rest":
       return onRest(state, event.isResting, nowMs);
     case "tick":
@@ -51,7 +50,7 @@ export function reducePool(state: PoolState, event: PoolEvent, nowMs: number): P
   }
 }
 
-type ModelEvent = Exclude<PoolEvent, { kind: "rest" } | { kind: "tick" }>;
+type ModelEvent = Exclude<PoolEvent, { kind: "add" | "make-room" | "rest" | "tick" }>;
 
 function onModel(state: PoolState, event: ModelEvent, model: PooledModel, nowMs: number): PoolStep {
   const name = event.model;

@@ -64,6 +64,10 @@ export type PoolEvent =
   | { readonly kind: "unloaded"; readonly model: string }
   /** Open it again, whatever state it is in. */
   | { readonly kind: "reopen"; readonly model: string }
+  /** Another model, which is loaded. */
+  | { readonly kind: "add"; readonly model: string; readonly loadMs: number }
+  /** Something outside needs memory: the model that was idle for the longest goes. */
+  | { readonly kind: "make-room" }
   | { readonly kind: "rest"; readonly isResting: boolean }
   | { readonly kind: "tick" };
 

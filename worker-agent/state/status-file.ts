@@ -1,9 +1,57 @@
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { declaredSpeedSchema } from "../../shared/protocol/listing.ts";
+import { tallySchema } from "./day-tally.ts";
+
+/** Raised whenever a field changes its meaning or goes; new fields alone do not raise it. */
+export const statusVersion = 2;
+
+const count = z.int().min(0);
+/** Milliseconds since 1970. */
+const time = z.int();
+
+export const modelStatusSchema = z.object({
+  name: z.string(),
+  /** What runs it, as its listing says. */
+  engine: z.string(),
+  context_tokens: count,
+  quantization: z.string(),
+  /** Answers at once. */
+  slots: count,
+  running: count,
+  /** Taken, and waiting for the model to be loaded or for a slot of its engine. */
+  waiting: count,
+  listed: z.boolean(),
+  /** Why it is not listed, in a sentence; null where it is. */
+  not_listed: z.string().nullable(),
+  /** `failing`: tasks would fail now; `unloaded`: the next task loads it. */
+  health: z.enum(["ready", "unloaded", "failing"]),
+  /** Whether it takes memory now; another server's model counts as loaded. */
+  loaded: z.boolean(),
+  /** What it takes now; null where another process holds it. */
+  memory_bytes: z.number().nullable(),
+  /** Made just now, all its answers together. */
+  tokens_per_s: z.number(),
+  /** What was measured on this machine; null where nothing was. */
+  declared_speed: declaredSpeedSchema.nullable(),
+  tasks: z.object({ complete: count, cancelled: count, failed: count }),
+});
+export type ModelStatus = z.infer<typeof modelStatusSchema>;
+
+export const connectionEventSchema = z.object({
+  at_ms: time,
+  kind: z.enum(["connected", "disconnected"]),
+  /** The hub, or why the connection ended. */
+  detail: z.string(),
+  /** The close code; null for a connection that was made. */
+  code: z.int().nullable(),
+});
 
 export const agentStatusSchema = z.object({
+  v: z.literal(statusVersion),
   version: z.string(),
+  pid: z.int(),
   worker: z.string(),
   edge: z.string(),
   /** `serving`, `waiting` (to dial again) or a step in between. */
@@ -11,27 +59,42 @@ export const agentStatusSchema = z.object({
   region: z.string().nullable(),
   hub: z.string().nullable(),
   account: z.string().nullable(),
+  /** Since when the present connection serves; null without one. */
+  connected_ms: time.nullable(),
+  /** The last comings and goings, newest last. */
+  connections: z.array(connectionEventSchema),
   draining: z.boolean(),
-  models: z.array(
+  /** Whether the provider lets it work now. */
+  availability: z.union([
+    z.object({ kind: z.literal("open"), since_ms: time }),
     z.object({
-      name: z.string(),
-      context_tokens: z.int(),
-      quantization: z.string(),
-      slots: z.int(),
-      running: z.int(),
-      listed: z.boolean(),
-      /** Why the edge does not list it. */
-      refused: z.string().nullable(),
+      kind: z.literal("closed"),
+      cause: z.enum(["paused", "hours", "gpu", "load"]),
+      /** A sentence for the provider. */
+      reason: z.string(),
+      since_ms: time,
+      /** When it opens by itself; null where that depends. */
+      until_ms: time.nullable(),
     }),
-  ),
-  tasks: z.object({ complete: z.int(), cancelled: z.int(), failed: z.int() }),
-  prompt_tokens: z.int(),
-  completion_tokens: z.int(),
-  pending_receipts: z.int(),
-  started_ms: z.int(),
-  updated_ms: z.int(),
+  ]),
+  /** Why no task can come now, in a sentence; null where one can. */
+  no_work: z.string().nullable(),
+  models: z.array(modelStatusSchema),
+  /** Models that could not be loaded at the start. */
+  unserved: z.array(z.object({ name: z.string(), reason: z.string() })),
+  /** Since the start, as is the next line; `today` outlives a restart. */
+  tasks: z.object({ complete: count, cancelled: count, failed: count }),
+  prompt_tokens: count,
+  completion_tokens: count,
+  tokens_per_s: z.number(),
+  today: tallySchema,
+  pending_receipts: count,
+  /** Memory of this process; models on a GPU are beside it. */
+  rss_bytes: count,
+  started_ms: time,
+  updated_ms: time,
 });
-/** What a running worker says about itself. */
+/** What a running worker says about itself: the one place that views and metrics read from. */
 export type AgentStatus = z.infer<typeof agentStatusSchema>;
 
 /** Replaces the status in `stateDir` as a whole: a reader never sees half of one. */

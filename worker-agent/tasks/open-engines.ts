@@ -2,11 +2,16 @@ import { join } from "node:path";
 import type { Log } from "../../shared/log.ts";
 import type { DeclaredSpeed, Hardware } from "../../shared/protocol/listing.ts";
 import { BenchmarkCache } from "../benchmark/benchmark-cache.ts";
+import type { Measured } from "../benchmark/open-measured.ts";
 import { measureSettings, openMeasured } from "../benchmark/open-measured.ts";
-import type { Config } from "../config.ts";
+import type { Config, ConfiguredModel } from "../config.ts";
 import type { Engine } from "../engine/engine.ts";
+import { EngineError } from "../engine/engine.ts";
 import { openEngine, openEngineDefaults } from "../engine/open-engine.ts";
 import type { DownloadProgress } from "../models/download.ts";
+import { ModelError } from "../models/model-error.ts";
+import { memoryAllowance, readFreeBytes } from "../serving/memory-limit.ts";
+import { ModelPool } from "../serving/model-pool.ts";
 
 /** A loaded model and the name it is listed under. */
 export interface ServedEngine {
@@ -16,55 +21,186 @@ export interface ServedEngine {
   readonly speed: DeclaredSpeed | null;
 }
 
-export interface OpenedEngines extends AsyncDisposable {
-  readonly engines: readonly ServedEngine[];
+/** A model that was asked for and could not be loaded. */
+export interface UnservedModel {
+  readonly name: string;
+  /** A sentence for the provider. */
+  readonly reason: string;
 }
 
-/** Loads every configured model, or none: what was loaded before one fails is given back. */
+export interface OpenedEngines extends AsyncDisposable {
+  readonly engines: readonly ServedEngine[];
+  readonly unserved: readonly UnservedModel[];
+  /** Loads and unloads those whose memory is this process' own. */
+  readonly pool: ModelPool;
+}
+
+/**
+ * Half of what a hub waits for a first token, unless it was told otherwise: the other half is for
+ * the prompt.
+ */
+const quickLoadMs = 5_000;
+
+/**
+ * Loads every configured model. A later one takes the memory of an earlier one that is not in use
+ * where there is not enough for both. One that cannot be loaded is left out where others can; where
+ * none can, or one is none at all, what was loaded is given back and the reason thrown.
+ */
 export async function openEngines(
   config: Config,
   signal: AbortSignal,
   log: Log,
   hardware: Hardware,
 ): Promise<OpenedEngines> {
+  const pool = new ModelPool({ idleMs: config.idleUnloadMs, quickLoadMs }, log);
   const engines: ServedEngine[] = [];
+  const unserved: UnservedModel[] = [];
   const dispose = async () => {
+    await pool[Symbol.asyncDispose]();
     for (const { engine } of engines) await engine[Symbol.asyncDispose]();
   };
   try {
     const cache = await BenchmarkCache.open(config.stateDir, log);
-    const settings = measureSettings(config, hardware);
-    for (const { name, source } of config.models) {
-      log("info", "Loading", { model: name });
-      const open = (slots: number) =>
-        openEngine(
-          source,
-          {
-            ...openEngineDefaults,
-            modelsFolder: join(config.stateDir, "models"),
-            slots,
-            contextTokensMax: config.contextTokensMax,
-            threads: config.threads,
-            gpu: config.gpu,
-            hubToken: config.hubToken,
-            log,
-            onDownload: progressLog(log, `Downloading ${name}`),
-          },
-          signal,
-        );
-      const { engine, speed } = await openMeasured(
-        { name, source, open, settings, cache, log },
-        signal,
-      );
-      engines.push({ name, engine, speed });
-      const { contextTokens, quantization, slots } = engine.model;
-      log("info", "Model", { name, context: contextTokens, quantization, slots });
+    let failure: unknown = null;
+    for (const model of config.models) {
+      log("info", "Loading", { model: model.name });
+      try {
+        const parts = { config, hardware, cache, log };
+        engines.push(await openServed(new ModelOpener(model, config, pool, log), parts, signal));
+      } catch (error) {
+        if (signal.aborted || !isOfThisMachine(error)) throw error;
+        failure ??= error;
+        unserved.push({ name: model.name, reason: error.message });
+        log("error", "Not served", { model: model.name, reason: error.message });
+      }
     }
+    if (engines.length === 0 && failure !== null) throw failure;
   } catch (error) {
     await dispose();
     throw error;
   }
-  return { engines, [Symbol.asyncDispose]: dispose };
+  return { engines, unserved, pool, [Symbol.asyncDispose]: dispose };
+}
+
+export interface OpenParts {
+  readonly config: Config;
+  readonly hardware: Hardware;
+  readonly cache: BenchmarkCache;
+  readonly log: Log;
+}
+
+/** Opens one model as it is configured, with the slots that suit this machine. */
+export async function openConfigured(
+  model: ConfiguredModel,
+  parts: OpenParts,
+  signal: AbortSignal,
+): Promise<Measured> {
+  return measureWith(new ModelOpener(model, parts.config, null, parts.log), parts, signal);
+}
+
+async function measureWith(
+  opener: ModelOpener,
+  { config, hardware, cache, log }: OpenParts,
+  signal: AbortSignal,
+): Promise<Measured> {
+  const { name, source } = opener.model;
+  const open = (slots: number) => opener.openWithRoom(slots, signal);
+  const settings = measureSettings(config, hardware);
+  return openMeasured({ name, source, open, settings, cache, log }, signal);
+}
+
+async function openServed(
+  opener: ModelOpener,
+  parts: OpenParts,
+  signal: AbortSignal,
+): Promise<ServedEngine> {
+  const { name } = opener.model;
+  const { pool } = opener;
+  const { engine, speed } = await measureWith(opener, parts, signal);
+  const { contextTokens, quantization, slots } = engine.model;
+  parts.log("info", "Model", { name, context: contextTokens, quantization, slots });
+  // Another process' memory is not ours to give back.
+  if (pool === null || engine.stats().memoryBytes === null) return { name, engine, speed };
+  const again = async (signal: AbortSignal) => {
+    const engine = await opener.open(slots, signal);
+    return { engine, loadMs: opener.loadMs };
+  };
+  const opened = { engine, loadMs: opener.loadMs };
+  return { name, engine: pool.add({ name, opened, open: again }), speed };
+}
+
+/** Opens one model, as often as it is wanted. */
+class ModelOpener {
+  readonly model: ConfiguredModel;
+  readonly pool: ModelPool | null;
+  readonly #config: Config;
+  readonly #log: Log;
+  /** What the last load took, without what was fetched or read for it once. */
+  loadMs = 0;
+
+  constructor(model: ConfiguredModel, config: Config, pool: ModelPool | null, log: Log) {
+    this.model = model;
+    this.pool = pool;
+    this.#config = config;
+    this.#log = log;
+  }
+
+  async open(slots: number, signal: AbortSignal): Promise<Engine> {
+    const { name, source } = this.model;
+    const { memory, gpu, stateDir, contextTokensMax, threads, hubToken } = this.#config;
+    const say = progressLog(this.#log, `Downloading ${name}`);
+    const isOurs = source.kind !== "upstream";
+    const freeMemoryBytes = isOurs
+      ? memoryAllowance(memory, await readFreeBytes(gpu), this.pool?.heldBytes ?? 0)
+      : null;
+    let sinceMs = performance.now();
+    const engine = await openEngine(
+      source,
+      {
+        ...openEngineDefaults,
+        modelsFolder: join(stateDir, "models"),
+        slots,
+        contextTokensMax,
+        threads,
+        gpu,
+        hubToken,
+        freeMemoryBytes,
+        log: this.#log,
+        onDownload: (progress) => {
+          sinceMs = performance.now();
+          say(progress);
+        },
+        onDigest: () => {
+          sinceMs = performance.now();
+        },
+      },
+      signal,
+    );
+    this.loadMs = performance.now() - sinceMs;
+    return engine;
+  }
+
+  /** Where there is no room, models that are not in use make it. */
+  async openWithRoom(slots: number, signal: AbortSignal): Promise<Engine> {
+    for (;;) {
+      try {
+        return await this.open(slots, signal);
+      } catch (error) {
+        if (signal.aborted || !isTooLarge(error)) throw error;
+        if ((await this.pool?.makeRoom()) !== true) throw error;
+      }
+    }
+  }
+}
+
+function isTooLarge(error: unknown): error is Error {
+  if (error instanceof ModelError) return error.code === "does_not_fit";
+  return error instanceof EngineError && error.code === "out_of_memory";
+}
+
+/** Whether the machine could not, as against a model that is none or cannot be had. */
+function isOfThisMachine(error: unknown): error is Error {
+  return isTooLarge(error) || error instanceof EngineError;
 }
 
 /** A line every 10 s of a download: nobody wants more of them. */

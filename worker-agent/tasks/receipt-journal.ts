@@ -72,6 +72,10 @@ export class ReceiptJournal implements AsyncDisposable {
     return this.#entries.has(attempt);
   }
 
+  find(attempt: string): ReceiptEntry | null {
+    return this.#entries.get(attempt) ?? null;
+  }
+
   keep(entry: ReceiptEntry): void {
     const { attempt } = entry.signed.receipt;
     this.#entries.set(attempt, entry);

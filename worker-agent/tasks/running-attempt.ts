@@ -23,6 +23,10 @@ export interface AttemptPorts {
   send(frame: AttemptFrame): void;
   keep(entry: ReceiptEntry): void;
   over(summary: AttemptSummary): void;
+  /** The engine has made so many tokens. */
+  made(tokens: number): void;
+  /** The engine has failed, and was not told to stop. */
+  failed(error: EngineError): void;
   /** A failure nobody expected: a bug of an engine or of ours. */
   unexpected(error: unknown): void;
 }
@@ -126,16 +130,20 @@ export class RunningAttempt {
       const next = await this.#iterator.next();
       if (next.done !== true) {
         const event = next.value;
+        if (event.kind === "part") this.#ports.made(event.part.tokens);
         return event.kind === "part" ? event : { ...event, kind: "ended" };
       }
       throw new Error("the engine ended without saying how");
     } catch (error) {
       if (error instanceof EngineError) {
+        if (!this.#controller.signal.aborted) this.#ports.failed(error);
         return { kind: "failed", code: error.code, message: error.message };
       }
       // The message of an unknown error never leaves the machine.
       this.#ports.unexpected(error);
-      return { kind: "failed", code: "engine_failed", message: "The engine failed" };
+      const failure = new EngineError("engine_failed", "The engine failed", { cause: error });
+      if (!this.#controller.signal.aborted) this.#ports.failed(failure);
+      return { kind: "failed", code: failure.code, message: failure.message };
     }
   }
 

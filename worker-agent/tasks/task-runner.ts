@@ -3,7 +3,7 @@ import type { SigningKey } from "../../shared/crypto/signing.ts";
 import type { Log } from "../../shared/log.ts";
 import { describeError } from "../../shared/log.ts";
 import type { TaskBody, TaskCancel, TaskOffer, TaskWindow } from "../../shared/protocol/task.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, EngineError } from "../engine/engine.ts";
 import type { AttemptFrame, AttemptSummary } from "./attempt.ts";
 import type { ReceiptJournal } from "./receipt-journal.ts";
 import { RunningAttempt } from "./running-attempt.ts";
@@ -15,6 +15,10 @@ export interface TaskRunnerOptions {
   readonly log: Log;
   send(frame: AttemptFrame): void;
   over(summary: AttemptSummary): void;
+  /** An engine has made so many tokens just now. */
+  made(model: string, tokens: number): void;
+  /** An engine has failed a task. */
+  failed(model: string, error: EngineError): void;
 }
 
 /** The attempts of one worker. */
@@ -27,7 +31,7 @@ export class TaskRunner {
   }
 
   start(offer: TaskOffer, paceMs: number): void {
-    const { key, journal, log, send, over } = this.#options;
+    const { key, journal, log, send, over, made, failed } = this.#options;
     const engine = this.#options.enginesByModel.get(offer.model);
     assert(engine !== undefined, `the listed model ${offer.model} has an engine`);
     const { attempt } = offer;
@@ -39,6 +43,8 @@ export class TaskRunner {
         this.#attempts.delete(attempt);
         over(summary);
       },
+      made: (tokens) => made(offer.model, tokens),
+      failed: (error) => failed(offer.model, error),
       unexpected: (error) => {
         log("error", "An engine failed unexpectedly", { attempt, error: describeError(error) });
       },

@@ -22,7 +22,7 @@ test("a worker proves itself, publishes what it serves and grants its slots", as
     listings: [{ model: "words", engine: "synthetic", slots: 2, class_ceiling: "public" }],
   });
   expect(session.granted).toBe(2);
-  expect(worker.agent.status()).toMatchObject({ connection: "serving", region: "weur" });
+  expect(worker.agent.snapshot()).toMatchObject({ connection: "serving", region: "weur" });
 });
 
 test("a whole answer made at once takes one delta and one end, with a receipt over it", async () => {
@@ -74,7 +74,10 @@ test("a listing that is refused is told, and grants nothing", async () => {
   await until("the refusal is told", () =>
     worker.notices.find((notice) => notice.kind === "listed"),
   );
-  expect(worker.agent.status().models[0]).toMatchObject({ listed: false, refused: "too slow" });
+  expect(worker.agent.snapshot().models[0]).toMatchObject({
+    listed: false,
+    not_listed: "The edge refused: too slow",
+  });
   expect((await hub.dialled()).granted).toBe(0);
 });
 
@@ -147,7 +150,7 @@ test("an engine that fails is told by code and sentence, and the worker goes on"
   expect(await session.next("task.fail")).toMatchObject({ code: "out_of_memory", seq: 0 });
   session.offer({ body: chat("[synthetic tokens=3]") });
   await session.next("task.end");
-  expect(worker.agent.status().tasks).toEqual({ complete: 1, cancelled: 0, failed: 1 });
+  expect(worker.agent.snapshot().tasks).toEqual({ complete: 1, cancelled: 0, failed: 1 });
 });
 
 test("a hub that vanishes in the middle of an answer is dialled again and gets the receipts it missed", async () => {

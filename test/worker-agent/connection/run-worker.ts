@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Agent, AgentConfig } from "../../../worker-agent/agent.ts";
 import { createAgent } from "../../../worker-agent/agent.ts";
 import type { SessionNotice, SessionStop } from "../../../worker-agent/connection/session.ts";
+import { DayTally } from "../../../worker-agent/state/day-tally.ts";
 import { ReceiptJournal } from "../../../worker-agent/tasks/receipt-journal.ts";
 import type { AttemptSummary } from "../../../worker-agent/tasks/attempt.ts";
 import { generateSigningKey } from "../../../shared/crypto/signing.ts";
@@ -39,6 +40,7 @@ export async function runWorker(edge: string, setup: WorkerSetup = {}): Promise<
     price: { inputMicrosPerMillion: 20_000, outputMicrosPerMillion: 60_000 },
     classCeiling: "public",
     drainMs: 5_000,
+    availability: { hours: null, maxLoad: null, yieldsGpu: false },
     ...setup.config,
   };
   const engine = setup.engine ?? createSyntheticEngine({ name: "words", slots: 2 });
@@ -47,6 +49,9 @@ export async function runWorker(edge: string, setup: WorkerSetup = {}): Promise<
     key,
     engines: [{ name: "words", engine, speed: null }],
     journal,
+    pool: null,
+    tally: await DayTally.open(folder),
+    pause: () => null,
     log: () => undefined,
     random: setup.random ?? (() => 0.1),
     onNotice: (notice) => notices.push(notice),

@@ -12,8 +12,10 @@ class PoolDriver {
   effects: PoolEffect[] = [];
 
   constructor(loads: Readonly<Record<string, number>>, changes: Partial<PoolSettings> = {}) {
-    const loadMsByModel = new Map(Object.entries(loads));
-    this.state = createPool({ ...settings, ...changes }, loadMsByModel, 0);
+    this.state = createPool({ ...settings, ...changes });
+    for (const [model, loadMs] of Object.entries(loads)) {
+      this.tell({ kind: "add", model, loadMs });
+    }
   }
 
   tell(event: PoolEvent): readonly PoolEffect[] {
@@ -109,6 +111,14 @@ test("a running or slow model makes no room, and the task that found none is sen
   expect(driver.want("a", 3)).toEqual([
     { kind: "deny", model: "a", ticket: 3, code: "out_of_memory" },
   ]);
+});
+
+test("what needs memory elsewhere gets that of the model that was idle for the longest", () => {
+  const driver = new PoolDriver({ slow: 60_000, a: 1, b: 1 });
+  driver.want("a", 1);
+  expect(driver.tell({ kind: "make-room" })).toEqual([{ kind: "unload", model: "b" }]);
+  driver.tell({ kind: "unloaded", model: "b" });
+  expect(driver.tell({ kind: "make-room" })).toEqual([]);
 });
 
 test("a load that fails for another reason than memory costs no other model its place", () => {
