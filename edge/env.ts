@@ -28,6 +28,7 @@ export interface Env {
   readonly OCTO_FIRST_TOKEN_MS?: string;
   readonly OCTO_QUEUE_MS?: string;
   readonly OCTO_STALL_MS?: string;
+  readonly OCTO_PREFLIGHT?: string;
 }
 
 /** The settings of this edge, checked once. */
@@ -45,6 +46,8 @@ export interface Config {
   readonly firstTokenMs: number;
   readonly queueMs: number;
   readonly stallMs: number;
+  /** Whether what workers claim is probed before it is listed. */
+  readonly preflight: boolean;
 }
 
 const duration = (fallback: number) =>
@@ -71,6 +74,8 @@ const configSchema = z.object({
   OCTO_FIRST_TOKEN_MS: duration(10_000),
   OCTO_QUEUE_MS: duration(10_000),
   OCTO_STALL_MS: duration(30_000),
+  // Off, workers' claims are believed: for networks whose workers are all one's own.
+  OCTO_PREFLIGHT: z.enum(["on", "off"]).default("on"),
 });
 
 const configByEnv = new WeakMap<Env, Config>();
@@ -103,6 +108,7 @@ export function configOf(env: Env): Config {
     firstTokenMs: values.OCTO_FIRST_TOKEN_MS,
     queueMs: values.OCTO_QUEUE_MS,
     stallMs: values.OCTO_STALL_MS,
+    preflight: values.OCTO_PREFLIGHT === "on",
   };
   configByEnv.set(env, config);
   return config;

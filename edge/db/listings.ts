@@ -1,5 +1,5 @@
 import type { SQL } from "drizzle-orm";
-import { and, eq, getTableColumns, inArray, lte, sql } from "drizzle-orm";
+import { and, eq, getTableColumns, gte, inArray, lte, sql } from "drizzle-orm";
 import { z } from "zod";
 import { newId } from "../../shared/ids.ts";
 import type { Class, Listing as PublishedListing } from "../../shared/protocol/listing.ts";
@@ -13,8 +13,15 @@ import { selectRows } from "./rows.ts";
 import { listings, workers } from "./schema.ts";
 
 export type Listing = typeof listings.$inferSelect;
-/** A listing as its worker publishes it. */
-export type NewListing = PublishedListing;
+/** A listing as its worker publishes it, and what its hub has measured of it. */
+export type NewListing = PublishedListing & { readonly measured?: Measured | null };
+
+export interface Measured {
+  readonly firstTokenMs: number | null;
+  readonly decodeTokensPerS: number | null;
+  readonly successShare: number;
+  readonly samples: number;
+}
 
 /** The listings of one worker, under the report that brought them. */
 export interface Publication {
@@ -39,6 +46,8 @@ export interface ListingSearch extends PageRequest {
   readonly inputMax?: number | undefined;
   readonly outputMax?: number | undefined;
   readonly quantization?: string | undefined;
+  /** Bits a weight, at least; where they are unknown a listing has none. */
+  readonly bitsMin?: number | undefined;
   readonly onlineOnly: boolean;
 }
 
@@ -112,7 +121,7 @@ export async function searchListings(db: Database, search: ListingSearch): Promi
 }
 
 function searchConditions(search: ListingSearch): (SQL | undefined)[] {
-  const { model, digest, region, ability, inputMax, outputMax, quantization } = search;
+  const { model, digest, region, ability, inputMax, outputMax, quantization, bitsMin } = search;
   const is = <T>(value: T | undefined, condition: (value: T) => SQL): SQL | undefined =>
     value === undefined ? undefined : condition(value);
   return [
@@ -131,6 +140,7 @@ function searchConditions(search: ListingSearch): (SQL | undefined)[] {
     is(inputMax, (value) => lte(listings.inputMicrosPerMillion, value)),
     is(outputMax, (value) => lte(listings.outputMicrosPerMillion, value)),
     is(quantization, (value) => eq(listings.quantization, value)),
+    is(bitsMin, (value) => gte(listings.bitsPerWeight, value)),
     search.onlineOnly ? eq(listings.online, true) : undefined,
   ];
 }
@@ -174,5 +184,14 @@ function toRow(worker: Publication["worker"], listing: NewListing): Listing {
     engine: listing.engine,
     online: true,
     updatedAt: worker.atMs,
+    identity: listing.identity,
+    bitsPerWeight: listing.bits_per_weight,
+    declaredFirstTokenMs: listing.speed?.first_token_ms ?? null,
+    declaredPromptTokensPerS: listing.speed?.prompt_tokens_per_s ?? null,
+    declaredDecodeTokensPerS: listing.speed?.decode_tokens_per_s ?? null,
+    measuredFirstTokenMs: listing.measured?.firstTokenMs ?? null,
+    measuredDecodeTokensPerS: listing.measured?.decodeTokensPerS ?? null,
+    measuredSuccessShare: listing.measured?.successShare ?? null,
+    measuredSamples: listing.measured?.samples ?? null,
   };
 }

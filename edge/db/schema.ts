@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
-import { check, index, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
-import { classes } from "../../shared/protocol/listing.ts";
+import { check, index, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { classes, type Hardware, hardwareTiers } from "../../shared/protocol/listing.ts";
 import { regions } from "../../shared/regions.ts";
 import { flag, whole } from "./schema-columns.ts";
 
@@ -66,6 +66,9 @@ export const workers = sqliteTable(
     sessionEpoch: whole("session_epoch").notNull(),
     firstSeenAt: whole("first_seen_at").notNull(),
     lastSeenAt: whole("last_seen_at").notNull(),
+    /** The machine, by the worker's own word; null where it says nothing. */
+    hardware: text("hardware", { mode: "json" }).$type<Hardware>(),
+    tier: text("tier", { enum: hardwareTiers }),
   },
   (table) => [
     index("workers_by_account").on(table.accountId, table.firstSeenAt, table.id),
@@ -108,6 +111,19 @@ export const listings = sqliteTable(
     engine: text("engine").notNull(),
     online: flag("online").notNull(),
     updatedAt: whole("updated_at").notNull(),
+    identity: text("identity", { enum: ["content", "declared"] })
+      .notNull()
+      .default("declared"),
+    bitsPerWeight: real("bits_per_weight"),
+    /** By the worker's own word. */
+    declaredFirstTokenMs: real("declared_first_token_ms"),
+    declaredPromptTokensPerS: real("declared_prompt_tokens_per_s"),
+    declaredDecodeTokensPerS: real("declared_decode_tokens_per_s"),
+    /** By its hub, from what it was asked. */
+    measuredFirstTokenMs: real("measured_first_token_ms"),
+    measuredDecodeTokensPerS: real("measured_decode_tokens_per_s"),
+    measuredSuccessShare: real("measured_success_share"),
+    measuredSamples: whole("measured_samples"),
   },
   (table) => {
     const price = [table.outputMicrosPerMillion, table.inputMicrosPerMillion, table.id] as const;

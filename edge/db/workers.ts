@@ -1,4 +1,5 @@
 import { and, eq, sql } from "drizzle-orm";
+import type { Hardware } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
 import type { Database } from "./database.ts";
 import type { NewListing } from "./listings.ts";
@@ -28,6 +29,8 @@ export interface WorkerReport {
   readonly hub: string;
   readonly sessionEpoch: number;
   readonly atMs: number;
+  /** Its machine, by its own word. */
+  readonly hardware?: Hardware | null;
   /** Its whole set of listings; undefined leaves them as they are. */
   readonly listings?: readonly NewListing[] | undefined;
 }
@@ -58,6 +61,8 @@ export async function recordWorkers(db: Database, reports: readonly WorkerReport
     sessionEpoch: report.sessionEpoch,
     firstSeenAt: report.atMs,
     lastSeenAt: report.atMs,
+    hardware: report.hardware ?? null,
+    tier: report.hardware?.tier ?? null,
   }));
   const published = reports.flatMap(({ listings, ...worker }) =>
     listings === undefined ? [] : [{ worker, listings }],
@@ -76,6 +81,8 @@ export async function recordWorkers(db: Database, reports: readonly WorkerReport
           online: sql`excluded.online`,
           sessionEpoch: sql`excluded.session_epoch`,
           lastSeenAt: sql`excluded.last_seen_at`,
+          hardware: sql`excluded.hardware`,
+          tier: sql`excluded.tier`,
         },
         setWhere: isCurrent,
       }),

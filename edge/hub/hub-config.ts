@@ -1,4 +1,5 @@
 import { assert } from "../../shared/assert.ts";
+import { answerBytesMax } from "../../shared/protocol/limits.ts";
 
 /** The limits a hub works under; every one can be lowered for a test. */
 export interface HubConfig {
@@ -34,10 +35,16 @@ export interface HubConfig {
   /** Waiting tasks a hub holds; beyond it a consumer is better off with another hub. */
   readonly queueMax: number;
   readonly sessionsMax: number;
+  /** Whether a listing's claims are probed before it is listed. */
+  readonly preflight: boolean;
+  /** A worker's time that the probes of one listing may take: slow machines load a model in it. */
+  readonly preflightMs: number;
+  /** When a claim that failed is probed again; each failure makes it later. */
+  readonly preflightRetryMs: number;
   /** How long workers may gather output before sending. */
   readonly paceMs: number;
   readonly windowBytes: number;
-  /** Output of one task kept for a whole answer: no context served today makes more text. */
+  /** Output of one attempt: no context served today makes more text. */
   readonly outputBytesMax: number;
   /** What one task's output may take in memory, log probabilities and empty parts included. */
   readonly outputMemoryMax: number;
@@ -54,18 +61,21 @@ export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
   attemptsMax: 8,
   queueMax: 512,
   sessionsMax: 256,
+  preflight: true,
+  preflightMs: 60_000,
+  preflightRetryMs: 5 * 60_000,
   paceMs: 25,
   windowBytes: 64 * 1024,
-  outputBytesMax: 8 * 1024 * 1024,
+  outputBytesMax: answerBytesMax,
   outputMemoryMax: 32 * 1024 * 1024,
 };
 
 /** The limits of the hub called `name` (its id), under the settings of its edge. */
 export function hubConfigOf(
   name: string | undefined,
-  settings: Pick<HubConfig, "network" | "firstTokenMs" | "queueMs" | "stallMs">,
+  settings: Pick<HubConfig, "network" | "firstTokenMs" | "queueMs" | "stallMs" | "preflight">,
 ): HubConfig {
   assert(name !== undefined, "a hub is reached by its name");
-  const { network, firstTokenMs, queueMs, stallMs } = settings;
-  return { ...defaultHubConfig, id: name, network, firstTokenMs, queueMs, stallMs };
+  const { network, firstTokenMs, queueMs, stallMs, preflight } = settings;
+  return { ...defaultHubConfig, id: name, network, firstTokenMs, queueMs, stallMs, preflight };
 }

@@ -3,13 +3,16 @@ import type { Finish, OutputPart } from "../../shared/openai/output.ts";
 import type { Price, TokenCounts } from "../../shared/money.ts";
 import type { CloseName } from "../../shared/protocol/close-codes.ts";
 import type { DownFrame, UpFrame } from "../../shared/protocol/frames.ts";
-import type { Listing } from "../../shared/protocol/listing.ts";
+import type { Hardware, Listing } from "../../shared/protocol/listing.ts";
 import { OutputTranscript, type SignedReceipt } from "../../shared/protocol/receipt.ts";
 import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord, CountersignedReceipt, TaskRecord } from "../billing/closing.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import type { HubConfig } from "./hub-config.ts";
 import type { RouteExplanation } from "./choose-worker.ts";
+import type { Preflight } from "./preflight-state.ts";
+import type { Vetting } from "./vetting.ts";
+import type { WorkerMemory } from "./worker-memory.ts";
 
 /**
  * The state of one hub, and the words its reducer speaks. Invariants, checked by the simulation
@@ -32,6 +35,8 @@ export interface HubState {
   waiting: TaskEntry[];
   readonly tasks: Map<string, TaskEntry>;
   readonly attempts: Map<string, Attempt>;
+  /** The listing of each session that is being probed. */
+  readonly preflights: Map<string, Preflight>;
 }
 
 /** A proven worker on a socket. */
@@ -41,16 +46,30 @@ export interface Session {
   readonly accountId: string;
   readonly region: Region;
   readonly epoch: number;
+  /** What it may be asked for: claims that probes have borne out. */
   listings: readonly Listing[];
+  /** The rest of what it claims. */
+  readonly vetting: Vetting;
+  /** Its machine, by its own word. */
+  hardware: Hardware | null;
   revision: number;
   credits: number;
   draining: boolean;
   /** The model each open attempt runs on. */
   readonly modelsByAttempt: Map<string, string>;
+  /** What is known of it from before and from now. */
+  readonly memory: WorkerMemory;
+  /** When what was measured of it was last told. */
+  measuredMs: number;
 }
+
+/** A session as it is kept and brought back: idle. */
+export type SessionRecord = Omit<Session, "modelsByAttempt" | "measuredMs">;
 
 export interface TaskEntry {
   readonly task: InferenceTask;
+  /** The preflight it is a probe of; null for a consumer's task. */
+  readonly probe: Preflight | null;
   /** Sessions that failed or refused this task: not asked again. */
   readonly triedSessionIds: Set<string>;
   readonly records: AttemptRecord[];
@@ -80,6 +99,8 @@ export interface Attempt {
   /** Bytes of memory that all its parts have taken, roughly. */
   memoryBytes: number;
   cancelledMs: number | null;
+  /** Its consumer did not read for a while, so its pace is not the worker's. */
+  wasHeldUp: boolean;
   /** UTF-8 bytes that had come when the consumer left: what comes later is nobody's to pay for. */
   bytesAtCancel: number | null;
 }
@@ -92,6 +113,7 @@ export type HubEvent =
       readonly accountId: string;
       readonly region: Region;
       readonly epoch: number;
+      readonly memory?: WorkerMemory;
     }
   /**
    * After hibernation: what a socket's attachment and the hub's storage remember of an idle
@@ -99,7 +121,7 @@ export type HubEvent =
    */
   | {
       readonly kind: "session.restored";
-      readonly session: Omit<Session, "modelsByAttempt">;
+      readonly session: SessionRecord;
     }
   | { readonly kind: "session.closed"; readonly sessionId: string; readonly reason: string }
   | { readonly kind: "frame"; readonly sessionId: string; readonly frame: UpFrame }
@@ -151,6 +173,8 @@ export type HubEffect =
   /** The session's listings changed: tell the registry and remember it for waking up. */
   | { readonly kind: "listed"; readonly session: Session }
   | { readonly kind: "unlisted"; readonly session: Session }
+  /** What was measured of the session has changed for a while. */
+  | { readonly kind: "measured"; readonly session: Session }
   | {
       readonly kind: "receipts.submitted";
       readonly sessionId: string;
@@ -165,12 +189,18 @@ export function createHubState(config: HubConfig): HubState {
     waiting: [],
     tasks: new Map(),
     attempts: new Map(),
+    preflights: new Map(),
   };
 }
 
-export function createTaskEntry(task: InferenceTask, placeByMs: number): TaskEntry {
+export function createTaskEntry(
+  task: InferenceTask,
+  placeByMs: number,
+  probe: Preflight | null = null,
+): TaskEntry {
   return {
     task,
+    probe,
     triedSessionIds: new Set(),
     records: [...task.earlierAttempts],
     attempt: null,

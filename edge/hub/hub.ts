@@ -151,6 +151,8 @@ export class Hub extends DurableObject<Env> {
       await this.#sweepBy(nowMs + (this.#sockets.hasStrangers ? strangerSweepMs : sweepMs));
     }
     this.#gate.sweep(nowMs);
+    // Claims that failed their probes may be due for another chance.
+    this.#dispatch({ kind: "tick" });
     this.#presence.digestChanged(nowMs);
   }
 
@@ -173,7 +175,8 @@ export class Hub extends DurableObject<Env> {
     for (const effect of effects) performEffect(this.#parts, effect, nowMs);
     this.#answers.flushSoon();
     if (!this.#ticking && this.#state.tasks.size > 0) this.ctx.waitUntil(this.#tick());
-    if (changesDigest(event)) this.#presence.digestChanged(nowMs);
+    const isRelisted = event.kind === "tick" && effects.some(({ kind }) => kind === "listed");
+    if (isRelisted || changesDigest(event)) this.#presence.digestChanged(nowMs);
   }
 
   async #tick(): Promise<void> {

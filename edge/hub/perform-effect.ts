@@ -40,6 +40,9 @@ export function performEffect(parts: HubParts, effect: HubEffect, nowMs: number)
     case "listed":
       parts.presence.listed(effect.session);
       return;
+    case "measured":
+      parts.presence.measured(effect.session);
+      return;
     case "unlisted":
       parts.presence.left(effect.session);
       return;

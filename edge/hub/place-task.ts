@@ -1,6 +1,7 @@
 import { assert } from "../../shared/assert.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import { attemptId } from "../../shared/ids.ts";
+import type { Listing } from "../../shared/protocol/listing.ts";
 import type { TaskCancel } from "../../shared/protocol/task.ts";
 import { bodyPartChars } from "../../shared/protocol/limits.ts";
 import { OutputTranscript } from "../../shared/protocol/receipt.ts";
@@ -11,15 +12,29 @@ import {
   type HubEffect,
   type HubState,
   priceOf,
+  type Session,
   type TaskEnding,
   type TaskEntry,
 } from "./hub-state.ts";
+import { measureAttempt } from "./measure-attempt.ts";
+import type { Preflight } from "./preflight-state.ts";
 
 /** Time, chance and the list of effects of one step. */
 export interface StepContext {
   readonly nowMs: number;
   readonly random: () => number;
   readonly effects: HubEffect[];
+  /** Probes that ended in this step: preflight-state.ts takes them once it is over. */
+  readonly probed: Probed[];
+}
+
+/** How a probe ended. */
+export interface Probed {
+  readonly entry: TaskEntry;
+  readonly preflight: Preflight;
+  readonly ending: WithoutContext<TaskEnding>;
+  /** The worker did not take it. */
+  readonly isRefused: boolean;
 }
 
 /** Offers the task to a worker, or lets it wait for one, or ends it. */
@@ -28,7 +43,7 @@ export function placeTask(state: HubState, entry: TaskEntry, step: StepContext):
   const choice = chooseWorker(task, state.sessions.values(), entry.triedSessionIds, step.random);
   if (choice.kind === "chosen") {
     entry.route = choice.route;
-    offer(state, entry, choice, step);
+    offerTask(state, entry, choice, step);
     return;
   }
   // A task that already had an attempt waits too: its worker may be the only one and be restarting.
@@ -68,7 +83,7 @@ export function placeWaiting(state: HubState, step: StepContext): void {
     );
     if (choice.kind === "chosen") {
       entry.route = choice.route;
-      offer(state, entry, choice, step);
+      offerTask(state, entry, choice, step);
     } else kept.push(entry);
   }
   state.waiting = kept;
@@ -125,13 +140,14 @@ function whyNobody(
   };
 }
 
-function offer(
+/** Offers a task to a worker that has a free slot. */
+export function offerTask(
   state: HubState,
   entry: TaskEntry,
-  choice: Extract<ReturnType<typeof chooseWorker>, { kind: "chosen" }>,
+  to: { readonly session: Session; readonly listing: Listing },
   step: StepContext,
 ): void {
-  const { session, listing } = choice;
+  const { session, listing } = to;
   const { task } = entry;
   assert(entry.attempt === null, `task ${task.id} is on no attempt when it is offered`);
   assert(session.credits > 0, "an offer uses up a credit that was granted (H2)");
@@ -152,6 +168,7 @@ function offer(
     grantedBytes: state.config.windowBytes,
     memoryBytes: 0,
     cancelledMs: null,
+    wasHeldUp: false,
     bytesAtCancel: null,
   };
   entry.attempt = attempt;
@@ -204,6 +221,7 @@ export function closeAttempt(
   entry.attempt = null;
   state.attempts.delete(attempt.id);
   attempt.session.modelsByAttempt.delete(attempt.id);
+  measureAttempt(attempt, outcome, step);
   const record: AttemptRecord = {
     number: attempt.number,
     workerId: attempt.session.workerId,
@@ -229,6 +247,10 @@ export function loseAttempt(
 ): void {
   const { entry } = attempt;
   closeAttempt(state, attempt, loss.outcome, step);
+  if (entry.probe !== null) {
+    loseProbe(state, entry, { ...loss, preflight: entry.probe }, step);
+    return;
+  }
   entry.triedSessionIds.add(attempt.session.id);
   if (attempt.cancelledMs !== null) {
     endCancelled(state, attempt, step);
@@ -247,6 +269,28 @@ export function loseAttempt(
   } else if (made >= state.config.attemptsMax) {
     endTask(state, entry, step, noCapacity(`${made} workers refused it`));
   } else placeTask(state, entry, step);
+}
+
+/** A probe asks one worker, and ends with it. */
+function loseProbe(
+  state: HubState,
+  entry: TaskEntry,
+  loss: Pick<Probed, "preflight"> & { readonly message: string; readonly countsAsFailure: boolean },
+  step: StepContext,
+): void {
+  state.tasks.delete(entry.task.id);
+  step.probed.push({
+    entry,
+    preflight: loss.preflight,
+    ending: {
+      kind: "failed",
+      code: "worker_failed",
+      message: loss.message,
+      param: null,
+      retryAfterS: null,
+    },
+    isRefused: !loss.countsAsFailure,
+  });
 }
 
 /**
@@ -294,6 +338,10 @@ export function endTask(
 ): void {
   const known = state.tasks.delete(entry.task.id);
   assert(known, `task ${entry.task.id} ends once (H1)`);
+  if (entry.probe !== null) {
+    step.probed.push({ entry, preflight: entry.probe, ending, isRefused: false });
+    return;
+  }
   step.effects.push({
     kind: "ended",
     ending: { ...ending, entry, endedMs: step.nowMs } as TaskEnding,

@@ -1,9 +1,13 @@
 import type { HubDigest } from "../directory/digest.ts";
 import type { Env } from "../env.ts";
-import type { Session } from "./hub-state.ts";
+import type { Session, SessionRecord } from "./hub-state.ts";
 import { Registrar } from "./registrar.ts";
 import { SessionStore, type StoredSession } from "./session-store.ts";
 import type { Region } from "../../shared/regions.ts";
+import { emptyMemory, type WorkerMemory } from "./worker-memory.ts";
+
+/** A worker that is away for longer is a new one. */
+const memoryMs = 7 * 24 * 60 * 60_000;
 
 /**
  * Who is here: kept in storage for a hub that sleeps or dies, and told to the registry and the
@@ -21,18 +25,19 @@ export class Presence {
     digest: () => HubDigest,
   ) {
     this.#store = new SessionStore(ctx.storage.sql);
+    this.#store.forgetBefore(Date.now() - memoryMs);
     this.#registrar = new Registrar(env, hub, this.#store, digest);
   }
 
   /** The stored sessions whose socket is still here; the others' workers have left meanwhile. */
-  restore(isHere: (sessionId: string) => boolean): Omit<Session, "modelsByAttempt">[] {
-    const here: Omit<Session, "modelsByAttempt">[] = [];
+  restore(isHere: (sessionId: string) => boolean): SessionRecord[] {
+    const here: SessionRecord[] = [];
     for (const stored of this.#store.all()) {
       const { agent, slots, ...session } = stored;
       if (isHere(stored.id)) {
         this.#agents.set(stored.id, agent);
         // A hub sleeps only while nothing runs, so every slot is free.
-        here.push({ ...session, credits: slots });
+        here.push({ ...session, credits: slots, memory: this.memoryOf(stored.workerId) });
       } else this.#depart(stored, Date.now());
     }
     return here;
@@ -42,16 +47,36 @@ export class Presence {
     this.#agents.set(sessionId, agent);
   }
 
+  /** What is known of a worker from before. */
+  memoryOf(workerId: string): WorkerMemory {
+    return this.#store.memoryOf(workerId) ?? emptyMemory();
+  }
+
   listed(session: Session): void {
-    const { modelsByAttempt: _, ...plain } = session;
-    const slots = Math.max(0, ...session.listings.map((listing) => listing.slots));
-    const agent = this.#agents.get(session.id) ?? "";
-    const stored: StoredSession = { ...plain, agent, slots };
+    const stored = this.#toStored(session);
     this.#store.save(stored);
-    this.#registrar.workerChanged(stored);
+    this.#tell(stored, session.memory);
+  }
+
+  measured(session: Session): void {
+    this.#tell(this.#toStored(session), session.memory);
+  }
+
+  #tell(stored: StoredSession, memory: WorkerMemory): void {
+    this.#store.remember(stored.workerId, memory, Date.now());
+    this.#registrar.workerChanged({ ...stored, speeds: memory.speeds });
+  }
+
+  #toStored(session: Session): StoredSession {
+    const { modelsByAttempt: _, memory: __, measuredMs: ___, ...plain } = session;
+    const { listings, vetting } = session;
+    const claims = [...listings, ...vetting.pending.map(({ listing }) => listing)];
+    const slots = Math.max(0, ...claims.map((listing) => listing.slots));
+    return { ...plain, agent: this.#agents.get(session.id) ?? "", slots };
   }
 
   left(session: Session): void {
+    this.#store.remember(session.workerId, session.memory, Date.now());
     this.#agents.delete(session.id);
     this.#depart(session, Date.now());
   }
@@ -60,7 +85,7 @@ export class Presence {
     this.#registrar.digestChanged(nowMs);
   }
 
-  #depart(session: Omit<Session, "modelsByAttempt">, atMs: number): void {
+  #depart(session: Pick<Session, "id" | "workerId" | "epoch">, atMs: number): void {
     this.#store.remove(session.id);
     this.#store.addDeparture({ workerId: session.workerId, epoch: session.epoch, atMs });
     this.#registrar.workerLeft(session);

@@ -9,6 +9,10 @@ import { edgeLog } from "../log.ts";
 import { directoryObject } from "../objects.ts";
 import { Later } from "../later.ts";
 import type { SessionStore, StoredSession } from "./session-store.ts";
+import { type MeasuredSpeed, speedOf } from "./worker-memory.ts";
+
+/** A worker as the registry is told of it. */
+export type ReportedSession = StoredSession & { readonly speeds: MeasuredSpeed[] };
 
 /** Publishing gathers changes for a second: a digest a second is what front Workers cache for. */
 const digestEveryMs = 1_000;
@@ -25,7 +29,7 @@ export class Registrar {
   readonly #hub: { readonly id: string; readonly region: Region };
   readonly #store: SessionStore;
   readonly #digest: () => HubDigest;
-  readonly #changed = new Map<string, StoredSession>();
+  readonly #changed = new Map<string, ReportedSession>();
   readonly #digestLater = new Later(() => this.#publishDigest());
   readonly #registryLater = new Later(() => this.#writeRegistry());
   #digestedMs = 0;
@@ -47,8 +51,8 @@ export class Registrar {
     this.#digestLater.arm(Math.max(0, this.#digestedMs + digestEveryMs - nowMs));
   }
 
-  /** A worker came, or changed its listings. */
-  workerChanged(session: StoredSession): void {
+  /** A worker came, changed its listings, or was measured anew. */
+  workerChanged(session: ReportedSession): void {
     this.#changed.set(session.workerId, session);
     this.#registryLater.arm(registryDelayMs);
   }
@@ -92,7 +96,13 @@ export class Registrar {
           hub: this.#hub.id,
           sessionEpoch: session.epoch,
           atMs,
-          listings: session.draining ? [] : session.listings,
+          hardware: session.hardware,
+          listings: session.draining
+            ? []
+            : session.listings.map((listing) => ({
+                ...listing,
+                measured: speedOf(session, listing),
+              })),
         })),
       );
       await markWorkersOffline(

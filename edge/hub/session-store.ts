@@ -1,10 +1,12 @@
 import { z } from "zod";
-import { listingSchema } from "../../shared/protocol/listing.ts";
+import { hardwareSchema, listingSchema } from "../../shared/protocol/listing.ts";
 import { regions } from "../../shared/regions.ts";
-import type { Session } from "./hub-state.ts";
+import type { SessionRecord } from "./hub-state.ts";
+import { vettingSchema } from "./vetting.ts";
+import { lastingMemory, type WorkerMemory, workerMemorySchema } from "./worker-memory.ts";
 
 /** What is kept of a proven session, so that a hub that slept or died knows whom it had. */
-export type StoredSession = Omit<Session, "modelsByAttempt"> & {
+export type StoredSession = Omit<SessionRecord, "memory"> & {
   readonly agent: string;
   /** The slots of all its listings: what it may be offered when it wakes up idle. */
   readonly slots: number;
@@ -17,6 +19,8 @@ const storedSessionSchema = z.object({
   region: z.enum(regions),
   epoch: z.int(),
   listings: z.array(listingSchema),
+  vetting: vettingSchema,
+  hardware: hardwareSchema.nullable(),
   revision: z.int(),
   credits: z.int(),
   draining: z.boolean(),
@@ -33,6 +37,8 @@ export class SessionStore {
     sql.exec("CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, session TEXT NOT NULL)");
     sql.exec(`CREATE TABLE IF NOT EXISTS departures (
       worker_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL, at_ms INTEGER NOT NULL)`);
+    sql.exec(`CREATE TABLE IF NOT EXISTS memories (
+      worker_id TEXT PRIMARY KEY, memory TEXT NOT NULL, at_ms INTEGER NOT NULL)`);
   }
 
   save(session: StoredSession): void {
@@ -50,6 +56,26 @@ export class SessionStore {
       const parsed = storedSessionSchema.safeParse(JSON.parse(row.session));
       return parsed.success ? [parsed.data] : [];
     });
+  }
+
+  /** Keeps what is known of a worker, for when it comes back. */
+  remember(workerId: string, memory: WorkerMemory, nowMs: number): void {
+    const json = JSON.stringify(lastingMemory(memory));
+    this.#sql.exec("INSERT OR REPLACE INTO memories VALUES (?, ?, ?)", workerId, json, nowMs);
+  }
+
+  /** Null for a worker nothing is known of; what has lost its form is from an older build. */
+  memoryOf(workerId: string): WorkerMemory | null {
+    const [row] = this.#sql
+      .exec<{ memory: string }>("SELECT memory FROM memories WHERE worker_id = ?", workerId)
+      .toArray();
+    const parsed = workerMemorySchema.safeParse(JSON.parse(row?.memory ?? "null"));
+    return parsed.success ? parsed.data : null;
+  }
+
+  /** Forgets workers that nothing was learnt of since. */
+  forgetBefore(atMs: number): void {
+    this.#sql.exec("DELETE FROM memories WHERE at_ms < ?", atMs);
   }
 
   remove(sessionId: string): void {

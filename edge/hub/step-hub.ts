@@ -20,7 +20,16 @@ import {
   sendCancel,
   type StepContext,
 } from "./place-task.ts";
+import {
+  passPreflights,
+  passProbeDeadline,
+  pumpPreflight,
+  takeProbed,
+  vetListings,
+} from "./preflight-state.ts";
 import { cancelTask, grant, takeDelta, takeEnd, takeFail } from "./take-output.ts";
+import { emptyVetting, listingResult } from "./vetting.ts";
+import { emptyMemory } from "./worker-memory.ts";
 
 /** A restored or newly granted slot count is never above what the protocol allows. */
 const creditsMax = slotsMax;
@@ -36,14 +45,25 @@ export function stepHub(
   random: () => number,
 ): HubEffect[] {
   const effects: HubEffect[] = [];
-  const step: StepContext = { nowMs, random, effects };
+  const step: StepContext = { nowMs, random, effects, probed: [] };
+  act(state, event, step);
+  for (let probed = step.probed.shift(); probed !== undefined; probed = step.probed.shift()) {
+    takeProbed(state, probed, step);
+  }
+  return effects;
+}
+
+function act(state: HubState, event: HubEvent, step: StepContext): void {
   switch (event.kind) {
     case "session.opened":
       openSession(state, event, step);
       break;
-    case "session.restored":
-      addSession(state, { ...event.session, modelsByAttempt: new Map() });
+    case "session.restored": {
+      const session = { ...event.session, modelsByAttempt: new Map(), measuredMs: 0 };
+      addSession(state, session);
+      pumpPreflight(state, session, step);
       break;
+    }
     case "session.closed":
       closeSession(state, event.sessionId, event.reason, step);
       break;
@@ -51,7 +71,7 @@ export function stepHub(
       takeFrame(state, event.sessionId, event.frame, step);
       break;
     case "task.submitted": {
-      const entry = createTaskEntry(event.task, nowMs + state.config.queueMs);
+      const entry = createTaskEntry(event.task, step.nowMs + state.config.queueMs);
       assert(!state.tasks.has(event.task.id), `task ${event.task.id} is submitted once`);
       state.tasks.set(event.task.id, entry);
       placeTask(state, entry, step);
@@ -67,11 +87,11 @@ export function stepHub(
     }
     case "tick":
       passDeadlines(state, event.unread ?? nothingUnread, step);
+      passPreflights(state, step);
       break;
     default:
       assertNever(event);
   }
-  return effects;
 }
 
 function openSession(
@@ -100,10 +120,14 @@ function openSession(
     region: event.region,
     epoch: event.epoch,
     listings: [],
+    vetting: emptyVetting(),
+    hardware: null,
     revision: 0,
     credits: 0,
     draining: false,
     modelsByAttempt: new Map(),
+    memory: event.memory ?? emptyMemory(),
+    measuredMs: 0,
   });
 }
 
@@ -116,6 +140,7 @@ function closeSession(state: HubState, sessionId: string, reason: string, step: 
   const session = state.sessions.get(sessionId);
   if (session === undefined) return;
   state.sessions.delete(sessionId);
+  state.preflights.delete(sessionId);
   if (state.sessionIdByWorkerId.get(session.workerId) === sessionId) {
     state.sessionIdByWorkerId.delete(session.workerId);
   }
@@ -142,6 +167,8 @@ function takeFrame(state: HubState, sessionId: string, frame: UpFrame, step: Ste
       return;
     case "credit.grant":
       session.credits = Math.min(session.credits + frame.slots, creditsMax);
+      // One slot, once: tasks that wait have the others, and the next grant.
+      pumpPreflight(state, session, step);
       placeWaiting(state, step);
       return;
     case "worker.drain":
@@ -207,8 +234,9 @@ function takeListings(
 ): void {
   if (frame.revision <= session.revision) return;
   session.revision = frame.revision;
+  session.hardware = frame.hardware ?? null;
   const refused: { model: string; reason: string }[] = [];
-  const listed = frame.listings.filter((listing, index) => {
+  const claims = frame.listings.filter((listing, index) => {
     const again = frame.listings.findIndex((other) => other.model === listing.model) < index;
     const synthetic = listing.engine === "synthetic" && state.config.network !== "local";
     if (again) refused.push({ model: listing.model, reason: "the model is listed twice" });
@@ -220,20 +248,15 @@ function takeListings(
     }
     return !again && !synthetic;
   });
-  session.listings = listed;
+  session.vetting.refused = refused;
+  if (state.config.preflight) vetListings(state, session, claims, step);
+  else session.listings = claims;
+  const result = listingResult(session, step.nowMs);
   step.effects.push(
-    {
-      kind: "send",
-      sessionId: session.id,
-      frame: {
-        type: "listing.result",
-        revision: frame.revision,
-        listed: listed.map((listing) => listing.model),
-        refused,
-      },
-    },
+    { kind: "send", sessionId: session.id, frame: result },
     { kind: "listed", session },
   );
+  pumpPreflight(state, session, step);
   placeWaiting(state, step);
 }
 
@@ -247,7 +270,14 @@ function passDeadlines(state: HubState, unread: ReadonlySet<string>, step: StepC
     endTask(state, entry, step, noCapacity(`it waited ${config.queueMs} ms for a free slot`));
   }
   for (const attempt of state.attempts.values()) {
-    if (unread.has(attempt.entry.task.id)) attempt.lastFrameMs = step.nowMs;
+    if (attempt.entry.probe !== null) {
+      passProbeDeadline(state, attempt, step);
+      continue;
+    }
+    if (unread.has(attempt.entry.task.id)) {
+      attempt.lastFrameMs = step.nowMs;
+      attempt.wasHeldUp = true;
+    }
     const silentMs = step.nowMs - attempt.lastFrameMs;
     if (attempt.cancelledMs !== null) {
       if (step.nowMs - attempt.cancelledMs < config.cancelMs) continue;

@@ -81,9 +81,13 @@ function outputFault(
   if (attempt.memoryBytes > outputMemoryMax) return `output of over ${outputMemoryMax} bytes`;
   // A cancelled worker may send what was granted before; nothing is granted after.
   if (bytes > attempt.grantedBytes) return `more than the granted ${attempt.grantedBytes} bytes`;
-  const { outputBytesMax } = state.config;
+  const { probe } = attempt.entry;
+  const outputBytesMax = probe === null ? state.config.outputBytesMax : probeBytesMax;
   return bytes > outputBytesMax ? `more than ${outputBytesMax} bytes of output` : null;
 }
+
+/** An image of 256 × 256 in any format, as base64, four times over. */
+const probeBytesMax = 1024 * 1024;
 
 /** An object of ours is about 64 bytes beside its text. */
 const objectBytes = 64;
@@ -130,7 +134,8 @@ export function takeEnd(
     loseAttempt(state, attempt, { outcome: "stopped", message, countsAsFailure: true }, step);
     return;
   }
-  if (!cancelled && !endsEveryChoice(frame, entry.task.choices)) {
+  // What a probe finds missing is a claim that does not hold, not a breach.
+  if (!cancelled && entry.probe === null && !endsEveryChoice(frame, entry.task.choices)) {
     breach(attempt, `its endings are not one for each of ${entry.task.choices} choices`, step);
     return;
   }

@@ -99,7 +99,8 @@ export class WorkerGate {
     const { sessionId, region, openedMs: epoch } = socket;
     const { accountId } = admission;
     const workerId = proof.worker;
-    dispatch({ kind: "session.opened", sessionId, workerId, accountId, region, epoch });
+    const memory = presence.memoryOf(workerId);
+    dispatch({ kind: "session.opened", sessionId, workerId, accountId, region, epoch, memory });
     if (!state.sessions.has(sessionId)) return;
     presence.arrived(sessionId, proof.agent);
     sockets.welcome(socket, { epoch, accountId, paceMs: state.config.paceMs });

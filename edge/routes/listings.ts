@@ -15,6 +15,8 @@ import {
 } from "./fields.ts";
 import { defineRoute, type Route } from "./route.ts";
 
+const speedField = z.number().nullable();
+
 const listingSchema = z
   .object({
     object: z.literal("listing"),
@@ -33,6 +35,22 @@ const listingSchema = z
     engine: z.string(),
     online: z.boolean(),
     updated_at: timeField,
+    identity: z.enum(["content", "declared"]).meta({
+      description:
+        "`content`: the digest is of files that the worker has read; `declared`: of what another " +
+        "server says of a model",
+    }),
+    bits_per_weight: z
+      .number()
+      .nullable()
+      .meta({ description: "FP16 is 16, INT8 about 8, INT4 about 4; null where unknown" }),
+    declared_first_token_ms: speedField,
+    declared_prompt_tokens_per_s: speedField,
+    declared_decode_tokens_per_s: speedField,
+    measured_first_token_ms: speedField,
+    measured_decode_tokens_per_s: speedField,
+    measured_success_share: speedField,
+    measured_samples: z.int().nullable(),
   })
   .meta({ id: "Listing", description: "What a worker offers under one model name." });
 
@@ -51,6 +69,9 @@ const searchSchema = z.strictObject({
   input_max: price.meta({ description: "Micros for a million prompt tokens, at most" }),
   output_max: price.meta({ description: "Micros for a million completion tokens, at most" }),
   quantization: z.string().max(32).optional(),
+  bits_min: wholeInQuery(0, 64)
+    .optional()
+    .meta({ description: "Bits a weight, at least; leaves out listings that do not tell" }),
   online: flagInQuery.default(true).meta({ description: "`false` finds those offline too" }),
 });
 
@@ -65,13 +86,15 @@ export const listingRoutes: readonly Route[] = [
     query: searchSchema,
     answer: pageSchema(listingSchema).meta({ id: "ListingPage" }),
     async handle({ ctx, query }) {
-      const { input_max: inputMax, output_max: outputMax, digest, online, ...same } = query;
+      const { input_max: inputMax, output_max: outputMax, ...rest } = query;
+      const { bits_min: bitsMin, digest, online, ...same } = rest;
       await using db = databaseOf(ctx.env);
       const page = await searchListings(db, {
         ...same,
         digest: digest?.replace("sha256:", ""),
         inputMax,
         outputMax,
+        bitsMin,
         onlineOnly: online,
       });
       return pageToJson(page, listingToJson);
@@ -97,5 +120,14 @@ function listingToJson(row: Listing): z.infer<typeof listingSchema> {
     engine: row.engine,
     online: row.online,
     updated_at: timeToJson(row.updatedAt),
+    identity: row.identity,
+    bits_per_weight: row.bitsPerWeight,
+    declared_first_token_ms: row.declaredFirstTokenMs,
+    declared_prompt_tokens_per_s: row.declaredPromptTokensPerS,
+    declared_decode_tokens_per_s: row.declaredDecodeTokensPerS,
+    measured_first_token_ms: row.measuredFirstTokenMs,
+    measured_decode_tokens_per_s: row.measuredDecodeTokensPerS,
+    measured_success_share: row.measuredSuccessShare,
+    measured_samples: row.measuredSamples,
   };
 }

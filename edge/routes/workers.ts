@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { OctoError } from "../../shared/errors.ts";
+import { hardwareSchema, hardwareTiers } from "../../shared/protocol/listing.ts";
 import { regions } from "../../shared/regions.ts";
 import { databaseOf } from "../database.ts";
 import { findWorker, listWorkers, type Worker } from "../db/workers.ts";
@@ -25,6 +26,8 @@ const workerSchema = z
     online: z.boolean(),
     first_seen_at: timeField,
     last_seen_at: timeField,
+    tier: z.enum(hardwareTiers).nullable(),
+    hardware: hardwareSchema.nullable().meta({ description: "By the worker's own word" }),
   })
   .meta({ id: "Worker", description: "One machine's agent." });
 
@@ -72,5 +75,7 @@ function workerToJson(row: Worker): z.infer<typeof workerSchema> {
     online: row.online,
     first_seen_at: timeToJson(row.firstSeenAt),
     last_seen_at: timeToJson(row.lastSeenAt),
+    tier: row.tier,
+    hardware: row.hardware,
   };
 }

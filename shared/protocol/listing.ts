@@ -92,11 +92,23 @@ export const listingPublishSchema = z.object({
 });
 export type ListingPublish = z.infer<typeof listingPublishSchema>;
 
-/** Hub → worker: which of them are listed, and why the others are not. */
+/**
+ * Hub → worker: which of them are listed, and why the others are not. Sent again for the same
+ * revision whenever that changes.
+ */
 export const listingResultSchema = z.object({
   type: z.literal("listing.result"),
   revision: z.int().min(1),
   listed: z.array(z.string()),
   refused: z.array(z.object({ model: z.string(), reason: z.string() })),
+  /**
+   * Those of `listed` that are probed first: they are offered tasks, and consumers do not see them
+   * yet.
+   */
+  checking: z.array(z.string()).optional(),
+  /** Abilities that were claimed, did not work when probed, and are left out of the listing. */
+  struck: z
+    .array(z.object({ model: z.string(), ability: z.string(), reason: z.string() }))
+    .optional(),
 });
 export type ListingResult = z.infer<typeof listingResultSchema>;

@@ -37,7 +37,7 @@ export function* engineSteps(
 ): Generator<EngineStep, never> {
   const engine = from.isCalm ? calmEngine : options.engine;
   const { request } = from.task;
-  const most = from.task.kind === "chat" ? (from.task.request.max_completion_tokens ?? 20) : 20;
+  const most = tokensAsked(from.task);
   const choices = request.n ?? 1;
   const tokens = random.chance(0.05) ? 0 : random.int(1, most);
   const isHanging = random.chance(engine.hangs);
@@ -65,7 +65,15 @@ export function* engineSteps(
   for (;;) yield { kind: "end", afterMs: random.delayMs(engine.tokenMs) };
 }
 
+function tokensAsked(task: GenerateTask): number {
+  const completionTokens = task.kind === "chat" ? task.request.max_completion_tokens : null;
+  return completionTokens ?? task.request.max_tokens ?? 20;
+}
+
 /** What the engine counted when it ended or was stopped. */
-export function usageOf(tokens: number): Usage {
-  return { prompt: 7, completion: tokens, cached: 0 };
+export function usageOf(task: GenerateTask | null, tokens: number): Usage {
+  const messages = task?.kind === "chat" ? task.request.messages : [];
+  const words = messages.map(({ content }) => String(content).split(" ").length);
+  const prompt = words.reduce((sum, count) => sum + count, 5);
+  return { prompt, completion: tokens, cached: 0 };
 }

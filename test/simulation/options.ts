@@ -95,7 +95,7 @@ export type FaultKind = (typeof faultKinds)[number];
 const calm: Options = {
   seed: 0,
   mode: "safety",
-  hub: defaultHubConfig,
+  hub: { ...defaultHubConfig, preflight: false },
   network: "public",
   workers: 3,
   byzantineShare: 0,
@@ -130,7 +130,8 @@ export function optionsOf(seed: number): Options {
   return {
     seed,
     mode: random.chance(0.5) ? "safety" : "liveness",
-    hub: hubLimits(random),
+    // Drawn apart, so that a seed's other options do not depend on it.
+    hub: { ...hubLimits(random), ...preflightOf(new Random(seed * 2 + 2)) },
     network: "public",
     workers,
     byzantineShare: random.chance(0.4) ? random.next() * 0.7 : 0,
@@ -165,6 +166,11 @@ export function optionsOf(seed: number): Options {
     creditTight: random.chance(0.3),
     mutant: null,
   };
+}
+
+/** Claims are probed in some runs; those that fail get their next chances within the run. */
+function preflightOf(random: Random): Partial<HubConfig> {
+  return { preflight: random.chance(0.3), preflightMs: 10_000, preflightRetryMs: 100 };
 }
 
 /** Limits small enough to be met in a minute of virtual time. */

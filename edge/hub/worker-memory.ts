@@ -1,0 +1,122 @@
+import { z } from "zod";
+import type { Listing } from "../../shared/protocol/listing.ts";
+
+/** What is known of one model on one worker from the attempts it ran. */
+export const measuredSpeedSchema = z.object({
+  model: z.string(),
+  digest: z.string(),
+  /** From the offer to the first output; null before there was any. */
+  firstTokenMs: z.number().nullable(),
+  /** Of one answer, while `running` of them ran on its worker; null before one was long enough. */
+  decodeTokensPerS: z.number().nullable(),
+  /** How many attempts ran on the worker when these were measured, on average. */
+  running: z.number(),
+  /** The share of attempts that the worker did not fail. */
+  successShare: z.number().min(0).max(1),
+  samples: z.int().min(0),
+});
+export type MeasuredSpeed = z.infer<typeof measuredSpeedSchema>;
+
+/** What probes have shown of one model on one worker. */
+const verdictSchema = z.object({
+  key: z.string(),
+  /** The abilities that were claimed and not there. */
+  struck: z.array(z.object({ ability: z.string(), reason: z.string() })),
+  atMs: z.int(),
+});
+export type Verdict = z.infer<typeof verdictSchema>;
+
+/** What a hub remembers of a worker beyond its connection. */
+export const workerMemorySchema = z.object({
+  verdicts: z.array(verdictSchema),
+  speeds: z.array(measuredSpeedSchema),
+});
+export type WorkerMemory = z.infer<typeof workerMemorySchema>;
+
+export function emptyMemory(): WorkerMemory {
+  return { verdicts: [], speeds: [] };
+}
+
+/** Engines and weights change under a worker that keeps its claims, but not every day. */
+const cleanVerdictMs = 24 * 60 * 60_000;
+/** Somebody may be mending what was struck. */
+const struckVerdictMs = 10 * 60_000;
+/**
+ * Verdicts and speeds of one worker: as many as it may have listings at once, twice over, so that
+ * one that changes its set back and forth is not probed each time.
+ */
+const entriesMax = 64;
+
+/** Everything a verdict is about: another model, engine, ability or context is another claim. */
+export function verdictKey(listing: Listing): string {
+  const { digest, engine, context_tokens: contextTokens, abilities } = listing;
+  return JSON.stringify([digest, engine, contextTokens, ...abilities.toSorted()]);
+}
+
+/** The verdict that spares a listing its probes, or null where it must be probed. */
+export function verdictOn(memory: WorkerMemory, listing: Listing, nowMs: number): Verdict | null {
+  const key = verdictKey(listing);
+  const verdict = memory.verdicts.find((candidate) => candidate.key === key);
+  if (verdict === undefined) return null;
+  const keptMs = verdict.struck.length === 0 ? cleanVerdictMs : struckVerdictMs;
+  return nowMs - verdict.atMs < keptMs ? verdict : null;
+}
+
+export function rememberVerdict(memory: WorkerMemory, verdict: Verdict): void {
+  const others = memory.verdicts.filter(({ key }) => key !== verdict.key);
+  memory.verdicts = [...others, verdict].slice(-entriesMax);
+}
+
+/**
+ * What is kept on the disk: abilities that were struck are probed again when their worker comes
+ * back, because coming back is how most faults are mended.
+ */
+export function lastingMemory(memory: WorkerMemory): WorkerMemory {
+  return { ...memory, verdicts: memory.verdicts.filter(({ struck }) => struck.length === 0) };
+}
+
+export function speedOf(
+  memory: Pick<WorkerMemory, "speeds">,
+  listing: Pick<Listing, "model" | "digest">,
+): MeasuredSpeed | null {
+  for (const speed of memory.speeds) {
+    if (speed.model === listing.model && speed.digest === listing.digest) return speed;
+  }
+  return null;
+}
+
+/** One attempt, as far as it tells how fast and reliable its worker is. */
+export interface Measurement {
+  readonly model: string;
+  readonly digest: string;
+  readonly isSuccess: boolean;
+  readonly firstTokenMs: number | null;
+  readonly decodeTokensPerS: number | null;
+  readonly running: number;
+}
+
+/** A new value counts a fifth: about ten answers tell how fast a worker is now. */
+const newest = 0.2;
+
+/** Adds one attempt to a worker's moving averages (EWMA; the first few count alike). */
+export function rememberSpeed(memory: WorkerMemory, of: Measurement): void {
+  const known = speedOf(memory, of);
+  const samples = (known?.samples ?? 0) + 1;
+  const weight = Math.max(newest, 1 / samples);
+  const mix = (before: number | null | undefined, value: number | null) => {
+    if (value === null) return before ?? null;
+    return before === null || before === undefined ? value : before + weight * (value - before);
+  };
+  const success = of.isSuccess ? 1 : 0;
+  const speed: MeasuredSpeed = {
+    model: of.model,
+    digest: of.digest,
+    firstTokenMs: mix(known?.firstTokenMs, of.firstTokenMs),
+    decodeTokensPerS: mix(known?.decodeTokensPerS, of.decodeTokensPerS),
+    running: mix(known?.running, of.running) ?? of.running,
+    successShare: mix(known?.successShare, success) ?? success,
+    samples,
+  };
+  const others = memory.speeds.filter((other) => other !== known);
+  memory.speeds = [...others, speed].slice(-entriesMax);
+}
