@@ -29,8 +29,9 @@ interface Run {
   /** From the first token to the last. */
   readonly decodeMs: number;
   readonly tokens: number;
-  /** Evaluated, not remembered. */
   readonly promptTokens: number;
+  /** Of these, evaluated and not remembered from another prompt's beginning. */
+  readonly readTokens: number;
 }
 
 /** Measures an engine whose answers grow token by token. Null where the time ran out at once. */
@@ -68,7 +69,8 @@ export async function measureText(
     unit: "tokens",
     firstMs: alone.firstMs,
     promptTokensPerS: prompt.perSecond,
-    perSecond: alone.perSecond,
+    // What disturbs a measurement only ever slows it.
+    perSecond: Math.max(alone.perSecond, load.curve[0]?.perSecond ?? 0),
     curve: load.curve.length > 0 ? load.curve : [{ streams: 1, perSecond: alone.perSecond }],
     loadFault: load.loadFault,
     ...context,
@@ -95,9 +97,13 @@ async function runOnce(
     // An answer may end before its first visible token.
     const seenMs = firstMs ?? nowMs;
     const { prompt, cached, completion } = event.usage;
-    const read = Math.max(0, prompt - cached);
-    const decodeMs = Math.max(0, lastMs - seenMs);
-    return { firstMs: seenMs - startMs, decodeMs, tokens: completion, promptTokens: read };
+    return {
+      firstMs: seenMs - startMs,
+      decodeMs: Math.max(0, lastMs - seenMs),
+      tokens: completion,
+      promptTokens: prompt,
+      readTokens: Math.max(0, prompt - cached),
+    };
   }
   return null;
 }
@@ -147,12 +153,12 @@ async function measurePrompt(run: RunWords, warm: Run, contextTokens: number): P
   const words = Math.max(shortWords, Math.floor(wanted / guess));
   const found = await run(words, 1);
   if (found === null || found.promptTokens === 0 || found.firstMs === 0) {
-    const perSecond = warm.firstMs > 0 ? (1_000 * warm.promptTokens) / warm.firstMs : 0;
+    const perSecond = warm.firstMs > 0 ? (1_000 * warm.readTokens) / warm.firstMs : 0;
     return { perSecond, tokens: warm.promptTokens, ms: warm.firstMs, tokensPerWord: guess };
   }
   const more = (found.promptTokens - warm.promptTokens) / Math.max(1, words - shortWords);
   return {
-    perSecond: (1_000 * found.promptTokens) / found.firstMs,
+    perSecond: (1_000 * found.readTokens) / found.firstMs,
     tokens: found.promptTokens,
     ms: found.firstMs,
     tokensPerWord: more > 0 ? more : guess,
@@ -169,7 +175,7 @@ async function measureContext(
   contextTokens: number,
   { watch, onStep }: { readonly watch: Stopwatch; readonly onStep: OnStep },
 ): Promise<Pick<Benchmark, "contextTokens" | "contextFault">> {
-  const most = contextTokens - reservedTokens;
+  let most = contextTokens - reservedTokens;
   let last = { tokens: start.tokens, ms: start.ms };
   while (last.tokens < most * 0.95) {
     const next = Math.min(2 * last.tokens, most);
@@ -183,12 +189,11 @@ async function measureContext(
       last = { tokens: found.promptTokens, ms: found.firstMs };
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
+      if (error.code !== "context_length_exceeded") {
+        return { contextTokens: last.tokens, contextFault: error.message.slice(0, 512) };
+      }
       // Words that became more tokens than expected are a wrong guess, not a fault.
-      const isOurs = error.code === "context_length_exceeded" && next === most;
-      return {
-        contextTokens: last.tokens,
-        contextFault: isOurs ? null : error.message.slice(0, 512),
-      };
+      most = Math.floor(0.9 * next);
     }
   }
   return { contextTokens: last.tokens, contextFault: null };

@@ -44,6 +44,15 @@ export function measureSettings(config: Config, hardware: Hardware): MeasureSett
   };
 }
 
+/** What is known of an engine that is open, or null. */
+export function findMeasured(
+  engine: Engine,
+  settings: MeasureSettings,
+  cache: BenchmarkCache,
+): Benchmark | null {
+  return cache.find(entryKey(engine, settings))?.benchmark ?? null;
+}
+
 export interface MeasureOptions {
   readonly name: string;
   readonly source: ModelSource;
@@ -67,6 +76,8 @@ export interface Measured {
 const slotsTriedOnCpu = 8;
 /** Each slot takes memory for its context, and cards gain little beyond. */
 const slotsTriedOnGpu = 16;
+/** Another server's memory is its own matter, and those made for many batch many. */
+const slotsTriedElsewhere = 32;
 
 /**
  * Opens a model with the slots that suit this machine, and tells how fast it is: from the cache
@@ -93,7 +104,7 @@ export async function openMeasured(
     isOpen = true;
   };
   try {
-    const entry = mode === "always" ? null : cache.find(entryKey(engine, options));
+    const entry = mode === "always" ? null : cache.find(entryKey(engine, settings));
     const isNew = entry === null && mode !== "never";
     // The file is another one than the slots were measured for.
     if (isNew && slots === null && known !== null) await reopen(() => openWith(options, null));
@@ -116,7 +127,8 @@ export async function openMeasured(
 async function openWith(options: MeasureOptions, known: number | null): Promise<Engine> {
   const { slots, slotsUnmeasured, benchmark, hasGpu } = options.settings;
   if (slots !== null) return options.open(slots);
-  const tried = hasGpu ? slotsTriedOnGpu : slotsTriedOnCpu;
+  const isElsewhere = options.source.kind === "upstream";
+  const tried = isElsewhere ? slotsTriedElsewhere : hasGpu ? slotsTriedOnGpu : slotsTriedOnCpu;
   let most = known ?? (benchmark === "never" ? slotsUnmeasured : tried);
   for (;;) {
     try {
@@ -185,7 +197,7 @@ function fieldsOf(model: string, found: Benchmark) {
 
 async function keep(engine: Engine, benchmark: Benchmark, options: MeasureOptions): Promise<void> {
   await options.cache.put({
-    key: entryKey(engine, options),
+    key: entryKey(engine, options.settings),
     source: sourceKey(options),
     best_slots: options.settings.slots === null ? bestSlots(benchmark) : null,
     benchmark,
@@ -198,7 +210,7 @@ function sourceKey({ source, settings }: MeasureOptions): string {
 }
 
 /** The version of the worker stands for that of the engine inside it. */
-function entryKey(engine: Engine, { settings }: MeasureOptions): string {
+function entryKey(engine: Engine, settings: MeasureSettings): string {
   const { digest, contextTokens } = engine.model;
   return keyOf({ digest, contextTokens, engine: engine.kind, version, ...settingsKey(settings) });
 }

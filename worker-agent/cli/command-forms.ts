@@ -3,8 +3,8 @@ import { settingNames } from "./settings.ts";
 
 /** A flag that only one command has: nothing a file or a variable would say. */
 export interface OwnFlag {
-  /** What a value looks like in `--help`. */
-  readonly shape: string;
+  /** What a value looks like in `--help`; null for a switch that takes none. */
+  readonly shape: string | null;
   readonly help: string;
 }
 
@@ -24,8 +24,23 @@ function plain(settings: readonly SettingName[] = settingNames): CommandForm {
 export const commandForms = {
   init: plain(),
   start: plain(),
-  status: plain(["stateDir", "json"]),
+  status: {
+    ...plain(["stateDir", "json"]),
+    flags: {
+      once: { shape: null, help: "one picture, where a terminal would be kept up to date" },
+    },
+  },
+  pause: {
+    ...plain(["stateDir", "json"]),
+    flags: { for: { shape: "TIME", help: "30m, 2h, 1h30m or 1d; without it until resume" } },
+  },
+  resume: plain(["stateDir", "json"]),
+  stop: {
+    ...plain(["stateDir", "json"]),
+    flags: { now: { shape: null, help: "at once: answers under way break, others continue them" } },
+  },
   doctor: plain(),
+  bench: plain(),
   models: {
     verbs: {
       add: ["SOURCE"],

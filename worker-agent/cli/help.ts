@@ -34,8 +34,35 @@ const helpByCommand: Record<CommandName, CommandHelp> = {
   },
   status: {
     summary: "what the worker that runs on this machine is doing",
-    text: "Reads what a running worker last wrote. The exit code is 1 where none runs.",
-    examples: ["octo-worker status", "octo-worker status --json"],
+    text:
+      "On a terminal it is kept up to date until Ctrl-C: models, slots, tokens a second, tasks,\n" +
+      "today's earnings, and why no work comes. The exit code is 1 where no worker runs.",
+    examples: ["octo-worker status", "octo-worker status --once", "octo-worker status --json"],
+  },
+  pause: {
+    summary: "take no more tasks, for a while or until resume",
+    text:
+      "The worker that runs from the state folder ends the answers it is giving, gives its memory\n" +
+      "back and stays connected. A pause outlives a restart, and holds for a worker that starts\n" +
+      "later. It needs no network.",
+    examples: [
+      "octo-worker pause",
+      "octo-worker pause --for 2h",
+      "octo-worker pause --for 1d --json",
+    ],
+  },
+  resume: {
+    summary: "end a pause",
+    text: "The models are offered again within a second or two.",
+    examples: ["octo-worker resume"],
+  },
+  stop: {
+    summary: "stop the worker that runs on this machine, once its answers have ended",
+    text:
+      "Waits until it has gone: at the latest after the --drain it was started with. It is the way\n" +
+      "to update: octo-worker stop, npm install -g octo-worker@latest, octo-worker start. It never\n" +
+      "updates itself, and never asks whether there is something new.",
+    examples: ["octo-worker stop", "octo-worker stop --now"],
   },
   doctor: {
     summary: "look for what could keep this machine from serving",
@@ -43,6 +70,19 @@ const helpByCommand: Record<CommandName, CommandHelp> = {
       "Checks this machine, the settings, the models and the way to the edge, and says how to\n" +
       "mend what is wrong. The exit code is 1 where something is.",
     examples: ["octo-worker doctor", "octo-worker doctor --edge https://edge.example --json"],
+  },
+  bench: {
+    summary: "measure how fast this machine runs its models",
+    text:
+      "Loads each model and measures it anew: the time to the first token, prompt and answer\n" +
+      "speed, all answers together at 1, 2, 4 and more at once, and the longest prompt that\n" +
+      "works. A start uses what was measured; --slots auto takes the best number of slots.\n" +
+      "Nothing else should be busy meanwhile. It takes seconds, half a minute for a large model.",
+    examples: [
+      "octo-worker bench",
+      "octo-worker bench --model ./llama.gguf --context 8192",
+      "octo-worker bench --gpu none --threads 4 --json",
+    ],
   },
   models: {
     summary: "fetch, list, check and sign the models kept on this machine",
@@ -102,7 +142,7 @@ export function helpOf(command: CommandName): string {
   const verbs = verbsInWords(command);
   const usages = verbs.length === 0 ? [command] : verbs.map((verb) => `${command} ${verb}`);
   const own = Object.entries(form.flags).map(
-    ([flag, { shape, help }]) => `  ${`--${flag} ${shape}`.padEnd(26)}${help}`,
+    ([flag, { shape, help }]) => `  ${`--${flag} ${shape ?? ""}`.padEnd(26)}${help}`,
   );
   return [
     ...usages.map((usage, at) => `${at === 0 ? "Usage:" : "      "} octo-worker ${usage} [flags]`),

@@ -1,10 +1,12 @@
 import { IdentityError } from "../identity.ts";
 import { ModelError } from "../models/model-error.ts";
 import { EngineError } from "../engine/engine.ts";
+import { MetricsError } from "../metrics/metrics-server.ts";
 import { ServiceError } from "../service/service-command.ts";
 import { LockError } from "../state/lock.ts";
 import { describeError } from "../../shared/log.ts";
 import { version } from "../version.ts";
+import { bench } from "./bench.ts";
 import { ConfigError } from "./config-error.ts";
 import { doctor } from "./doctor.ts";
 import { readInputs } from "./find-settings.ts";
@@ -15,7 +17,10 @@ import { models } from "./models.ts";
 import type { Call, CommandLine } from "./parse-command-line.ts";
 import { parseCommandLine, UsageError } from "./parse-command-line.ts";
 import { service } from "./service.ts";
+import { pause } from "./pause.ts";
+import { resume } from "./resume.ts";
 import { start } from "./start.ts";
+import { stop } from "./stop.ts";
 import { status } from "./status.ts";
 import type { Terminal } from "./terminal.ts";
 import { systemTerminal } from "./terminal.ts";
@@ -23,7 +28,18 @@ import type { Inputs } from "./find-settings.ts";
 
 type Command = (inputs: Inputs, terminal: Terminal, call: Call) => Promise<number>;
 
-const commands: Record<CommandName, Command> = { init, start, status, doctor, models, service };
+const commands: Record<CommandName, Command> = {
+  init,
+  start,
+  status,
+  doctor,
+  bench,
+  models,
+  service,
+  pause,
+  resume,
+  stop,
+};
 
 /**
  * Runs one command line. Gives the exit code: 0 done, 1 it went wrong, 2 it was asked for wrongly.
@@ -44,7 +60,8 @@ export async function main(
       error instanceof LockError ||
       error instanceof ModelError ||
       error instanceof EngineError ||
-      error instanceof ServiceError;
+      error instanceof ServiceError ||
+      error instanceof MetricsError;
     terminal.error(isOurs ? error.message : `octo-worker failed: ${describeError(error)}`);
     return 1;
   }
