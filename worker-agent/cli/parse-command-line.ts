@@ -3,7 +3,7 @@ import type { Inputs } from "./find-settings.ts";
 import type { CommandName } from "./command-forms.ts";
 import { commandNames, formOf, verbsInWords } from "./command-forms.ts";
 import type { SettingName } from "./settings.ts";
-import { settingNames, settings } from "./settings.ts";
+import { listSettings, settingNames, settings } from "./settings.ts";
 
 /** A command line nobody can obey: one line, exit code 2. */
 export class UsageError extends Error {
@@ -103,7 +103,9 @@ function parse(
     const { flag, shape } = settings[name];
     options[flag] = { type: shape === null ? "boolean" : "string", multiple: true };
   }
-  for (const flag of Object.keys(form.flags)) options[flag] = { type: "string" };
+  for (const [flag, { shape }] of Object.entries(form.flags)) {
+    options[flag] = { type: shape === null ? "boolean" : "string" };
+  }
   try {
     return parseArgs({ args, options, strict: true, allowPositionals: true, tokens: true });
   } catch (error) {
@@ -113,22 +115,28 @@ function parse(
   }
 }
 
-/** The values of the flags given. `--as` belongs to the `--model` before it. */
+/** The values of the flags given. `--as` belongs to the model before it. */
 function flagsOf(tokens: readonly Token[]): Inputs["flags"] {
   const flags: Partial<Record<SettingName, string[]>> = {};
+  let isAfterUpstream = false;
   for (const token of tokens) {
     if (token.kind !== "option") continue;
     const name = settingNames.find((candidate) => settings[candidate].flag === token.name);
     if (name === undefined) continue;
     const value = settings[name].shape === null ? "true" : (token.value ?? "");
+    if (name === "model" || name === "upstreamModel") isAfterUpstream = name === "upstreamModel";
     if (name === "model") {
       (flags.model ??= []).push(value);
       (flags.as ??= []).push("");
+    } else if (name === "as" && isAfterUpstream) {
+      const wanted = flags.upstreamModel ?? [];
+      wanted.push(`${wanted.pop()}=${value}`);
     } else if (name === "as") {
       const names = flags.as;
       if (names === undefined) throw new UsageError("--as names the --model before it: give one");
       names[names.length - 1] = value;
-    } else flags[name] = [value];
+    } else if (listSettings.has(name)) (flags[name] ??= []).push(value);
+    else flags[name] = [value];
   }
   return flags;
 }

@@ -1,6 +1,11 @@
 import type { SessionStop } from "../connection/session.ts";
+import type { Agent } from "../agent.ts";
 import { runAgent } from "../agent.ts";
+import type { MetricsServer } from "../metrics/metrics-server.ts";
+import { serveMetrics } from "../metrics/metrics-server.ts";
+import type { AgentStatus } from "../state/status-file.ts";
 import { readConfig } from "../config.ts";
+import { lowerPriority } from "../serving/priority.ts";
 import type { Inputs } from "./find-settings.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Config } from "../config.ts";
@@ -16,6 +21,7 @@ export async function start(inputs: Inputs, terminal: Terminal): Promise<number>
   const config = readConfig(inputs);
   const file = openLogFile(config, terminal);
   const log = logOf(config, terminal, file);
+  if (config.priority === "low") lowerPriority(log);
   const leaving = new AbortController();
   const hurry = new AbortController();
   const onSignal = () => {
@@ -35,7 +41,13 @@ export async function start(inputs: Inputs, terminal: Terminal): Promise<number>
     process.stdin.resume();
   }
   try {
-    const stop = await runAgent(config, leaving.signal, { log, hurry: hurry.signal });
+    let agent: Agent | null = null;
+    await using _metrics = await openMetrics(config, log, () => agent?.snapshot() ?? null);
+    const stop = await runAgent(config, leaving.signal, {
+      log,
+      hurry: hurry.signal,
+      onAgent: (started) => (agent = started),
+    });
     return exitCodeOf(stop, terminal);
   } finally {
     process.off("SIGINT", onSignal);
@@ -43,6 +55,17 @@ export async function start(inputs: Inputs, terminal: Terminal): Promise<number>
     process.stdin.pause();
     file?.close();
   }
+}
+
+async function openMetrics(
+  { metricsPort }: Config,
+  log: Log,
+  snapshot: () => AgentStatus | null,
+): Promise<MetricsServer | null> {
+  if (metricsPort === null) return null;
+  const server = await serveMetrics(metricsPort, snapshot);
+  log("info", "Metrics", { url: `http://127.0.0.1:${server.port}/metrics` });
+  return server;
 }
 
 function openLogFile({ logFile }: Config, terminal: Terminal): LogFile | null {

@@ -51,7 +51,7 @@ test("help names every command, and each command explains itself with examples",
 });
 
 test.for([
-  [["frob"], 'Cannot run "frob": the commands are init, start, status, doctor'],
+  [["frob"], 'Cannot run "frob": the commands are init, start, status'],
   [["start", "now"], 'octo-worker start takes no "now"; see octo-worker start --help'],
   [["models"], 'Cannot run "models": what follows is add SOURCE, list, remove NAME'],
   [["models", "frob"], 'Cannot run "models frob": what follows is add SOURCE, list'],
