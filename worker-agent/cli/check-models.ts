@@ -16,6 +16,15 @@ export function checkModels(config: Config): Check[] {
 }
 
 function checkModel({ name, source }: ConfiguredModel, config: Config): Check {
+  // Its files are read when the worker starts: a folder's parts are many.
+  if (source.kind === "onnx") {
+    const where = source.place.kind === "hub" ? "fetched and checked" : "checked";
+    return { name: "Model", found: `${name}: ONNX, ${where} at the start`, remedy: null };
+  }
+  if (source.kind === "hub-choice" || source.kind === "stored") {
+    const when = source.kind === "stored" ? "kept here, checked" : "chosen and downloaded";
+    return { name: "Model", found: `${name}: ${when} at the start`, remedy: null };
+  }
   const path = pathOf(source, config);
   if (path === null) {
     const found = `${name}: synthetic, for a local network only`;
@@ -44,8 +53,12 @@ function checkModel({ name, source }: ConfiguredModel, config: Config): Check {
   }
 }
 
-function pathOf(source: ModelSource, config: Config): string | null {
+type WithPath = Exclude<ModelSource, { kind: "onnx" | "hub-choice" | "stored" }>;
+
+function pathOf(source: WithPath, config: Config): string | null {
   switch (source.kind) {
+    // Another server's, which are found when the worker starts.
+    case "upstream":
     case "synthetic":
       return null;
     case "bundled":

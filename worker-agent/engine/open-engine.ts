@@ -1,17 +1,18 @@
 import { freemem } from "node:os";
-import { access } from "node:fs/promises";
-import { join } from "node:path";
 import type { Log } from "../../shared/log.ts";
-import { fileDigest } from "../models/digest.ts";
+import { defaultThreads } from "../hardware/hardware.ts";
 import type { DownloadProgress } from "../models/download.ts";
-import { downloadFile } from "../models/download.ts";
+import type { FetchOptions } from "../models/fetch-model.ts";
+import { digestFolderOf, fetchModel, isGgufSource } from "../models/fetch-model.ts";
+import type { GgufFile } from "../models/gguf.ts";
 import { readGguf } from "../models/gguf.ts";
-import { resolveHubFile } from "../models/hub.ts";
-import { assertFits } from "../models/memory.ts";
+import { assertFits, memoryNeed } from "../models/memory.ts";
+import { modelDigest } from "../models/model-digest.ts";
 import { ModelError } from "../models/model-error.ts";
 import type { ModelSource } from "../models/model-source.ts";
-import { bundledModelPath, storedFileName } from "../models/model-source.ts";
+import { openUpstream } from "../upstream/open-upstream.ts";
 import type { Engine } from "./engine.ts";
+import { EngineError } from "./engine.ts";
 import type { SyntheticConfig } from "./synthetic.ts";
 import { createSyntheticEngine } from "./synthetic.ts";
 
@@ -24,6 +25,8 @@ export interface OpenEngineOptions {
   /** Threads for decoding; null is the physical cores less one. */
   readonly threads: number | null;
   readonly gpu: "auto" | "none";
+  /** A smaller GGUF model of the same vocabulary that guesses ahead; null for none. */
+  readonly draft: ModelSource | null;
   /** Memory the model may take; null is what the machine has free now. */
   readonly freeMemoryBytes: number | null;
   readonly hubUrl: string;
@@ -40,6 +43,7 @@ export const openEngineDefaults = {
   contextTokensMax: null,
   threads: null,
   gpu: "auto",
+  draft: null,
   freeMemoryBytes: null,
   hubUrl: "https://huggingface.co",
   hubToken: null,
@@ -62,18 +66,26 @@ export async function openEngine(
     const { name, documents = false } = source;
     return createSyntheticEngine({ ...shape, documents, ...options.synthetic, name });
   }
-  const { path, sha256 } = await fetchModel(source, options, signal);
+  if (source.kind === "upstream") return openUpstream(source, options, signal);
+  if (source.kind === "onnx") return openFolder(source, options, signal);
+  const free = options.freeMemoryBytes ?? freeMemory();
+  const fetching = { ...options, freeBytes: free, signal };
+  const { path, digest: promised } = await fetchModel(source, fetching);
   const file = readGguf(path);
   const contextTokens = Math.min(file.contextTokens, options.contextTokensMax ?? Infinity);
   const { slots } = options;
-  assertFits(file, { slots, contextTokens }, options.freeMemoryBytes ?? freeMemory());
-  const digest = await fileDigest(path, {
-    cacheFolder: digestFolder(options),
+  const draft = options.draft === null ? null : await fetchDraft(options.draft, fetching);
+  // The draft model has a cache of its own for every slot.
+  const left =
+    draft === null ? free : free - memoryNeed(draft, { slots, contextTokens }).totalBytes;
+  assertFits(file, { slots, contextTokens }, left);
+  const { digest } = await modelDigest(file.paths, {
+    cacheFolder: digestFolderOf(options.modelsFolder),
     signal,
     ...(options.onDigest === undefined ? {} : { onProgress: options.onDigest }),
   });
-  if (sha256 !== null && digest !== sha256) {
-    const rule = `its SHA-256 is ${digest} and should be ${sha256}`;
+  if (promised !== null && digest !== promised) {
+    const rule = `its SHA-256 is ${digest} and should be ${promised}`;
     throw new ModelError("bad_file", `Cannot use the model file ${path}: ${rule}`);
   }
   // Loaded only here: the package behind it takes a third of a second, and `--help` should not wait
@@ -84,48 +96,29 @@ export async function openEngine(
   const shape = { contextTokens, quantization, parameterCount, weightBytes, architecture, slots };
   const model = { digest, identity: "content", ...shape } as const;
   const { threads, gpu, log } = options;
-  return openEmbeddedEngine({ path, model, chatTemplate, threads, gpu, log }, signal);
+  return openEmbeddedEngine({ path, model, chatTemplate, threads, gpu, draft, log }, signal);
 }
 
-async function fetchModel(
-  source: Exclude<ModelSource, { kind: "synthetic" }>,
+async function fetchDraft(source: ModelSource, options: FetchOptions): Promise<GgufFile> {
+  if (isGgufSource(source)) return readGguf((await fetchModel(source, options)).path);
+  throw new EngineError("engine_failed", "Cannot use this draft model: it has to be a GGUF file");
+}
+
+/** An ONNX model. Its code, and the package behind it, are loaded only where there is one. */
+async function openFolder(
+  source: Extract<ModelSource, { kind: "onnx" }>,
   options: OpenEngineOptions,
   signal: AbortSignal,
-): Promise<{ path: string; sha256: string | null }> {
-  if (source.kind === "bundled") return { path: bundledModelPath(), sha256: null };
-  if (source.kind === "file") return { path: source.path, sha256: null };
-  const fileName = storedFileName(source);
-  const path = join(options.modelsFolder, fileName);
-  const known = source.kind === "url" ? source.sha256 : null;
-  // A model once fetched is served without the network; another version has another revision or
-  // digest.
-  if (await exists(path)) return { path, sha256: known };
-  const { hubUrl: baseUrl, hubToken: token } = options;
-  const remote =
-    source.kind === "url"
-      ? { url: source.url, sha256: source.sha256 }
-      : await resolveHubFile(source, { baseUrl, token, signal });
-  await downloadFile({
-    ...remote,
-    folder: options.modelsFolder,
-    fileName,
-    token: source.kind === "hub" ? token : null,
-    digestFolder: digestFolder(options),
-    signal,
-    ...(options.onDownload === undefined ? {} : { onProgress: options.onDownload }),
-  });
-  return { path, sha256: remote.sha256 };
-}
-
-function digestFolder(options: OpenEngineOptions): string {
-  return join(options.modelsFolder, "digests");
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
+): Promise<Engine> {
+  const { openTransformersEngine } = await import("./transformers-open.ts");
+  const { onDownload, freeMemoryBytes, threads, ...shared } = options;
+  const more = onDownload === undefined ? {} : { onDownload };
+  const machine = {
+    freeMemoryBytes: freeMemoryBytes ?? freeMemory(),
+    threads: threads ?? defaultThreads(),
+    digestFolder: digestFolderOf(options.modelsFolder),
+  };
+  return openTransformersEngine(source, { ...shared, ...machine, ...more, signal }, signal);
 }
 
 /** What the machine has free, within the limit a container may set. */

@@ -1,5 +1,11 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { FolderSource } from "./folder-source.ts";
+import { parseFolderSource } from "./folder-source.ts";
+import type { HubChoiceSource, StoredSource } from "./hub-source.ts";
+import { parseHubChoice } from "./hub-source.ts";
+import { parseSplitName } from "./split-names.ts";
+import type { UpstreamSource } from "../upstream/upstream-source.ts";
 import { ModelError } from "./model-error.ts";
 
 /** Where a model comes from, as `--model` names it. */
@@ -13,7 +19,11 @@ export type ModelSource =
       readonly file: string;
       readonly revision: string;
     }
+  | HubChoiceSource
+  | StoredSource
   | { readonly kind: "url"; readonly url: string; readonly sha256: string | null }
+  | FolderSource
+  | UpstreamSource
   | {
       readonly kind: "synthetic";
       readonly name: string;
@@ -23,7 +33,12 @@ export type ModelSource =
 
 const forms =
   "octo-tiny, a path to a .gguf file, file:PATH, hf:OWNER/REPOSITORY/FILE.gguf[@REVISION], " +
-  "https://HOST/FILE.gguf[#sha256=HEX] or synthetic[:NAME[+documents]]";
+  "hf:OWNER/REPOSITORY[:QUANTIZATION], https://HOST/FILE.gguf[#sha256=HEX], onnx:FOLDER[#TASK], " +
+  "onnx:hf:OWNER/REPOSITORY[@REVISION][#TASK] or synthetic[:NAME[+documents]]";
+
+const hubForms =
+  "the form is hf:OWNER/REPOSITORY/FILE.gguf[@REVISION] or " +
+  "hf:OWNER/REPOSITORY[:QUANTIZATION][@REVISION]";
 
 const name = "[A-Za-z0-9][A-Za-z0-9._-]*";
 const hubPattern = new RegExp(`^(${name})/(${name})/((?:${name}/)*${name}\\.gguf)(?:@(${name}))?$`);
@@ -43,10 +58,13 @@ export function parseModelSource(text: string): ModelSource {
       ? { kind: "synthetic", name: own }
       : { kind: "synthetic", name: bare, documents: true };
   }
+  if (text.startsWith("onnx:")) return parseFolderSource(text);
   if (text.startsWith("hf:")) {
+    const choice = parseHubChoice(text.slice(3));
+    if (choice !== null) return choice;
     const [, owner, repository, file, revision] = hubPattern.exec(text.slice(3)) ?? [];
     if (owner === undefined || repository === undefined || file === undefined) {
-      return refuse(text, "the form is hf:OWNER/REPOSITORY/FILE.gguf[@REVISION]");
+      return refuse(text, hubForms);
     }
     return { kind: "hub", owner, repository, file, revision: revision ?? "main" };
   }
@@ -65,15 +83,24 @@ export function bundledModelPath(): string {
   return fileURLToPath(new URL("../assets/octo-tiny/octo-tiny.gguf", import.meta.url));
 }
 
-/** What the file of a hub or URL source is called on this disk. */
+/**
+ * What the file of a hub or URL source is called on this disk. The parts of a split model keep their
+ * names, which are in its identity, in a folder of their own.
+ */
 export function storedFileName(source: Extract<ModelSource, { kind: "hub" | "url" }>): string {
   if (source.kind === "url") {
     const last = new URL(source.url).pathname.split("/").at(-1) ?? "";
-    return decodeURIComponent(last).replaceAll(/[^A-Za-z0-9._-]/g, "_");
+    const bare = decodeURIComponent(last).replaceAll(/[^A-Za-z0-9._-]/g, "_");
+    const split = parseSplitName(bare);
+    return split === null ? bare : `${split.stem}/${bare}`;
   }
   const { owner, repository, file, revision } = source;
   const pinned = revision === "main" ? [] : [revision];
-  return [owner, repository, ...pinned, file.replaceAll("/", "--")].join("--");
+  const folders = file.split("/");
+  const base = folders.pop() ?? "";
+  const split = parseSplitName(base);
+  const place = [owner, repository, ...pinned, ...folders, split?.stem ?? base].join("--");
+  return split === null ? place : `${place}/${base}`;
 }
 
 function parseUrl(text: string): ModelSource {

@@ -58,6 +58,8 @@ describe("opening an engine", () => {
     expect(engine.model.digest).toBe(tinyDigest);
     expect(world.hub.asked.map(({ method, path }) => [method, path])).toEqual([
       ["HEAD", "/owner/repo/resolve/main/tiny.gguf"],
+      // Its header, its first byte, and the rest.
+      ["GET", "/owner/repo/resolve/main/tiny.gguf"],
       ["GET", "/owner/repo/resolve/main/tiny.gguf"],
       ["GET", "/owner/repo/resolve/main/tiny.gguf"],
     ]);
@@ -67,12 +69,13 @@ describe("opening an engine", () => {
     expect(world.storage.asked.map(({ authorization }) => authorization)).toEqual([
       undefined,
       undefined,
+      undefined,
     ]);
     const { texts } = await collect(engine, chat("What is this?", { temperature: 0 }));
     expect(texts[0]).toContain("HTTPS endpoint");
     await using again = await world.open(model);
     expect(again.model.digest).toBe(tinyDigest);
-    expect(world.hub.asked).toHaveLength(3);
+    expect(world.hub.asked).toHaveLength(4);
   });
 
   test("a hub's file that is not what the hub says is not kept", async () => {

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { HubChoiceSource } from "../../../worker-agent/models/hub-source.ts";
+import { hubChoiceName, quantizationInName } from "../../../worker-agent/models/hub-source.ts";
 import type { ModelSource } from "../../../worker-agent/models/model-source.ts";
 import {
   bundledModelPath,
@@ -9,6 +11,11 @@ import {
 } from "../../../worker-agent/models/model-source.ts";
 
 const hash = "ab".repeat(32);
+
+function choice(own: Partial<HubChoiceSource>): HubChoiceSource {
+  const any = { owner: "owner", repository: "repo", quantization: null, revision: "main" };
+  return { kind: "hub-choice", ...any, ...own };
+}
 
 const accepted: readonly (readonly [string, ModelSource])[] = [
   ["octo-tiny", { kind: "bundled", name: "octo-tiny" }],
@@ -31,6 +38,8 @@ const accepted: readonly (readonly [string, ModelSource])[] = [
     "hf:owner/repo/file.gguf",
     { kind: "hub", owner: "owner", repository: "repo", file: "file.gguf", revision: "main" },
   ],
+  ["hf:owner/repo-GGUF", choice({ repository: "repo-GGUF" })],
+  ["hf:owner/repo:q4_k_m@v2", choice({ quantization: "Q4_K_M", revision: "v2" })],
   ["https://h.example/a.gguf", { kind: "url", url: "https://h.example/a.gguf", sha256: null }],
   [
     `https://h.example/a.gguf?x=1#sha256=${hash.toUpperCase()}`,
@@ -73,4 +82,29 @@ describe("--model", () => {
     const url = parseModelSource("https://h.example/x/a%2F..%2Fb.gguf");
     expect(url.kind === "url" && storedFileName(url)).toBe("a_.._b.gguf");
   });
+
+  test("the parts of a split model keep their names, in a folder of their own", () => {
+    const source = parseModelSource("hf:o/r/q4/m-00002-of-00003.gguf");
+    expect(source.kind === "hub" && storedFileName(source)).toBe(
+      "o--r--q4--m/m-00002-of-00003.gguf",
+    );
+  });
+});
+
+test.each([
+  ["Qwen3-0.6B-Q8_0.gguf", "Q8_0"],
+  ["deep/model.Q4_K_M.gguf", "Q4_K_M"],
+  ["model-iq4_xs-00001-of-00002.gguf", "IQ4_XS"],
+  ["gemma-BF16.gguf", "BF16"],
+  ["model-fp16.gguf", "F16"],
+  ["gpt-oss-20b-mxfp4.gguf", "MXFP4"],
+  ["Q8-model.gguf", "Q8"],
+  ["model.gguf", null],
+])("the name %s tells %s", (file, quantization) => {
+  expect(quantizationInName(file.split("/").at(-1) ?? "")).toBe(quantization);
+});
+
+test("a repository is listed without what only says that its files are GGUF", () => {
+  expect(hubChoiceName(choice({ repository: "Qwen3-8B-GGUF" }))).toBe("Qwen3-8B");
+  expect(hubChoiceName(choice({ quantization: "Q8_0" }))).toBe("repo-Q8_0");
 });

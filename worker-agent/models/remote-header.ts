@@ -1,0 +1,81 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { GgufFile } from "./gguf.ts";
+import { describeHeader } from "./gguf.ts";
+import { readGgufHeader } from "./gguf-header.ts";
+import { httpGet } from "./http-get.ts";
+import { ModelError } from "./model-error.ts";
+
+/** Headers with their vocabularies take some megabytes; each step costs one more request. */
+const prefixSteps: readonly number[] = [8 * 2 ** 20, 32 * 2 ** 20, 128 * 2 ** 20];
+
+export interface RemoteHeader {
+  readonly url: string;
+  readonly token: string | null;
+  /** Where the beginning of the file may lie for a moment. */
+  readonly folder: string;
+  /** Of all files of the model. */
+  readonly modelBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What a GGUF file says of its model, read from its first megabytes: whether it fits is known before
+ * anything else is fetched. Null where the server gives no parts of files.
+ */
+export async function readRemoteHeader(remote: RemoteHeader): Promise<GgufFile | null> {
+  await mkdir(remote.folder, { recursive: true });
+  const path = join(remote.folder, `.header-${randomUUID()}`);
+  try {
+    for (const bytes of prefixSteps) {
+      const end = await fetchPrefix(remote, path, bytes);
+      if (end === null) return null;
+      const header = readPrefix(path, end);
+      if (header !== null) return describeHeader(remote.url, header, remote.modelBytes);
+    }
+    return null;
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** Null where the header goes on beyond what was fetched. */
+function readPrefix(path: string, end: number): ReturnType<typeof readGgufHeader> | null {
+  try {
+    const header = readGgufHeader(path);
+    return header.headerBytes <= end ? header : null;
+  } catch (error) {
+    // Behind what was fetched the file is nothing but zeros, which make no sense; the file itself
+    // is read once it is here, and what is wrong with it is said then.
+    if (error instanceof ModelError) return null;
+    throw error;
+  }
+}
+
+/**
+ * Lays the first bytes into a file as large as the whole one, with nothing behind them. Gives how
+ * many they are, or null where there are none.
+ */
+async function fetchPrefix(
+  { url, token, signal }: RemoteHeader,
+  path: string,
+  bytes: number,
+): Promise<number | null> {
+  const headers = { range: `bytes=0-${bytes - 1}` };
+  const response = await httpGet(url, { headers, token, signal });
+  const total = /\/(\d{1,15})$/.exec(response.headers.get("content-range") ?? "")?.[1];
+  if (response.status !== 206 || total === undefined) {
+    await response.body?.cancel();
+    return null;
+  }
+  const prefix = new Uint8Array(await response.arrayBuffer());
+  const file = await open(path, "w");
+  try {
+    await file.write(prefix);
+    await file.truncate(Number(total));
+  } finally {
+    await file.close();
+  }
+  return prefix.length;
+}
