@@ -25,6 +25,11 @@ export const bodyPartChars = 64 * 1024;
 export const requestBytesMax = 4 * 1024 * 1024;
 /** The same as a worker gets it: a form's file travels as base64, which is a third longer. */
 export const taskBytesMax = 6 * 1024 * 1024;
+/**
+ * The output of one attempt: 2,048 vectors of 1,024 floats fit, and a hub's memory has room for a
+ * few of them.
+ */
+export const answerBytesMax = 12 * 1024 * 1024;
 
 /**
  * Long enough for a round trip around the world and a slow machine's signature; short for a

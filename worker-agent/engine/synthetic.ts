@@ -197,6 +197,8 @@ async function performed(
 ): Promise<ResultAnswer> {
   const script = readScript(scriptTextOf(task));
   const delayMs = script.delay ?? config.firstTokenDelayMs;
+  // An abort that came before is not heard of again by those who wait for one.
+  signal.throwIfAborted();
   if (delayMs > 0) await clock.wait(delayMs, signal);
   signal.throwIfAborted();
   if ("fail" in script || "hang" in script) await interrupt(script, 0, signal);

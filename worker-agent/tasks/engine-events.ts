@@ -1,5 +1,8 @@
+import { answerBytesMax } from "../../shared/protocol/limits.ts";
+import { utf8Length } from "../../shared/protocol/receipt.ts";
 import {
   type Engine,
+  EngineError,
   type EngineEvent,
   type EngineTask,
   isGenerateTask,
@@ -32,6 +35,12 @@ async function* documentEvents(
     return;
   }
   const text = JSON.stringify(answer.result);
+  const bytes = utf8Length(text);
+  if (bytes > answerBytesMax) {
+    // A hub closes the socket of a worker that sends more.
+    const message = `The answer has ${bytes} bytes and may have ${answerBytesMax}: ask for less`;
+    throw new EngineError("invalid_request", message);
+  }
   // The tokens belong to the whole; the first part carries them.
   let tokens = answer.usage.completion;
   for (let at = 0; at < text.length; at += partChars) {
