@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "./config-error.ts";
 import type { SettingName } from "./settings.ts";
-import { settingNames, settings } from "./settings.ts";
+import { listSettings, settingNames, settings } from "./settings.ts";
 import { path } from "./setting-forms.ts";
 
 const fileValue = z.union([z.string(), z.number(), z.boolean()]);
@@ -31,7 +31,7 @@ export function findSetting(name: SettingName, inputs: Inputs): Found {
   const fromFlags = inputs.flags[name];
   if (fromFlags !== undefined) return { texts: fromFlags, level: "flag", from: `--${flag}` };
   const fromEnv = inputs.env[env];
-  const isList = name === "model" || name === "as";
+  const isList = listSettings.has(name);
   if (fromEnv !== undefined && fromEnv !== "") {
     const texts = isList ? fromEnv.split(",").map((text) => text.trim()) : [fromEnv];
     return { texts, level: "env", from: env };

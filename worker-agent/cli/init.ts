@@ -3,7 +3,7 @@ import { readConfig } from "../config.ts";
 import { createIdentity, identityPath } from "../identity.ts";
 import type { ConfigFile, Inputs } from "./find-settings.ts";
 import { findSetting } from "./find-settings.ts";
-import { settingNames, settings } from "./settings.ts";
+import { listSettings, settingNames, settings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Makes the identity and writes down every setting that was given. */
@@ -39,7 +39,7 @@ function settingsToKeep(inputs: Inputs): ConfigFile {
     const { texts, level } = findSetting(name, inputs);
     if (level === "default" && name !== "edge" && name !== "model") continue;
     if (name === "as" && texts.every((text) => text === "")) continue;
-    const isList = name === "model" || name === "as";
+    const isList = listSettings.has(name);
     kept[settings[name].file] = isList ? [...texts] : (texts[0] ?? "");
   }
   return kept;
