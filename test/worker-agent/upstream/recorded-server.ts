@@ -17,7 +17,7 @@ export interface Asked {
 export type Reply =
   | { readonly json: unknown; readonly status?: number }
   | { readonly text: string; readonly status?: number; readonly type?: string }
-  | { readonly pieces: readonly Uint8Array[]; readonly then?: "end" | "cut" | "hang" }
+  | { readonly pieces: readonly Uint8Array[]; readonly after?: "end" | "cut" | "hang" }
   | { readonly redirect: string }
   | { readonly hang: true };
 
@@ -121,8 +121,8 @@ async function send(response: ServerResponse, reply: Reply): Promise<void> {
     // Each piece is to arrive by itself.
     await setImmediate();
   }
-  if (reply.then === "hang") return;
-  if (reply.then === "cut") response.socket?.destroy();
+  if (reply.after === "hang") return;
+  if (reply.after === "cut") response.socket?.destroy();
   else response.end();
 }
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { SseEvent } from "../../../worker-agent/upstream/sse.ts";
 import { SseError, SseReader } from "../../../worker-agent/upstream/sse.ts";

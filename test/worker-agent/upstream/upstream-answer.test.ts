@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { OutputPart } from "../../../shared/openai/output.ts";
 import { outputPartSchema } from "../../../shared/openai/output.ts";
@@ -248,7 +248,7 @@ describe("an answer that nobody waits for any more", () => {
     await using _ = world;
     // What a prompt takes is known from an answer that told.
     await collect(engine, chat("Hi"));
-    world.server.routes["/v1/chat/completions"] = { pieces, then: "hang" };
+    world.server.routes["/v1/chat/completions"] = { pieces, after: "hang" };
     const before = await settled(world.server);
     const leaving = new AbortController();
     const { texts, end } = await collect(engine, chat("Hi"), leaving.signal, (parts) => {
@@ -275,7 +275,7 @@ describe("an answer that nobody waits for any more", () => {
 
   test("whose reader leaves closes the connection too", async () => {
     const pieces = inPieces(events([plain("a"), plain("b")], false));
-    const { world, engine } = await worldOf({ pieces, then: "hang" });
+    const { world, engine } = await worldOf({ pieces, after: "hang" });
     await using _ = world;
     const before = await settled(world.server);
     const never = new AbortController().signal;

@@ -142,8 +142,8 @@ describe("what a server refuses", () => {
 describe("a server that breaks", () => {
   const first = Buffer.from(events([chunk("Hello")], false));
   const cases: [string, Reply, RegExp][] = [
-    ["in the middle of an answer", { pieces: [first], then: "cut" }, /broke the connection/],
-    ["off without an ending", { pieces: [first], then: "end" }, /ended in the middle/],
+    ["in the middle of an answer", { pieces: [first], after: "cut" }, /broke the connection/],
+    ["off without an ending", { pieces: [first], after: "end" }, /ended in the middle/],
     [
       "off with [DONE] and no ending",
       { pieces: inPieces(events([chunk("Hello")])) },
@@ -228,7 +228,7 @@ describe("a server that breaks", () => {
 
   test("after the last ending has answered", async () => {
     const text = events([chunk("Hello"), chunk("", "stop")], false);
-    const { world, engine } = await worldOf({ pieces: [Buffer.from(text)], then: "cut" });
+    const { world, engine } = await worldOf({ pieces: [Buffer.from(text)], after: "cut" });
     await using _ = world;
     const { texts, end } = await collect(engine, chat("Hi"));
     expect(texts).toEqual(["Hello"]);
@@ -266,7 +266,7 @@ describe("a server that breaks", () => {
   });
 
   test("an engine that is closed ends what runs on it", async () => {
-    const { world, engine } = await worldOf({ pieces: [first], then: "hang" });
+    const { world, engine } = await worldOf({ pieces: [first], after: "hang" });
     await using _ = world;
     const running = collect(engine, chat("Hi"), never, () => {
       void engine[Symbol.asyncDispose]();
