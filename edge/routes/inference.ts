@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { z } from "zod";
+import { OctoError } from "../../shared/errors.ts";
 import { chatRequestSchema } from "../../shared/openai/chat-request.ts";
 import { classificationRequestSchema } from "../../shared/openai/classification-request.ts";
 import { completionRequestSchema } from "../../shared/openai/completion-request.ts";
@@ -77,6 +78,10 @@ interface ReadRequest {
 }
 
 async function readJson<T>(raw: Request, schema: z.ZodType<T>) {
+  const type = raw.headers.get("content-type") ?? "";
+  if (/^multipart\//i.test(type)) {
+    throw new OctoError("invalid_request", "Send JSON as the body; it is a form");
+  }
   const text = await readText(raw);
   return { request: parseBody(text, schema), text };
 }

@@ -24,10 +24,10 @@ export async function readTranscriptionForm(raw: Request): Promise<Transcription
 async function readForm(raw: Request): Promise<FormData> {
   const type = raw.headers.get("content-type") ?? "";
   if (!/^multipart\/form-data\s*;/i.test(type)) {
-    const found = type === "" ? "no content-type" : type;
+    const found = type === "" ? "of no content-type" : type.slice(0, 100);
     throw new OctoError(
       "invalid_request",
-      `Send multipart/form-data with a file and a model; the body has ${found}`,
+      `Send multipart/form-data with a file and a model; the body is ${found}`,
     );
   }
   const bytes = await readBytes(raw, compress);
