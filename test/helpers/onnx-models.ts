@@ -11,7 +11,14 @@ import { onnxModel, tensorData } from "./onnx-graph.ts";
 /** The words of the text models, each at the id of its place. */
 export const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue", "dark"] as const;
 
-/** The row of each word. The first four are no words, and count for nothing. */
+/** The longest text they read, in tokens. */
+export const contextTokens = 256;
+
+/** All other words are read letter by letter. */
+const alphabet = [..."abcdefghijklmnopqrstuvwxyz"];
+const vocabulary = [...words, ...alphabet, ...alphabet.map((letter) => `##${letter}`)];
+
+/** The row of each word. Three of the first four are no words, and count for nothing. */
 export const vectorByWord: readonly (readonly number[])[] = [
   [9, 9, 9, 9],
   [0, 0, 0, 1],
@@ -22,9 +29,16 @@ export const vectorByWord: readonly (readonly number[])[] = [
   [0, 0, 3, 0],
   [1, 1, 1, 1],
 ];
+const letterVectors = alphabet.map((_, at) => [at, 26 - at, 0, 0]);
+const table: GraphTensor = {
+  name: "table",
+  dims: [vocabulary.length, 4],
+  values: [...vectorByWord, ...letterVectors, ...letterVectors].flat(),
+};
 
 /** What a model of `classes` logits adds for each word: class c gets `scoreByWord[word] * (c+1)`. */
 export const scoreByWord = [50, 0, 0, 0, 1, -1, 0.5, 2] as const;
+const allScores = [...scoreByWord, ...alphabet.map(() => 0), ...alphabet.map(() => 0)];
 
 type Files = Readonly<Record<string, string | Buffer | object>>;
 
@@ -39,7 +53,7 @@ export function writeFiles(folder: string, files: Files): string {
   return folder;
 }
 
-/** A tokenizer of whole words, in the form of `tokenizers`, that frames a text as BERT does. */
+/** A tokenizer of words and letters, in the form of `tokenizers`, that frames a text as BERT does. */
 const textTokenizer: Files = {
   "tokenizer.json": {
     version: "1.0",
@@ -59,14 +73,16 @@ const textTokenizer: Files = {
     post_processor: { type: "BertProcessing", sep: ["[SEP]", 3], cls: ["[CLS]", 2] },
     decoder: null,
     model: {
-      type: "WordLevel",
-      vocab: Object.fromEntries(words.map((word, id) => [word, id])),
+      type: "WordPiece",
+      vocab: Object.fromEntries(vocabulary.map((word, id) => [word, id])),
       unk_token: "[UNK]",
+      continuing_subword_prefix: "##",
+      max_input_chars_per_word: 100,
     },
   },
   "tokenizer_config.json": {
     tokenizer_class: "BertTokenizer",
-    model_max_length: 16,
+    model_max_length: contextTokens,
     pad_token: "[PAD]",
     unk_token: "[UNK]",
     cls_token: "[CLS]",
@@ -80,18 +96,13 @@ const textInputs = ["input_ids", "attention_mask", "token_type_ids"].map(
 
 const bertConfig = {
   model_type: "bert",
-  vocab_size: words.length,
-  max_position_embeddings: 16,
+  vocab_size: vocabulary.length,
+  max_position_embeddings: contextTokens,
   pad_token_id: 0,
 };
 
 /** A model of the kind of sentence-transformers: mean of the words' rows, to unit length. */
 export function writeEmbedder(folder: string, more: Files = {}): string {
-  const table: GraphTensor = {
-    name: "table",
-    dims: [words.length, 4],
-    values: vectorByWord.flat(),
-  };
   return writeFiles(folder, {
     ...textTokenizer,
     "config.json": { ...bertConfig, architectures: ["BertModel"], hidden_size: 4 },
@@ -108,9 +119,9 @@ export function writeEmbedder(folder: string, more: Files = {}): string {
 
 /** The embedder with its table in a file beside the model. */
 export function writeExternalEmbedder(folder: string, external = "model.onnx_data"): string {
-  const table = { name: "table", dims: [words.length, 4], values: vectorByWord.flat(), external };
+  const outside = { ...table, external };
   return writeEmbedder(folder, {
-    "onnx/model.onnx": onnxModel(embedderGraph(table)),
+    "onnx/model.onnx": onnxModel(embedderGraph(outside)),
     "onnx/model.onnx_data": tensorData(table),
   });
 }
@@ -127,7 +138,7 @@ function embedderGraph(table: GraphTensor): Graph {
 /** A model that sums what its words add: one class is a cross-encoder, more are labels. */
 export function writeClassifier(folder: string, labels: readonly string[], more = {}): string {
   const classes = labels.length;
-  const rows = scoreByWord.flatMap((score) => labels.map((_, at) => score * (at + 1)));
+  const rows = allScores.flatMap((score) => labels.map((_, at) => score * (at + 1)));
   const steps: GraphStep[] = [
     { operator: "Gather", inputs: ["table", "input_ids"], outputs: ["rows"] },
     { operator: "Cast", inputs: ["attention_mask"], outputs: ["mask"], attributes: { to: 1 } },
@@ -152,7 +163,7 @@ export function writeClassifier(folder: string, labels: readonly string[], more 
       inputs: textInputs,
       outputs: [{ name: "logits", dims: ["batch", classes], type: "float" }],
       constants: [
-        { name: "table", dims: [words.length, classes], values: rows },
+        { name: "table", dims: [vocabulary.length, classes], values: rows },
         { name: "last", dims: [1], values: [2], type: "int64" },
         { name: "middle", dims: [1], values: [1], type: "int64" },
       ],

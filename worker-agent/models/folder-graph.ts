@@ -3,10 +3,12 @@ import { ModelError } from "./model-error.ts";
 
 /** What a `.onnx` file says of its weights. */
 export interface GraphWeights {
-  /** Elements of all its constants. */
+  /** Elements of all its constants but whole numbers of 64 bits: those are shapes and places. */
   readonly elements: number;
   /** Of them, those kept as unsigned bytes: four-bit weights lie in pairs in such bytes. */
   readonly byteElements: number;
+  /** What those elements take. */
+  readonly bytes: number;
   /** The files beside it that hold weights, as their paths from its folder. */
   readonly externalFiles: readonly string[];
 }
@@ -16,6 +18,26 @@ const graphField = 7;
 const initializerField = 5;
 const tensorFields = { dims: 1, type: 2, external: 13 } as const;
 const uint8Type = 2;
+const int64Type = 7;
+/** Bytes of an element by its type: onnx.proto3, `TensorProto.DataType`. Four is what others take. */
+const bytesByType = new Map([
+  [2, 1],
+  [3, 1],
+  [4, 2],
+  [5, 2],
+  [9, 1],
+  [10, 2],
+  [11, 8],
+  [13, 8],
+  [16, 2],
+  [17, 1],
+  [18, 1],
+  [19, 1],
+  [20, 1],
+  [21, 0.5],
+  [22, 0.5],
+  [23, 0.5],
+]);
 
 /** Names and shapes are short; only raw values are long, and those are passed over. */
 const smallFieldBytes = 1 << 16;
@@ -28,7 +50,7 @@ export function readGraph(path: string): GraphWeights {
   const file = openSync(path, "r");
   try {
     const reader = new ProtoFile(path, file);
-    let found = { elements: 0, byteElements: 0 };
+    let [elements, byteElements, bytes] = [0, 0, 0];
     const externalFiles = new Set<string>();
     let hasGraph = false;
     for (const top of reader.fields(0, reader.size)) {
@@ -37,17 +59,21 @@ export function readGraph(path: string): GraphWeights {
       for (const field of reader.fields(top.start, top.end)) {
         if (field.number !== initializerField || field.wire !== 2) continue;
         const tensor = reader.tensor(field);
-        const elements = tensor.dims.reduce((all, one) => all * one, 1);
-        const byteElements = tensor.type === uint8Type ? elements : 0;
-        found = {
-          elements: found.elements + elements,
-          byteElements: found.byteElements + byteElements,
-        };
         if (tensor.location !== null) externalFiles.add(tensor.location);
+        if (tensor.type === int64Type) continue;
+        const count = tensor.dims.reduce((all, one) => all * one, 1);
+        elements += count;
+        byteElements += tensor.type === uint8Type ? count : 0;
+        bytes += count * (bytesByType.get(tensor.type) ?? 4);
       }
     }
     if (!hasGraph) reader.fail("it has no graph");
-    return { ...found, externalFiles: [...externalFiles].sort() };
+    return {
+      elements,
+      byteElements,
+      bytes: Math.ceil(bytes),
+      externalFiles: [...externalFiles].sort(),
+    };
   } finally {
     closeSync(file);
   }

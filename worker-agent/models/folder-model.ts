@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, readFile, stat } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import type { z } from "zod";
 import { canonicalJson } from "../../shared/crypto/jcs.ts";
@@ -186,15 +186,15 @@ async function readWeights(
   let [parameterCount, weightBytes] = [0, 0];
   const all: string[] = [];
   for (const graph of files) {
-    const { elements, byteElements } = readGraph(join(folder, graph));
+    const { elements, byteElements, bytes } = readGraph(join(folder, graph));
     // Four-bit weights lie two in a byte.
     const isPaired = dtype === "q4" || dtype === "q4f16" || dtype === "bnb4";
     parameterCount += isPaired ? elements + byteElements : elements;
+    weightBytes += bytes;
     const external = externalFiles(folder, graph);
     for (const file of [graph, ...external]) {
       if (!(await exists(join(folder, file))))
         fail(folder, `${graph} needs ${file}, which is missing`);
-      weightBytes += (await stat(join(folder, file))).size;
       all.push(file);
     }
   }
