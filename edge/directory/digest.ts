@@ -1,9 +1,15 @@
 import type { Price } from "../../shared/money.ts";
 import { highestPrice } from "../../shared/money.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
-import { classes, type Class, type Listing } from "../../shared/protocol/listing.ts";
+import {
+  classes,
+  type Class,
+  type DeclaredSpeed,
+  type Listing,
+} from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
 import { freeSlotsOf, type Session } from "../hub/hub-state.ts";
+import { type MeasuredSpeed, speedOf } from "../hub/worker-memory.ts";
 
 /**
  * What a hub tells of itself: small enough to push every second, enough to choose a hub and to
@@ -24,6 +30,8 @@ export interface ModelDigest {
   readonly digest: string;
   readonly architecture: string;
   readonly quantization: string;
+  readonly identity: "content" | "declared";
+  readonly bitsPerWeight: number | null;
   readonly parameterCount: number;
   readonly contextTokens: number;
   readonly workers: number;
@@ -32,6 +40,10 @@ export interface ModelDigest {
   readonly lowestPrice: Price;
   readonly highestPrice: Price;
   readonly classCeiling: Class;
+  /** The mean of what its workers say of their speed; null where none says anything. */
+  readonly declared: DeclaredSpeeds | null;
+  /** What the hub has measured of them, each answer counted alike; null where there was none. */
+  readonly measured: MeasuredSpeeds | null;
   /** What at least one of its workers can do. */
   readonly abilities: readonly Ability[];
   /**
@@ -39,6 +51,19 @@ export interface ModelDigest {
    * several.
    */
   readonly abilitySets: readonly (readonly Ability[])[];
+}
+
+export interface DeclaredSpeeds {
+  readonly firstTokenMs: number;
+  readonly promptTokensPerS: number;
+  readonly decodeTokensPerS: number;
+}
+
+export interface MeasuredSpeeds {
+  readonly firstTokenMs: number | null;
+  readonly decodeTokensPerS: number | null;
+  readonly successShare: number;
+  readonly samples: number;
 }
 
 interface Gathering {
@@ -50,6 +75,8 @@ interface Gathering {
   highest: Price;
   ceiling: number;
   contextTokens: number;
+  readonly declared: DeclaredSpeed[];
+  readonly measured: MeasuredSpeed[];
   readonly abilitySets: Map<string, readonly Ability[]>;
 }
 
@@ -69,7 +96,8 @@ export function digestOf(
 }
 
 function gather(gathered: Map<string, Gathering>, session: Session, listing: Listing): void {
-  const key = `${listing.model}\n${listing.digest}`;
+  const { model, digest, identity, bits_per_weight: bits } = listing;
+  const key = `${model}\n${digest}\n${identity}\n${bits}`;
   const price: Price = {
     inputMicrosPerMillion: listing.input_micros_per_million,
     outputMicrosPerMillion: listing.output_micros_per_million,
@@ -83,6 +111,8 @@ function gather(gathered: Map<string, Gathering>, session: Session, listing: Lis
     highest: price,
     ceiling: 0,
     contextTokens: 0,
+    declared: [],
+    measured: [],
     abilitySets: new Map(),
   };
   known.workers += 1;
@@ -92,6 +122,9 @@ function gather(gathered: Map<string, Gathering>, session: Session, listing: Lis
   known.highest = highestPrice(price, known.highest);
   known.ceiling = Math.max(known.ceiling, classes.indexOf(listing.class_ceiling));
   known.contextTokens = Math.max(known.contextTokens, listing.context_tokens);
+  if (listing.speed !== null) known.declared.push(listing.speed);
+  const speed = speedOf(session.memory, listing);
+  if (speed !== null) known.measured.push(speed);
   const abilities = listing.abilities.toSorted() as Ability[];
   known.abilitySets.set(abilities.join(" "), abilities);
   gathered.set(key, known);
@@ -109,6 +142,8 @@ function modelDigest(model: Gathering): ModelDigest {
     digest: listing.digest,
     architecture: listing.architecture,
     quantization: listing.quantization,
+    identity: listing.identity,
+    bitsPerWeight: listing.bits_per_weight,
     parameterCount: listing.parameter_count,
     contextTokens: model.contextTokens,
     workers: model.workers,
@@ -117,7 +152,43 @@ function modelDigest(model: Gathering): ModelDigest {
     lowestPrice: model.lowest,
     highestPrice: model.highest,
     classCeiling: classes[model.ceiling] ?? "public",
+    declared: declaredSpeeds(model.declared),
+    measured: measuredSpeeds(model.measured),
     abilities: [...new Set(abilitySets.flat())],
     abilitySets,
+  };
+}
+
+function declaredSpeeds(speeds: readonly DeclaredSpeed[]): DeclaredSpeeds | null {
+  if (speeds.length === 0) return null;
+  const mean = (of: (speed: DeclaredSpeed) => number) =>
+    speeds.reduce((sum, speed) => sum + of(speed), 0) / speeds.length;
+  return {
+    firstTokenMs: mean((speed) => speed.first_token_ms),
+    promptTokensPerS: mean((speed) => speed.prompt_tokens_per_s),
+    decodeTokensPerS: mean((speed) => speed.decode_tokens_per_s),
+  };
+}
+
+/** One measurement of several: each sample counts alike, whoever made it. */
+export function measuredSpeeds(speeds: readonly MeasuredSpeeds[]): MeasuredSpeeds | null {
+  const samples = speeds.reduce((sum, speed) => sum + speed.samples, 0);
+  if (samples === 0) return null;
+  const mean = (of: (speed: MeasuredSpeeds) => number | null): number | null => {
+    let total = 0;
+    let count = 0;
+    for (const speed of speeds) {
+      const value = of(speed);
+      if (value === null) continue;
+      total += value * speed.samples;
+      count += speed.samples;
+    }
+    return count === 0 ? null : total / count;
+  };
+  return {
+    firstTokenMs: mean((speed) => speed.firstTokenMs),
+    decodeTokensPerS: mean((speed) => speed.decodeTokensPerS),
+    successShare: mean((speed) => speed.successShare) ?? 0,
+    samples,
   };
 }

@@ -1,7 +1,9 @@
+import { weightFault } from "../../shared/openai/octo-options.ts";
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import { classes, type Listing } from "../../shared/protocol/listing.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import { freeSlotsOf, type Session } from "./hub-state.ts";
+import { expectedAnswerMs, speedOf } from "./worker-memory.ts";
 
 /** Why a worker could not serve a task. */
 export type Exclusion =
@@ -10,6 +12,8 @@ export type Exclusion =
   | "ability"
   | "context"
   | "class"
+  | "quantization"
+  | "identity"
   | "price"
   | "draining"
   | "no_credit";
@@ -19,7 +23,7 @@ export interface RouteExplanation {
   readonly considered: number;
   readonly excluded: Partial<Record<Exclusion, number>>;
   readonly workerId: string;
-  readonly rule: "lowest_price_of_two";
+  readonly rule: "better_of_two";
   readonly inputMicrosPerMillion: number;
   readonly outputMicrosPerMillion: number;
   readonly otherWorkerId: string | null;
@@ -36,10 +40,13 @@ export type Choice =
   | { readonly kind: "busy" }
   | { readonly kind: "nobody"; readonly excluded: Partial<Record<Exclusion, number>> };
 
+const digestPrefix = "sha256:";
+
 /** The listing under which a worker would serve this task, by name or by digest. */
 export function listingFor(session: Session, model: string): Listing | null {
+  const digest = model.startsWith(digestPrefix) ? model.slice(digestPrefix.length) : null;
   for (const listing of session.listings) {
-    if (listing.model === model || `sha256:${listing.digest}` === model) return listing;
+    if (listing.model === model || listing.digest === digest) return listing;
   }
   return null;
 }
@@ -65,7 +72,8 @@ export function exclusionOf(task: InferenceTask, listing: Listing): Exclusion | 
   ) {
     return "price";
   }
-  return null;
+  const { identity, bits_per_weight: bitsPerWeight } = listing;
+  return weightFault(task.weights, { identity, bitsPerWeight });
 }
 
 interface Candidate {
@@ -74,8 +82,10 @@ interface Candidate {
 }
 
 /**
- * Chooses among `sessions`: hard filters, then the cheaper of two drawn at random (ties go to the
- * freer one), which spreads load without anyone keeping count. `random` gives numbers in [0, 1).
+ * Chooses among `sessions`: hard filters, then the better of two drawn at random, which spreads
+ * load without anyone keeping count. The better one is the cheaper; at one price the faster, by
+ * what its hub has measured and never by its word; among the equally fast the freer. `random` gives
+ * numbers in [0, 1).
  */
 export function chooseWorker(
   task: InferenceTask,
@@ -106,12 +116,12 @@ export function chooseWorker(
   const first = free[Math.floor(random() * free.length)];
   if (first === undefined) return busy ? { kind: "busy" } : { kind: "nobody", excluded };
   const second = free[Math.floor(random() * free.length)] ?? first;
-  const [chosen, other] = isBetter(second, first) ? [second, first] : [first, second];
+  const [chosen, other] = isBetter(second, first, random) ? [second, first] : [first, second];
   const route: RouteExplanation = {
     considered,
     excluded,
     workerId: chosen.session.workerId,
-    rule: "lowest_price_of_two",
+    rule: "better_of_two",
     inputMicrosPerMillion: chosen.listing.input_micros_per_million,
     outputMicrosPerMillion: chosen.listing.output_micros_per_million,
     otherWorkerId: other === chosen ? null : other.session.workerId,
@@ -119,8 +129,27 @@ export function chooseWorker(
   return { kind: "chosen", session: chosen.session, listing: chosen.listing, route };
 }
 
-function isBetter(a: Candidate, b: Candidate): boolean {
+/** Of the pairs in which one is not measured, this share goes to that one: so it will be. */
+const explorationShare = 0.05;
+/** Measured times nearer than this are equal: they vary more than that by themselves. */
+const speedMargin = 1.15;
+
+function isBetter(a: Candidate, b: Candidate, random: () => number): boolean {
   const priceA = a.listing.input_micros_per_million + a.listing.output_micros_per_million;
   const priceB = b.listing.input_micros_per_million + b.listing.output_micros_per_million;
-  return priceA === priceB ? a.session.credits > b.session.credits : priceA < priceB;
+  if (priceA !== priceB) return priceA < priceB;
+  const msA = measuredMs(a);
+  const msB = measuredMs(b);
+  if (msA !== null && msB !== null) {
+    if (msA * speedMargin < msB) return true;
+    if (msB * speedMargin < msA) return false;
+  } else if (msA !== null || msB !== null) {
+    return (msA === null) === random() < explorationShare;
+  }
+  return a.session.credits > b.session.credits;
+}
+
+function measuredMs({ session, listing }: Candidate): number | null {
+  const speed = speedOf(session.memory, listing);
+  return speed === null || speed.firstTokenMs === null ? null : expectedAnswerMs(speed);
 }

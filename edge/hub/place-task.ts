@@ -126,6 +126,10 @@ function whyNobody(
       param: "max_tokens",
     };
   }
+  if (excluded.quantization !== undefined || excluded.identity !== undefined) {
+    const message = `No worker with ${task.model} has the weights that octo demands`;
+    return { code: "unsupported_parameter", message, param: "octo" };
+  }
   if (excluded.ability !== undefined) {
     return {
       code: "unsupported_parameter",

@@ -2,6 +2,7 @@ import { toBase64Url, utf8 } from "../../shared/crypto/bytes.ts";
 import { canonicalJson, type JsonValue } from "../../shared/crypto/jcs.ts";
 import { newId } from "../../shared/ids.ts";
 import { defaultSplit } from "../../shared/money.ts";
+import { weightDemands } from "../../shared/openai/octo-options.ts";
 import type { Terms } from "../billing/ticket.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import type { Session } from "./hub-state.ts";
@@ -58,6 +59,7 @@ export function probeTask(
     promptTokensMax: Number.MAX_SAFE_INTEGER,
     completionTokensMax: null,
     result: null,
+    weights: weightDemands(null),
     class: "public",
     region: session.region,
     createdMs: at.nowMs,

@@ -120,3 +120,18 @@ export function rememberSpeed(memory: WorkerMemory, of: Measurement): void {
   const others = memory.speeds.filter((other) => other !== known);
   memory.speeds = [...others, speed].slice(-entriesMax);
 }
+
+/** An answer of ordinary length, to weigh a quick start against a quick pace. */
+const ordinaryTokens = 200;
+
+/**
+ * How long an ordinary answer takes, by what was measured; without a pace its start is all that is
+ * known. Failed attempts are time as well.
+ */
+export function expectedAnswerMs(
+  speed: Pick<MeasuredSpeed, "firstTokenMs" | "decodeTokensPerS" | "successShare">,
+): number {
+  const { firstTokenMs, decodeTokensPerS, successShare } = speed;
+  const paceMs = decodeTokensPerS === null ? 0 : (1000 * ordinaryTokens) / decodeTokensPerS;
+  return ((firstTokenMs ?? 0) + paceMs) / Math.max(successShare, 0.05);
+}

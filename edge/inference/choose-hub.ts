@@ -1,7 +1,9 @@
 import { highestPrice, type Price } from "../../shared/money.ts";
 import type { Demands } from "../../shared/openai/demands.ts";
+import { type WeightDemands, weightFault } from "../../shared/openai/octo-options.ts";
 import { classes, type Class } from "../../shared/protocol/listing.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
+import { expectedAnswerMs } from "../hub/worker-memory.ts";
 import { whyNone } from "./why-none.ts";
 
 /** A request as far as choosing a hub goes. */
@@ -9,6 +11,7 @@ export interface HubQuery {
   readonly model: string;
   readonly demands: Demands;
   readonly class: Class;
+  readonly weights: WeightDemands;
 }
 
 export interface HubChoice {
@@ -31,7 +34,9 @@ export function chooseHub(
   const offers = digests.flatMap((hub) =>
     hub.models.filter((model) => isNamed(model, query.model)).map((model) => ({ hub, model })),
   );
-  const able = offers.filter(({ model }) => isAble(model, query.demands));
+  const able = offers.filter(
+    ({ model }) => isAble(model, query.demands) && weightFault(query.weights, model) === null,
+  );
   const fitting = able.filter(
     ({ model }) => classes.indexOf(model.classCeiling) >= classes.indexOf(query.class),
   );
@@ -47,6 +52,7 @@ export function chooseHub(
     (a, b) =>
       Number(b.model.freeSlots > 0) - Number(a.model.freeSlots > 0) ||
       total(a.model.lowestPrice) - total(b.model.lowestPrice) ||
+      expectedMs(a.model.measured) - expectedMs(b.model.measured) ||
       a.chance - b.chance,
   );
   const hubIds = [...new Set(scored.map(({ hub }) => hub.hubId))].slice(0, hubsMax);
@@ -67,6 +73,11 @@ function isAble(model: ModelDigest, demands: Demands): boolean {
   return model.abilitySets.some((set) =>
     [...demands.fieldByAbility.keys()].every((ability) => set.includes(ability)),
   );
+}
+
+/** Unmeasured is as good as the slowest: what is known to be fast goes first. */
+function expectedMs(measured: ModelDigest["measured"]): number {
+  return measured === null ? Number.MAX_SAFE_INTEGER : expectedAnswerMs(measured);
 }
 
 function total(price: Price): number {

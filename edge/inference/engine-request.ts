@@ -40,7 +40,7 @@ export const completionTokensDefault = 16;
  * How an answer travels is between the consumer and the edge; who the consumer's users are is
  * nobody else's matter.
  */
-const keptFromEngines = new Set(["stream", "stream_options", ...withoutEffect]);
+const keptFromEngines = new Set(["stream", "stream_options", "octo", ...withoutEffect]);
 
 /** What only shapes the answer, which is the edge's part. */
 const shapesOfAnswers: Partial<Record<TaskKind, ReadonlySet<string>>> = {

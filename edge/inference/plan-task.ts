@@ -1,4 +1,5 @@
 import { OctoError } from "../../shared/errors.ts";
+import { weightDemands } from "../../shared/openai/octo-options.ts";
 import { newId } from "../../shared/ids.ts";
 import { defaultSplit } from "../../shared/money.ts";
 import { limitOf } from "../billing/account-state.ts";
@@ -27,7 +28,12 @@ export async function planTask(
   wanted: InferenceRequest,
 ): Promise<Plan> {
   const { request } = wanted;
-  const query: HubQuery = { model: request.model, demands: wanted.demands, class: "public" };
+  const query: HubQuery = {
+    model: request.model,
+    demands: wanted.demands,
+    class: "public",
+    weights: weightDemands(request.octo),
+  };
   if (wanted.demands.refused !== null) {
     const { param, reason } = wanted.demands.refused;
     throw new OctoError("unsupported_parameter", `Cannot honour ${param}: ${reason}`, { param });
@@ -71,6 +77,7 @@ export async function planTask(
     demands: [...wanted.demands.fieldByAbility.keys()],
     ...bounds,
     result: resultShapeOf(wanted),
+    weights: query.weights,
     class: query.class,
     region: ctx.region,
     createdMs,

@@ -1,4 +1,5 @@
 import type { Ability } from "../../shared/openai/demands.ts";
+import type { WeightDemands } from "../../shared/openai/octo-options.ts";
 import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import type { Class } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
@@ -34,6 +35,8 @@ export interface InferenceTask {
   readonly completionTokensMax: number | null;
   /** What the answer must be where it is a document; null where it is a text. */
   readonly result: ResultShape | null;
+  /** What is demanded of the weights that answer. */
+  readonly weights: WeightDemands;
   readonly class: Class;
   readonly region: Region;
   readonly createdMs: number;

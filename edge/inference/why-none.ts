@@ -1,5 +1,6 @@
 import { OctoError } from "../../shared/errors.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
+import { weightFault } from "../../shared/openai/octo-options.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
 import type { HubQuery } from "./choose-hub.ts";
 
@@ -60,11 +61,31 @@ export function whyNone(
     const message = `No worker with ${query.model} can do what ${field} asks for (${ability})`;
     return new OctoError("unsupported_parameter", `${message}${instead}`, { param: field });
   }
+  const light = tooLight(query, named);
+  if (light !== null) return light;
   const fields = [...query.demands.fieldByAbility.values()].join(", ");
   return new OctoError(
     "unsupported_parameter",
     `No single worker with ${query.model} can do all of ${fields} for ${query.class} tasks`,
   );
+}
+
+/** What is demanded of the weights, where that alone is missing. */
+function tooLight(query: HubQuery, named: readonly ModelDigest[]): OctoError | null {
+  const faults = new Set(named.map((model) => weightFault(query.weights, model)));
+  if (faults.has(null)) return null;
+  const offered = new Set(
+    named.map(({ quantization, bitsPerWeight }) => {
+      const bits = bitsPerWeight === null ? "unknown" : Math.round(bitsPerWeight * 10) / 10;
+      return `${quantization} (${bits} bits a weight)`;
+    }),
+  );
+  const isUnread = faults.size === 1 && faults.has("identity");
+  const message = isUnread
+    ? `No worker with ${query.model} has read the files of the model; leave octo.identity out`
+    : `No worker has ${query.model} at ${query.weights.bitsMin} bits a weight or more, ` +
+      `as octo.min_quantization demands; it is offered as ${listed([...offered].toSorted())}`;
+  return new OctoError("unsupported_parameter", message, { param: "octo" });
 }
 
 function offeredByNobody(

@@ -179,6 +179,10 @@ export const modelSchema = z
         digest: z.string().meta({ description: "Of the weights: can be asked for as `model`" }),
         architecture: z.string(),
         quantization: z.string(),
+        identity: z.enum(["content", "declared"]).meta({
+          description: "Whether its workers have read the files behind the digest",
+        }),
+        bits_per_weight: z.number().nullable(),
         parameter_count: count,
         context_tokens: count,
         input_micros_per_million: count,
@@ -188,6 +192,23 @@ export const modelSchema = z
         workers: count,
         slots: count,
         free_slots: count,
+        declared: z
+          .object({
+            first_token_ms: z.number(),
+            prompt_tokens_per_s: z.number(),
+            decode_tokens_per_s: z.number(),
+          })
+          .nullable()
+          .meta({ description: "Speed by the workers' own word; nothing is routed by it" }),
+        measured: z
+          .object({
+            first_token_ms: z.number().nullable(),
+            decode_tokens_per_s: z.number().nullable(),
+            success_share: z.number(),
+            samples: count,
+          })
+          .nullable()
+          .meta({ description: "Speed as the hubs have measured it; null before any answer" }),
       })
       .meta({ description: "What the network offers of it now; prices are the lowest" }),
   })

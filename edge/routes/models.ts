@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { OctoError } from "../../shared/errors.ts";
 import { z } from "zod";
 import type { AppEnv } from "../app-env.ts";
-import type { ModelDigest } from "../directory/digest.ts";
+import { measuredSpeeds, type ModelDigest } from "../directory/digest.ts";
 import { viewOfAll } from "../directory/network-view.ts";
 import { isNamed } from "../inference/choose-hub.ts";
 import type { RouteDescription } from "../openapi/description.ts";
@@ -87,6 +87,9 @@ function listedModel(models: readonly ModelDigest[], regions: string[]): ListedM
       digest: `sha256:${first.digest}`,
       architecture: first.architecture,
       quantization: first.quantization,
+      // What one of its workers only declares is not known by content.
+      identity: models.every(({ identity }) => identity === "content") ? "content" : "declared",
+      bits_per_weight: first.bitsPerWeight,
       parameter_count: first.parameterCount,
       context_tokens: Math.max(...models.map((model) => model.contextTokens)),
       input_micros_per_million: least((model) => model.lowestPrice.inputMicrosPerMillion),
@@ -96,6 +99,38 @@ function listedModel(models: readonly ModelDigest[], regions: string[]): ListedM
       workers: sum((model) => model.workers),
       slots: sum((model) => model.slots),
       free_slots: sum((model) => model.freeSlots),
+      declared: declaredOf(models),
+      measured: measuredOf(models),
     },
   };
+}
+
+/** Of several hubs, the one with most workers that say how fast they are. */
+function declaredOf(models: readonly ModelDigest[]): ListedModel["octo"]["declared"] {
+  const [most] = models
+    .filter(({ declared }) => declared !== null)
+    .toSorted((a, b) => b.workers - a.workers);
+  const declared = most?.declared ?? null;
+  if (declared === null) return null;
+  return {
+    first_token_ms: rounded(declared.firstTokenMs),
+    prompt_tokens_per_s: rounded(declared.promptTokensPerS),
+    decode_tokens_per_s: rounded(declared.decodeTokensPerS),
+  };
+}
+
+function measuredOf(models: readonly ModelDigest[]): ListedModel["octo"]["measured"] {
+  const measured = measuredSpeeds(models.flatMap((model) => model.measured ?? []));
+  if (measured === null) return null;
+  const { firstTokenMs, decodeTokensPerS, successShare, samples } = measured;
+  return {
+    first_token_ms: firstTokenMs === null ? null : rounded(firstTokenMs),
+    decode_tokens_per_s: decodeTokensPerS === null ? null : rounded(decodeTokensPerS),
+    success_share: Math.round(successShare * 1000) / 1000,
+    samples,
+  };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 10) / 10;
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { octoOptionsSchema } from "./octo-options.ts";
 
 /** As many as an embeddings request may hold. */
 const inputsMax = 2048;
@@ -8,6 +9,7 @@ export const classificationRequestSchema = z.looseObject({
   model: z.string().min(1).max(200),
   input: z.union([z.string().min(1), z.array(z.string().min(1)).min(1).max(inputsMax)]),
   user: z.string().max(512).nullish(),
+  octo: octoOptionsSchema.nullish(),
 });
 
 export type ClassificationRequest = z.infer<typeof classificationRequestSchema>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { octoOptionsSchema } from "./octo-options.ts";
 
 /** OpenAI's own ceiling on inputs of one request. */
 const inputsMax = 2048;
@@ -14,6 +15,7 @@ export const embeddingRequestSchema = z.looseObject({
   /** Asks for a shorter vector; only models trained for it can (Matryoshka embeddings). */
   dimensions: z.int().min(1).max(65_536).nullish(),
   user: z.string().max(512).nullish(),
+  octo: octoOptionsSchema.nullish(),
 });
 
 export type EmbeddingRequest = z.infer<typeof embeddingRequestSchema>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { octoOptionsSchema } from "./octo-options.ts";
 
 /** OpenAI's own ceiling. */
 const imagesMax = 10;
@@ -24,6 +25,7 @@ export const imageRequestSchema = z.looseObject({
   response_format: z.literal("b64_json", "images come as b64_json only").nullish(),
   output_format: z.enum(["png", "jpeg", "webp"]).nullish(),
   user: z.string().max(512).nullish(),
+  octo: octoOptionsSchema.nullish(),
 });
 
 export type ImageRequest = z.infer<typeof imageRequestSchema>;

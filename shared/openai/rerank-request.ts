@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { octoOptionsSchema } from "./octo-options.ts";
 
 /** More documents than a search returns in one page serve nobody and hold a slot for minutes. */
 const documentsMax = 1000;
@@ -16,6 +17,7 @@ export const rerankRequestSchema = z.looseObject({
   top_n: z.int().min(1).nullish(),
   return_documents: z.boolean().nullish(),
   user: z.string().max(512).nullish(),
+  octo: octoOptionsSchema.nullish(),
 });
 
 export type RerankRequest = z.infer<typeof rerankRequestSchema>;

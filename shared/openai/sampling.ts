@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { octoOptionsSchema } from "./octo-options.ts";
 
 /** Numbers a caller may set are bounded so that no engine meets one it cannot represent. */
 const seedMax = Number.MAX_SAFE_INTEGER;
@@ -32,6 +33,7 @@ export const samplingFields = {
     })
     .nullish(),
   user: z.string().max(512).nullish(),
+  octo: octoOptionsSchema.nullish(),
 } as const;
 
 /** `max_completion_tokens` has the same bounds as the older `max_tokens`. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { octoOptionsInForm } from "./octo-options.ts";
 
 export const transcriptionFormats = ["json", "text", "srt", "verbose_json", "vtt"] as const;
 
@@ -21,6 +22,7 @@ export const transcriptionRequestSchema = z.looseObject({
   prompt: z.string().max(4096).nullish(),
   temperature: z.number().min(0).max(1).nullish(),
   response_format: z.enum(transcriptionFormats).nullish(),
+  octo: octoOptionsInForm.nullish(),
   timestamp_granularities: z
     .array(z.enum(["segment", "word"]))
     .max(2)

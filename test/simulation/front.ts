@@ -89,7 +89,8 @@ export class Front {
   #plan(): { task: InferenceTask; terms: Terms; hubIds: readonly string[] } | ErrorCode {
     const { random } = this.#world;
     const { id, model, wanted, choices, streamed, usageChunk } = this.#request;
-    const query = { model, demands: wanted.demands, class: "public" } as const;
+    const weights = { bitsMin: null, byContent: false };
+    const query = { model, demands: wanted.demands, class: "public", weights } as const;
     let choice: HubChoice;
     try {
       choice = chooseHub(query, this.#world.view(), random.next);
@@ -131,6 +132,7 @@ export class Front {
       demands: [...wanted.demands.fieldByAbility.keys()],
       ...bounds,
       result: null,
+      weights,
       class: "public",
       region: "weur",
       createdMs,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { digestOf } from "../../../edge/directory/digest.ts";
 import type { Session } from "../../../edge/hub/hub-state.ts";
-import { digest, HubScene, listing } from "../hub/hub-scene.ts";
+import { digest, framesOf, HubScene, listing, task } from "../hub/hub-scene.ts";
 
 const hub = { hubId: "weur:0", region: "weur", atMs: 7, sessionsMax: 10 } as const;
 
@@ -62,5 +62,52 @@ describe("a hub's digest", () => {
     scene.join("w");
     scene.send("w", { type: "worker.drain" });
     expect(digestOf(hub, scene.state.sessions.values())).toMatchObject({ sessions: 1, models: [] });
+  });
+
+  test("keeps weights of other precision or identity apart, so that one worker meets a demand", () => {
+    const { models } = digestOf(
+      hub,
+      sessions(
+        { bits_per_weight: 8.5 },
+        { bits_per_weight: 4.5 },
+        { bits_per_weight: 8.5, identity: "declared" },
+        { bits_per_weight: 8.5 },
+      ),
+    );
+    expect(models.map((of) => [of.bitsPerWeight, of.identity, of.workers])).toEqual([
+      [8.5, "content", 2],
+      [4.5, "content", 1],
+      [8.5, "declared", 1],
+    ]);
+  });
+
+  test("tells what workers declare and what was measured of them apart", () => {
+    const scene = new HubScene();
+    const speed = {
+      first_token_ms: 10,
+      prompt_tokens_per_s: 1_000,
+      decode_tokens_per_s: 80,
+      decode_tokens_per_s_full: 200,
+      context_tokens: 500,
+    };
+    scene.join("v", { listings: [listing({ speed })] });
+    scene.join("w", { listings: [listing()] });
+    const of = () => digestOf(hub, scene.state.sessions.values()).models[0];
+    expect(of()).toMatchObject({
+      declared: { firstTokenMs: 10, promptTokensPerS: 1_000, decodeTokensPerS: 80 },
+      measured: null,
+    });
+    scene.random = () => 0.9;
+    const offered = scene.submit(task("a"));
+    scene.nowMs = 250;
+    const { attempt } = framesOf(offered, "task.offer")[0] ?? { attempt: "" };
+    scene.delta("w", attempt, 0, "hello");
+    scene.end("w", attempt, 1);
+    expect(of()?.measured).toEqual({
+      firstTokenMs: 250,
+      decodeTokensPerS: null,
+      successShare: 1,
+      samples: 1,
+    });
   });
 });

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { chooseWorker, exclusionOf, listingFor } from "../../../edge/hub/choose-worker.ts";
 import type { Session } from "../../../edge/hub/hub-state.ts";
 import { emptyVetting } from "../../../edge/hub/vetting.ts";
-import { emptyMemory } from "../../../edge/hub/worker-memory.ts";
+import { emptyMemory, rememberSpeed } from "../../../edge/hub/worker-memory.ts";
+import { weightDemands } from "../../../shared/openai/octo-options.ts";
 import type { Listing } from "../../../shared/protocol/listing.ts";
 import { digest, listing, task } from "./hub-scene.ts";
 
@@ -26,6 +27,9 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     ...changes,
   };
 }
+
+const int8 = { weights: weightDemands({ min_quantization: "int8" }) };
+const byContent = { weights: weightDemands({ identity: "content" }) };
 
 const none: ReadonlySet<string> = new Set();
 
@@ -63,6 +67,57 @@ describe("a worker is found", () => {
   });
 });
 
+describe("at one price, of two drawn", () => {
+  /** A session whose hub has measured it. */
+  function measured(id: string, firstTokenMs: number, changes: Partial<Session> = {}): Session {
+    const of = session(id, changes);
+    const speed = { model: "m", digest, isSuccess: true, decodeTokensPerS: 100, running: 1 };
+    rememberSpeed(of.memory, { ...speed, firstTokenMs });
+    return of;
+  }
+
+  function chosenOf(sessions: Session[], ...draws: number[]): string {
+    const choice = chooseWorker(task("a"), sessions, none, random(...draws));
+    return choice.kind === "chosen" ? choice.session.id : choice.kind;
+  }
+
+  test("the faster by measurement is chosen, whatever either declares", () => {
+    const boast = listing({
+      speed: {
+        first_token_ms: 1,
+        prompt_tokens_per_s: 9_999,
+        decode_tokens_per_s: 9_999,
+        decode_tokens_per_s_full: 9_999,
+        context_tokens: 9_999,
+      },
+    });
+    const slow = measured("slow", 3_000, { listings: [boast], credits: 2 });
+    const fast = measured("fast", 100, { credits: 1 });
+    expect(chosenOf([slow, fast], 0, 0.9)).toBe("fast");
+    expect(chosenOf([slow, fast], 0.9, 0)).toBe("fast");
+  });
+
+  test("the freer is chosen where they are about equally fast", () => {
+    const full = measured("full", 100, { credits: 1 });
+    const free = measured("free", 150, { credits: 2 });
+    expect(chosenOf([full, free], 0, 0.9)).toBe("free");
+  });
+
+  test("the cheaper is chosen however slow it is", () => {
+    const cheap = listing({ input_micros_per_million: 1 });
+    const slow = measured("slow", 9_000, { listings: [cheap] });
+    expect(chosenOf([measured("fast", 10), slow], 0, 0.9)).toBe("slow");
+  });
+
+  test("the unmeasured gets a small share, so that it will be measured", () => {
+    const sessions = [measured("known", 100), session("new")];
+    expect(chosenOf(sessions, 0, 0.9, 0.5)).toBe("known");
+    expect(chosenOf(sessions, 0.9, 0, 0.5)).toBe("known");
+    expect(chosenOf(sessions, 0, 0.9, 0.01)).toBe("new");
+    expect(chosenOf(sessions, 0.9, 0, 0.01)).toBe("new");
+  });
+});
+
 describe("a worker is left out", () => {
   test.each<[string, Partial<Listing>, Parameters<typeof task>[1], string | null]>([
     ["it fits", {}, {}, null],
@@ -74,6 +129,10 @@ describe("a worker is left out", () => {
     ["it may see more secret tasks", { class_ceiling: "private" }, { class: "shared" }, null],
     ["its prompts cost more than agreed", { input_micros_per_million: 1_001 }, {}, "price"],
     ["its answers cost more than agreed", { output_micros_per_million: 1_001 }, {}, "price"],
+    ["its weights are too coarse", { bits_per_weight: 4.5 }, int8, "quantization"],
+    ["its weights do not tell", { bits_per_weight: null }, int8, "quantization"],
+    ["its weights are fine enough", { bits_per_weight: 8.5 }, int8, null],
+    ["its model is only declared", { identity: "declared" }, byContent, "identity"],
     ["it costs exactly what was agreed", { output_micros_per_million: 1_000 }, {}, null],
   ])("or not, where %s", (_, offered, asked, exclusion) => {
     expect(exclusionOf(task("a", asked), listing(offered))).toBe(exclusion);

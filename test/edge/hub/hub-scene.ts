@@ -59,6 +59,7 @@ export function task(name: string, changes: Partial<InferenceTask> = {}): Infere
     promptTokensMax: 50,
     completionTokensMax: 100,
     result: null,
+    weights: { bitsMin: null, byContent: false },
     class: "public",
     region: "weur",
     createdMs: 0,

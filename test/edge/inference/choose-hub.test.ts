@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { HubDigest, ModelDigest } from "../../../edge/directory/digest.ts";
 import { chooseHub, type HubQuery } from "../../../edge/inference/choose-hub.ts";
 import { OctoError } from "../../../shared/errors.ts";
+import { type OctoOptions, weightDemands } from "../../../shared/openai/octo-options.ts";
 import type { Ability } from "../../../shared/openai/demands.ts";
 
 const weights = "d".repeat(64);
@@ -22,6 +23,10 @@ function model(changes: Partial<ModelDigest> = {}): ModelDigest {
     lowestPrice: price,
     highestPrice: price,
     classCeiling: "public",
+    identity: "content",
+    bitsPerWeight: 8.5,
+    declared: null,
+    measured: null,
     abilities: ["chat"],
     abilitySets: [["chat"]],
     ...changes,
@@ -37,7 +42,13 @@ function query(
   abilities: readonly Ability[] = ["chat"],
 ): HubQuery {
   const fieldByAbility = new Map(abilities.map((ability) => [ability, `field of ${ability}`]));
-  return { model: "m", demands: { fieldByAbility, refused: null }, class: "public", ...changes };
+  return {
+    model: "m",
+    demands: { fieldByAbility, refused: null },
+    class: "public",
+    weights: weightDemands(null),
+    ...changes,
+  };
 }
 
 function price(each: number) {
@@ -65,6 +76,46 @@ describe("hubs are asked", () => {
       () => 0,
     );
     expect(hubIds).toEqual(["cheap", "dear", "busy"]);
+  });
+
+  test("at one price, the faster by measurement first and the unmeasured last", () => {
+    const measured = { decodeTokensPerS: 50, successShare: 1, samples: 3 };
+    const { hubIds } = chooseHub(
+      query(),
+      [
+        hub("unknown", model()),
+        hub("slow", model({ measured: { ...measured, firstTokenMs: 900 } })),
+        hub("fast", model({ measured: { ...measured, firstTokenMs: 90 } })),
+      ],
+      () => 0,
+    );
+    expect(hubIds).toEqual(["fast", "slow", "unknown"]);
+  });
+
+  test("only where the weights are as fine, and as well known, as was demanded", () => {
+    const digests = [
+      hub("fine", model({ bitsPerWeight: 16 })),
+      hub("coarse", model({ bitsPerWeight: 4.5, quantization: "Q4_0" })),
+      hub("unknown", model({ bitsPerWeight: null })),
+      hub("declared", model({ bitsPerWeight: 16, identity: "declared" })),
+    ];
+    const asking = (options: OctoOptions) => query({ weights: weightDemands(options) });
+    const of = (options: OctoOptions) =>
+      chooseHub(asking(options), digests, () => 0).hubIds.toSorted();
+    expect(of({ min_quantization: "fp16" })).toEqual(["declared", "fine"]);
+    expect(of({ min_quantization: "int4" })).toEqual(["coarse", "declared", "fine"]);
+    expect(of({ min_quantization: "fp16", identity: "content" })).toEqual(["fine"]);
+    expect(failure(asking({ min_quantization: "fp32" }), digests)).toMatchObject({
+      code: "unsupported_parameter",
+      param: "octo",
+      message:
+        "No worker has m at 31 bits a weight or more, as octo.min_quantization demands; it is " +
+        "offered as Q4_0 (4.5 bits a weight), Q8_0 (16 bits a weight), Q8_0 (unknown bits a weight)",
+    });
+    expect(failure(asking({ identity: "content" }), digests.slice(3))).toMatchObject({
+      param: "octo",
+      message: "No worker with m has read the files of the model; leave octo.identity out",
+    });
   });
 
   test("by name and by digest alike", () => {

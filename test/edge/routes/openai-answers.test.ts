@@ -173,6 +173,8 @@ contractTest("the list of models has OpenAI's shape", () => {
     digest: `sha256:${"d".repeat(64)}`,
     architecture: "llama",
     quantization: "F16",
+    identity: "content",
+    bits_per_weight: 16,
     parameter_count: 1,
     context_tokens: 1,
     input_micros_per_million: 0,
@@ -182,6 +184,8 @@ contractTest("the list of models has OpenAI's shape", () => {
     workers: 1,
     slots: 1,
     free_slots: 1,
+    declared: null,
+    measured: { first_token_ms: 9.5, decode_tokens_per_s: null, success_share: 1, samples: 2 },
   };
   const model = { id: "tiny", object: "model", created: 0, owned_by: "cipherocto", octo };
   const list = modelListSchema.parse({ object: "list", data: [model] });

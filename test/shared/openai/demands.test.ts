@@ -99,6 +99,10 @@ const chatParameters: Record<string, readonly (readonly [unknown, string])[]> = 
     [17, "invalid n"],
     [0, "invalid n"],
   ],
+  octo: [
+    [{ min_quantization: "int8" }, "engine"],
+    [{ precision: 8 }, "invalid octo"],
+  ],
   parallel_tool_calls: [
     [null, "engine"],
     [true, "refused parallel_tool_calls"],
