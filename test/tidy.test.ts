@@ -87,13 +87,23 @@ describe("imports", () => {
     expect(strays.filter((stray) => !stray.startsWith("test/"))).toEqual([]);
   });
 
+  const embeddedLlama = [
+    "",
+    "-backend",
+    "-draft",
+    "-grammar",
+    "-pooled",
+    "-prompt",
+    "-sequence",
+  ].map((part) => `worker-agent/engine/embedded-llama${part}.ts`);
+
   /** Where each package or platform may be imported; everything else may be imported anywhere. */
   const homes: readonly (readonly [RegExp, readonly string[]])[] = [
     [/^cloudflare:/, ["edge/worker.ts", ...objectClasses, "test"]],
     [/^node:/, ["worker-agent", "dev", "bench", "test", "vitest.config.ts"]],
     [/^drizzle-orm/, ["edge/db", "test/edge/db"]],
     [/^@libsql\/client/, ["edge/db", "dev", "test"]],
-    [/^node-llama-cpp/, ["worker-agent/engine/embedded-llama.ts", "test/worker-agent/models"]],
+    [/^node-llama-cpp/, [...embeddedLlama, "bench", "test/worker-agent/models"]],
     [
       /^hono/,
       ["edge/app.ts", "edge/app-env.ts", "edge/authenticate.ts", "edge/http-errors.ts"].concat(

@@ -42,6 +42,8 @@ export interface Config {
   readonly contextTokensMax: number | null;
   readonly threads: number;
   readonly gpu: "auto" | "none";
+  /** Guesses ahead for the model; null for none. */
+  readonly draft: ModelSource | null;
   readonly classCeiling: Class;
   /** The account that earns; null is the worker's own. */
   readonly account: string | null;
@@ -96,6 +98,7 @@ export function readConfig(inputs: Inputs): Config {
     contextTokensMax: find("context", form.orWord("model", form.integer(256, 100_000_000))),
     threads: find("threads", form.orWord("auto", form.integer(1, 1024))) ?? defaultThreads(),
     gpu: find("gpu", form.choice(["auto", "none"])),
+    draft: readDraft(findSetting("draft", inputs), models),
     classCeiling: find("class", form.choice(["public", "shared", "confidential", "private"])),
     account: find("account", form.orWord("own", form.account)),
     stateDir,
@@ -123,7 +126,7 @@ function inMs(minutes: number | null): number | null {
 function readModels(sources: Found, names: Found, modelsFolder: string): ConfiguredModel[] {
   const models = sources.texts.map((text, at): ConfiguredModel => {
     // A model kept on this machine goes by its name, before any file that happens to have it.
-    const isKept = !isReserved(text) && isStored(modelsFolder, text);
+    const isKept = isStored(modelsFolder, text);
     const source = isKept ? { kind: "stored" as const, name: text } : readSource(text, sources);
     // Names belong to the models they were given with: a file's do not name a flag's models.
     const given = names.level === sources.level ? (names.texts[at] ?? "") : "";
@@ -141,9 +144,16 @@ function readModels(sources: Found, names: Found, modelsFolder: string): Configu
   return models;
 }
 
-/** Words that are sources themselves. */
-function isReserved(text: string): boolean {
-  return text === "octo-tiny" || /^(synthetic$|[a-z]+:)/.test(text);
+/** A draft model's guesses are of one vocabulary, so that it serves one model. */
+function readDraft(found: Found, models: Found): ModelSource | null {
+  const [text = "none"] = found.texts;
+  if (text === "none") return null;
+  if (models.texts.length > 1) {
+    throw new ConfigError(
+      `Cannot use --draft for ${models.texts.length} models (from ${found.from}): name one --model`,
+    );
+  }
+  return readSource(text, found);
 }
 
 function readSource(text: string, found: Found): ModelSource {

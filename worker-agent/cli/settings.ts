@@ -25,7 +25,7 @@ export const settings = {
     file: "model",
     fallback: "octo-tiny",
     shape: "SOURCE",
-    help: "octo-tiny, a .gguf file, hf:OWNER/REPOSITORY/FILE.gguf or https://…; may be repeated",
+    help: "octo-tiny, a .gguf file, hf:OWNER/REPO/FILE.gguf, https://… or onnx:…; repeatable",
   },
   as: {
     flag: "as",
@@ -114,6 +114,14 @@ export const settings = {
     fallback: "auto",
     shape: "auto|none",
     help: "whether to use graphics processors",
+  },
+  draft: {
+    flag: "draft",
+    env: "OCTO_DRAFT",
+    file: "draft",
+    fallback: "none",
+    shape: "SOURCE",
+    help: "a small GGUF model of the same family that guesses ahead for the model",
   },
   class: {
     flag: "class",

@@ -7,65 +7,78 @@ import type {
 } from "node-llama-cpp";
 import { EngineError } from "./engine.ts";
 
-type Library = typeof import("node-llama-cpp");
 type ResetParams = Parameters<TokenPredictor["reset"]>[0];
 
+/** Tokens guessed at a time: what is guessed wrong was evaluated in vain. */
+const guessesMax = 8;
+/** A guess less likely than this ends the guessing: more than every third would be wrong. */
+const confidenceLeast = 0.6;
+
 /**
- * A predictor that can be switched off between answers: what a draft model proposes in time depends
- * on the clock, and some answers must not.
+ * Guesses a sequence's next tokens by the draft model, greedily and when it is asked: nothing runs
+ * beside the answer, so that what is guessed depends on the text alone and not on the clock.
  */
-export class SwitchedPredictor implements TokenPredictor {
-  readonly #inner: TokenPredictor;
+export class DraftPredictor implements TokenPredictor {
   readonly #sequence: LlamaContextSequence;
   #isOn = false;
+  /** All tokens of the target, that which is to be evaluated next included. */
+  #tokens: Token[] = [];
 
-  constructor(library: Library, sequence: LlamaContextSequence) {
+  constructor(sequence: LlamaContextSequence) {
     this.#sequence = sequence;
-    this.#inner = new library.DraftSequenceTokenPredictor(sequence);
   }
 
+  /** Some answers are made without guesses. */
   switch(isOn: boolean): void {
-    if (this.#isOn && !isOn) void this.#inner.stop();
     this.#isOn = isOn;
   }
 
-  reset(params: ResetParams): Promise<void> | void {
-    return this.#isOn ? this.#inner.reset(params) : undefined;
+  reset({ stateTokens }: ResetParams): void {
+    if (this.#isOn) this.#tokens = [...stateTokens];
   }
 
   pushTokens(tokens: Token[]): void {
-    if (this.#isOn) this.#inner.pushTokens(tokens);
+    if (this.#isOn) this.#tokens.push(...tokens);
   }
 
-  predictTokens(): Promise<Token[]> | Token[] {
-    return this.#isOn ? this.#inner.predictTokens() : [];
+  async predictTokens(): Promise<Token[]> {
+    const sequence = this.#sequence;
+    const tokens = this.#tokens;
+    if (!this.#isOn || tokens.length + guessesMax >= sequence.contextSize) return [];
+    await sequence.adaptStateToTokens(tokens.slice(0, -1), false);
+    const rest = tokens.slice(sequence.nextTokenIndex);
+    const guesses: Token[] = [];
+    const steps = sequence.evaluateWithMetadata(rest, { confidence: true }, { temperature: 0 });
+    for await (const { token, confidence } of steps) {
+      if (confidence < confidenceLeast) break;
+      guesses.push(token);
+      if (guesses.length === guessesMax) break;
+    }
+    return guesses;
   }
 
-  stop(untilPredictionsExhausted?: boolean): Promise<void> | void {
-    return this.#inner.stop(untilPredictionsExhausted);
+  stop(): void {
+    // Nothing of it runs between two calls.
   }
 
-  updateInputTokens(tokens: Token[]): void {
-    if (this.#isOn) this.#inner.updateInputTokens(tokens);
+  updateInputTokens(): void {
+    // Only the library's own chat sessions tell of their input.
   }
 
-  async dispose(): Promise<void> {
-    await this.#inner.dispose();
-    await this.#sequence.dispose();
+  dispose(): Promise<void> {
+    return this.#sequence.dispose();
   }
 
-  [Symbol.dispose](): void | Promise<void> {
+  [Symbol.dispose](): Promise<void> {
     return this.dispose();
   }
 }
 
 /** Makes predictors, each with a sequence of the draft model's context. */
 export class Draft {
-  readonly #library: Library;
   readonly #context: LlamaContext;
 
-  constructor(library: Library, context: LlamaContext) {
-    this.#library = library;
+  constructor(context: LlamaContext) {
     this.#context = context;
   }
 
@@ -75,8 +88,8 @@ export class Draft {
     return ram + vram + weights.ram + weights.vram;
   }
 
-  createPredictor(): SwitchedPredictor {
-    return new SwitchedPredictor(this.#library, this.#context.getSequence());
+  createPredictor(): DraftPredictor {
+    return new DraftPredictor(this.#context.getSequence());
   }
 }
 

@@ -6,7 +6,7 @@ import type {
   Token,
 } from "node-llama-cpp";
 import { assert } from "../../shared/assert.ts";
-import type { SwitchedPredictor } from "./embedded-llama-draft.ts";
+import type { DraftPredictor } from "./embedded-llama-draft.ts";
 import type { EmbeddedGrammar } from "./embedded-llama-grammar.ts";
 import type {
   LoadedSequence,
@@ -44,14 +44,14 @@ export interface SequenceParts {
   readonly model: LlamaModel;
   readonly context: LlamaContext;
   /** Makes the predictor of one sequence; it goes with the sequence. */
-  createPredictor(): SwitchedPredictor | null;
+  createPredictor(): DraftPredictor | null;
 }
 
 /** One sequence of llama.cpp's context, which keeps what it has evaluated from choice to choice. */
 export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
   readonly #parts: SequenceParts;
   #sequence: LlamaContextSequence;
-  #predictor: SwitchedPredictor | null;
+  #predictor: DraftPredictor | null;
   /** Leading tokens that lie in whole batches of `repeatableBatchTokens`. */
   #alignedTokens = 0;
 
@@ -179,7 +179,7 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
 
 function newSequence(
   context: LlamaContext,
-  tokenPredictor: SwitchedPredictor | null,
+  tokenPredictor: DraftPredictor | null,
 ): LlamaContextSequence {
   return context.getSequence(tokenPredictor === null ? {} : { tokenPredictor });
 }

@@ -104,7 +104,7 @@ async function loadModel(
     const guesser = await llama.loadModel({ modelPath: path, loadSignal: signal });
     assertSameVocabulary(model, guesser, path);
     const own = await guesser.createContext({ ...shape, sequences: slots, batchSize });
-    return new Draft(library, own);
+    return new Draft(own);
   }
 }
 

@@ -147,7 +147,7 @@ class ModelOpener {
 
   async open(slots: number, signal: AbortSignal): Promise<Engine> {
     const { name, source } = this.model;
-    const { memory, gpu, stateDir, contextTokensMax, threads, hubToken } = this.#config;
+    const { memory, gpu, draft, stateDir, contextTokensMax, threads, hubToken } = this.#config;
     const say = progressLog(this.#log, `Downloading ${name}`);
     const isOurs = source.kind !== "upstream";
     const freeMemoryBytes = isOurs
@@ -163,6 +163,7 @@ class ModelOpener {
         contextTokensMax,
         threads,
         gpu,
+        draft,
         hubToken,
         freeMemoryBytes,
         log: this.#log,

@@ -105,6 +105,12 @@ test.for([
   ["the file's form", { file: "[" }, "it is not JSON"],
   ["a list of settings", { file: [] }, "one JSON object"],
   ["an unknown setting", { file: { slot: 1 } }, 'it has no setting "slot"'],
+  ["a draft", { flags: { draft: ["ftp://x"] } }, "(from --draft)"],
+  [
+    "a draft of several models",
+    { flags: { draft: ["octo-tiny"], model: ["octo-tiny", "a.gguf"], as: ["", ""] } },
+    "Cannot use --draft for 2 models (from --draft): name one --model",
+  ],
   ["a list for one value", { file: { slots: [1] } }, "it takes one value"],
 ] as const)("%s that is wrong names its source and the accepted form", ([, told, said]) => {
   expect(() => configOf(told as Told)).toThrow(said);

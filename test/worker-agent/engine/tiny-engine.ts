@@ -12,9 +12,12 @@ export interface TinyEngine extends AsyncDisposable {
   readonly logged: { readonly level: LogLevel; readonly message: string }[];
 }
 
-/** The bundled model in a real engine, with a folder of its own that goes with it. */
+/**
+ * The bundled model, or another, in a real engine, with a folder of its own that goes with it.
+ */
 export async function openTinyEngine(
   options: Partial<OpenEngineOptions> = {},
+  model = "octo-tiny",
 ): Promise<TinyEngine> {
   const modelsFolder = await mkdtemp(join(tmpdir(), "octo-engine-"));
   const logged: { level: LogLevel; message: string }[] = [];
@@ -25,7 +28,7 @@ export async function openTinyEngine(
     log: (level, message) => logged.push({ level, message }),
     ...options,
   };
-  const source = parseModelSource("octo-tiny");
+  const source = parseModelSource(model);
   const engine = await openEngine(source, settled, new AbortController().signal);
   return {
     engine,

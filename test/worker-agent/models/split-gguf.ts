@@ -22,7 +22,7 @@ export function bytes(...items: readonly Item[]): Buffer {
 
 const alignment = 32;
 
-interface Tensor {
+export interface Tensor {
   /** Name, dimensions and type as they stand in the file. */
   readonly head: Buffer;
   readonly data: Buffer;
@@ -57,7 +57,7 @@ function short(value: number): Buffer {
   return buffer;
 }
 
-function layOut(metadata: readonly Buffer[], count: number, tensors: readonly Tensor[]): Buffer {
+export function layOut(metadata: readonly Buffer[], count: number, tensors: readonly Tensor[]): Buffer {
   let offset = 0;
   const heads = tensors.map(({ head, data }) => {
     const own = Buffer.concat([head, bytes(BigInt(offset))]);
@@ -78,7 +78,7 @@ function pad(buffer: Buffer): Buffer {
   return Buffer.concat([buffer, Buffer.alloc(padded(buffer.length) - buffer.length)]);
 }
 
-function takeApart(file: Buffer): { values: Buffer; valueCount: number; tensors: Tensor[] } {
+export function takeApart(file: Buffer): { values: Buffer; valueCount: number; tensors: Tensor[] } {
   const tensorCount = Number(file.readBigUInt64LE(8));
   const valueCount = Number(file.readBigUInt64LE(16));
   let at = 24;
