@@ -37,10 +37,11 @@ export class HubSocket {
     this.#ws.on("message", (data, isBinary) => {
       this.#events?.received(isBinary ? data : String(data));
     });
-    this.#ws.on("unexpected-response", (request, response) => {
+    this.#ws.on("unexpected-response", (_request, response) => {
       this.#failure = `the edge answered ${response.statusCode ?? "nothing"}`;
       response.resume();
-      request.destroy();
+      // Whoever listens to this event ends the socket too: nothing else closes it.
+      this.#ws.terminate();
     });
     this.#ws.on("error", (error) => {
       if (this.#failure === "") this.#failure = error.message || error.name;
