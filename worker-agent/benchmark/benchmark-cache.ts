@@ -77,7 +77,7 @@ export class BenchmarkCache {
     return ageMs >= 0 && ageMs < ageMsMax ? found : null;
   }
 
-  /** Keeps a measurement, the newest first. A disk that takes none costs the next start its time. */
+  /** Keeps a measurement, the newest first. A disk that takes none only costs the next start. */
   async put(entry: Omit<BenchmarkEntry, "measured_ms">): Promise<void> {
     const others = this.#entries.filter(({ key }) => key !== entry.key);
     const added = { ...entry, measured_ms: Math.max(0, Math.floor(this.#nowMs())) };

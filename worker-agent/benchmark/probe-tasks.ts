@@ -26,7 +26,7 @@ const kindByAbility: readonly (readonly [Ability, TaskKind])[] = [
   ["images", "image"],
 ];
 
-/** The kind of task an engine is measured by: the first of its abilities; null where it has none. */
+/** The kind of task an engine is measured by: its first ability; null where it has none. */
 export function kindToMeasure(abilities: readonly Ability[]): TaskKind | null {
   return kindByAbility.find(([ability]) => abilities.includes(ability))?.[1] ?? null;
 }

@@ -1,26 +1,23 @@
-import { randomUUID } from "node:crypto";
-import { rm, statfs, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { freemem } from "node:os";
-import { join } from "node:path";
-import { describeError } from "../../shared/log.ts";
 import type { Config } from "../config.ts";
-import { readMachine } from "../hardware/machine.ts";
-import { IdentityError, identityPath, loadIdentity } from "../identity.ts";
+import type { Machine } from "../hardware/machine.ts";
+import { hardwareOf } from "../hardware/machine.ts";
 import type { Check } from "./check.ts";
 import { inMebibytes } from "./check.ts";
 
 /** package.json asks for the same. */
 const nodeMajorLeast = 20;
-/** The journal, the status and a small model's digest fit many times over. */
-const diskBytesLeast = 100 * 2 ** 20;
+/** A socket a task for another server's engine, some for the edge, and the files of models. */
+const openFilesLeast = 512;
 
-/** Node, the hardware, the state folder and the identity in it. */
-export async function checkMachine(config: Config): Promise<Check[]> {
+/** Node, the processor and its memory, and what the system allows a process. */
+export function checkMachine(config: Pick<Config, "threads" | "gpu">, machine: Machine): Check[] {
+  const openFiles = openFilesLimit(readLimits());
   return [
     checkNode(),
-    await describeHardware(config.threads),
-    await checkStateDir(config.stateDir),
-    await checkIdentity(config.stateDir),
+    describeMachine(config, machine),
+    ...(openFiles === null ? [] : [checkOpenFiles(openFiles)]),
   ];
 }
 
@@ -30,40 +27,35 @@ function checkNode(): Check {
   return { name: "Node", found: process.versions.node, remedy };
 }
 
-async function describeHardware(threads: number): Promise<Check> {
-  const { cpu, physicalCores, memoryBytes } = await readMachine();
-  const memory = `${inMebibytes(freemem())} of ${inMebibytes(memoryBytes)} memory free`;
-  const found = `${cpu}, ${physicalCores} cores, threads to use: ${threads}, ${memory}`;
+function describeMachine(config: Pick<Config, "threads" | "gpu">, machine: Machine): Check {
+  const { cpu, physicalCores, memoryBytes } = machine;
+  const free = inMebibytes(Math.min(freemem(), memoryBytes));
+  const memory = `${free} of ${inMebibytes(memoryBytes)} memory free`;
+  const { tier } = hardwareOf(machine, config.gpu);
+  const cores = physicalCores === 1 ? "1 core" : `${physicalCores} cores`;
+  const found = `${cpu}, ${cores}, threads to use: ${config.threads}, ${memory}, tier ${tier}`;
   return { name: "Machine", found, remedy: null };
 }
 
-async function checkStateDir(stateDir: string): Promise<Check> {
-  const probe = join(stateDir, `.probe-${randomUUID()}`);
-  try {
-    await writeFile(probe, "");
-    await rm(probe);
-  } catch (error) {
-    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    const remedy = isMissing
-      ? "make it with octo-worker init"
-      : `make ${stateDir} writable for this user, or name another with --state-dir`;
-    return { name: "Folder", found: isMissing ? `no ${stateDir}` : describeError(error), remedy };
-  }
-  const disk = await statfs(stateDir);
-  const freeBytes = disk.bavail * disk.bsize;
-  const remedy = freeBytes < diskBytesLeast ? `free ${inMebibytes(diskBytesLeast)} of disk` : null;
-  return { name: "Folder", found: `${stateDir}, ${inMebibytes(freeBytes)} of disk free`, remedy };
+export function checkOpenFiles(limit: number): Check {
+  const found = `${limit === Infinity ? "any number" : limit} may be open at once`;
+  const isLow = limit < openFilesLeast;
+  const remedy = isLow ? `raise it: ulimit -n ${8 * openFilesLeast} in the shell before` : null;
+  return { name: "Files", found, remedy, isWarning: true };
 }
 
-async function checkIdentity(stateDir: string): Promise<Check> {
+/** The soft limit in Linux's /proc/self/limits; null where it does not tell. */
+export function openFilesLimit(text: string): number | null {
+  const limit = /^Max open files\s+(\d+|unlimited)\s/m.exec(text)?.[1];
+  if (limit === undefined) return null;
+  return limit === "unlimited" ? Infinity : Number(limit);
+}
+
+function readLimits(): string {
   try {
-    const key = await loadIdentity(stateDir);
-    if (key !== null) return { name: "Identity", found: key.publicKey, remedy: null };
-    const remedy = "make one with octo-worker init";
-    return { name: "Identity", found: `no ${identityPath(stateDir)}`, remedy };
-  } catch (error) {
-    if (!(error instanceof IdentityError)) throw error;
-    const path = identityPath(stateDir);
-    return { name: "Identity", found: error.message, remedy: `restore ${path} or mend its mode` };
+    return readFileSync("/proc/self/limits", "utf8");
+  } catch {
+    // Other systems than Linux: Node raises its limit to what it may have by itself.
+    return "";
   }
 }

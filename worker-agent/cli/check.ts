@@ -5,6 +5,13 @@ export interface Check {
   readonly name: string;
   readonly found: string;
   readonly remedy: string | null;
+  /** It works as it is, only not as well as it could. */
+  readonly isWarning?: boolean;
+}
+
+export function levelOf(check: Check): "ok" | "warning" | "failure" {
+  if (check.remedy === null) return "ok";
+  return check.isWarning === true ? "warning" : "failure";
 }
 
 export function inMebibytes(bytes: number): string {

@@ -1,27 +1,47 @@
 import { readConfig } from "../config.ts";
+import { readMachine } from "../hardware/machine.ts";
 import type { Check } from "./check.ts";
+import { levelOf } from "./check.ts";
 import { checkEdge } from "./check-edge.ts";
+import { checkGpus } from "./check-gpus.ts";
 import { checkMachine } from "./check-machine.ts";
 import { checkModels } from "./check-models.ts";
+import { checkStateDir } from "./check-state-dir.ts";
 import type { Inputs } from "./find-settings.ts";
-import type { Terminal } from "./terminal.ts";
+import type { Style, Terminal } from "./terminal.ts";
 
 /** Looks at everything serving depends on. */
 export async function doctor(inputs: Inputs, terminal: Terminal): Promise<number> {
   const config = readConfig(inputs);
+  const machine = await readMachine();
   const checks: Check[] = [
-    ...(await checkMachine(config)),
+    ...checkMachine(config, machine),
+    ...(await checkGpus(config, machine)),
+    ...(await checkStateDir(config.stateDir)),
     ...checkModels(config),
-    ...(await checkEdge(config)),
+    ...(await checkEdge(config.edge, process.env)),
   ];
-  const isWell = checks.every((check) => check.remedy === null);
-  if (config.json) terminal.write(JSON.stringify({ ok: isWell, checks }));
-  else for (const check of checks) terminal.write(lineOf(check, terminal));
+  const isWell = checks.every((check) => levelOf(check) !== "failure");
+  if (config.json) {
+    const told = checks.map((check) => ({
+      name: check.name,
+      level: levelOf(check),
+      found: check.found,
+      remedy: check.remedy,
+    }));
+    terminal.write(JSON.stringify({ ok: isWell, checks: told }));
+  } else for (const check of checks) terminal.write(lineOf(check, terminal));
   return isWell ? 0 : 1;
 }
 
+const marks: Record<ReturnType<typeof levelOf>, readonly [string, Style]> = {
+  ok: ["✓", "green"],
+  warning: ["!", "yellow"],
+  failure: ["✗", "red"],
+};
+
 function lineOf(check: Check, { paint }: Terminal): string {
-  const line = `${check.name.padEnd(10)}${check.found}`;
-  if (check.remedy === null) return `${paint("green", "✓")} ${line}`;
-  return `${paint("red", "✗")} ${line}\n  ${"".padEnd(10)}${paint("bold", check.remedy)}`;
+  const [mark, style] = marks[levelOf(check)];
+  const line = `${paint(style, mark)} ${check.name.padEnd(10)}${check.found}`;
+  return check.remedy === null ? line : `${line}\n  ${"".padEnd(10)}${paint("bold", check.remedy)}`;
 }

@@ -8,7 +8,6 @@ import { parseCommandLine } from "../../../worker-agent/cli/parse-command-line.t
 import type { Terminal } from "../../../worker-agent/cli/terminal.ts";
 import { createIdentity } from "../../../worker-agent/identity.ts";
 import { takeLock } from "../../../worker-agent/state/lock.ts";
-import { FakeHub } from "../../helpers/fake-hub.ts";
 
 interface Said {
   readonly code: number;
@@ -114,36 +113,6 @@ test("a second worker on one folder is refused with the process that has it", as
   lock.release();
   expect(code).toBe(1);
   expect(errors[0]).toContain(`runs already from ${folder} (process ${process.pid})`);
-});
-
-test("doctor finds everything well, and nothing of what is missing", async () => {
-  await using hub = await FakeHub.start();
-  const folder = scratchFolder();
-  const args = ["--state-dir", folder, "--edge", hub.edge, "--json"];
-  await run("init", ...args);
-  const well = await run("doctor", ...args);
-  const report: unknown = JSON.parse(well.lines[0] ?? "");
-  expect(report).toMatchObject({ ok: true });
-  expect(well.code).toBe(0);
-  const nowhere = ["--edge", "http://127.0.0.1:9", "--model", "/nowhere.gguf"];
-  const ill = await run("doctor", "--state-dir", join(folder, "none"), ...nowhere);
-  expect(ill.code).toBe(1);
-  const marks = ill.lines.map((line) => line.slice(0, 10).trim());
-  expect(marks).toEqual([
-    "✓ Node",
-    "✓ Machine",
-    "✗ Folder",
-    "✗ Identity",
-    "✗ Model",
-    "✗ Edge",
-    "✓ Clock",
-  ]);
-});
-
-test("doctor tells a hub of another protocol", async () => {
-  await using hub = await FakeHub.start({ version: 9, floor: 9 });
-  const { lines } = await run("doctor", "--state-dir", scratchFolder(), "--edge", hub.edge);
-  expect(lines.join("\n")).toMatch(/✗ Edge[^✓✗]*update it with npm/);
 });
 
 test("programs get JSON lines, people one line each that nothing said can steer", () => {

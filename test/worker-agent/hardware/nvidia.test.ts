@@ -8,10 +8,10 @@ import {
 
 /** nvidia-smi --query-gpu=index,uuid,name,memory.total,… --format=csv,noheader,nounits */
 const two = [
-  "0, GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f, NVIDIA GeForce RTX 4090, 24564, 23790, 550.54.14, " +
-    "[N/A]",
-  "1, GPU-1b2c3d4e-0000-1111-2222-333344445555, NVIDIA GeForce RTX 3090, 24576, 24258, 550.54.14, " +
-    "[N/A]",
+  "0, GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f, NVIDIA GeForce RTX 4090, 24564, 23790, " +
+    "550.54.14, [N/A]",
+  "1, GPU-1b2c3d4e-0000-1111-2222-333344445555, NVIDIA GeForce RTX 3090, 24576, 24258, " +
+    "550.54.14, [N/A]",
   "",
 ].join("\n");
 
