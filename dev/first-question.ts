@@ -1,4 +1,5 @@
 import OpenAI from "openai";
+import { z } from "zod";
 import type { Network } from "./network.ts";
 
 export const firstQuestion = "What is this?";
@@ -26,9 +27,14 @@ export async function askFirstQuestion(
   for await (const chunk of stream) write(chunk.choices[0]?.delta.content ?? "");
 }
 
-/** The model this network lists, under the name it is listed as. */
-export async function firstModel(network: Network): Promise<string | null> {
+const listedSchema = z.object({
+  id: z.string(),
+  octo: z.object({ abilities: z.array(z.string()) }),
+});
+
+/** The first model of this network that chats, under the name it is listed as. */
+export async function firstChatModel(network: Network): Promise<string | null> {
   const client = new OpenAI({ baseURL: `${network.url}/v1`, apiKey: network.consumer.apiKey });
-  const models = await client.models.list();
-  return models.data[0]?.id ?? null;
+  const models = z.array(listedSchema).parse((await client.models.list()).data);
+  return models.find(({ octo }) => octo.abilities.includes("chat"))?.id ?? null;
 }

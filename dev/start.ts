@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { askFirstQuestion, firstModel, firstQuestion } from "./first-question.ts";
+import { askFirstQuestion, firstChatModel, firstQuestion } from "./first-question.ts";
 import { type Network, startNetwork } from "./network.ts";
 import { type Options, readOptions, usage, UsageError } from "./options.ts";
 import { StartError, State } from "./state.ts";
@@ -59,7 +59,7 @@ async function main(): Promise<void> {
 }
 
 async function welcome(network: Network, options: Options, tookMs: number): Promise<void> {
-  const model = options.workers === 0 ? null : await firstModel(network);
+  const model = options.workers === 0 ? null : await firstChatModel(network);
   if (model !== null) {
     say(`\n${faint(`You    ›`)} ${firstQuestion}`);
     process.stdout.write(`${faint(`${model} ›`)} `);
@@ -71,7 +71,9 @@ async function welcome(network: Network, options: Options, tookMs: number): Prom
   say(`  API key   ${network.consumer.apiKey}`);
   say(`  operator  ${network.adminKey}`);
   say(`  workers   ${network.workers.map((worker) => worker.id.slice(0, 8)).join(" ") || "none"}`);
-  say(`\n${curl(network, model ?? "MODEL")}\n`);
+  // A model that only makes vectors, say, has no chat to show.
+  const isSilent = model === null && options.workers > 0;
+  say(`\n${isSilent ? curlOfModels(network) : curl(network, model ?? "MODEL")}\n`);
   say(
     faint("Ctrl-C stops it; logs and state are in .octo/, details for scripts in .octo/dev.json"),
   );
@@ -86,6 +88,10 @@ function curl(network: Network, model: string): string {
     `  -H 'content-type: application/json' \\`,
     `  -d '${JSON.stringify(body)}'`,
   ].join("\n");
+}
+
+function curlOfModels({ url, consumer }: Network): string {
+  return `curl ${url}/v1/models -H 'authorization: Bearer ${consumer.apiKey}'`;
 }
 
 /** Takes everything down; what does not end in time is left to the end of this process. */
