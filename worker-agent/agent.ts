@@ -7,6 +7,7 @@ import { isLoopback } from "./cli/setting-forms.ts";
 import type { Config } from "./config.ts";
 import { bitsPerWeight } from "./engine/bits-per-weight.ts";
 import type { Engine } from "./engine/engine.ts";
+import type { ConnectionOptions } from "./connection/connection.ts";
 import { Connection } from "./connection/connection.ts";
 import { logNotice } from "./connection/notice-log.ts";
 import type { Random, SessionNotice, SessionStop } from "./connection/session.ts";
@@ -72,101 +73,126 @@ export interface Agent {
 
 /** One worker on loaded engines, not started yet. */
 export function createAgent(options: AgentOptions): Agent {
-  const { config, key, engines, journal, tally, log } = options;
-  const edge = new URL(config.edge);
-  const { unserved = [] } = options;
-  const board = new StatusBoard({
-    worker: key.publicKey,
-    edge: config.edge,
-    engines,
-    unserved,
-  });
-  const enginesByModel = new Map(engines.map(({ name, engine }) => [name, engine]));
-  const listings = engines.map((served) => listingOf(served, config));
-  const serving = createServing(options, enginesByModel, () => offer());
-  const settings = {
-    worker: key.publicKey,
-    agent: agentName,
-    account: config.account,
-    origin: edge.origin,
-    isLoopback: isLoopback(edge),
-    listings,
-    drainMs: config.drainMs,
-    ...(options.hardware === undefined ? {} : { hardware: options.hardware }),
-  };
-  const connection: Connection = new Connection({
-    settings,
-    url: workerUrl(config.edge),
-    key,
-    journal,
-    random: options.random ?? Math.random,
-    onNotice: (notice) => {
-      logNotice(log, config.edge, notice);
-      board.notice(notice);
-      options.onNotice?.(notice);
-    },
-    onAcknowledged: (receipt) => tally.acknowledged(receipt),
-    createRunner: ({ send, over }) =>
-      new TaskRunner({
-        enginesByModel,
-        key,
-        journal,
-        log,
-        send,
-        made: (model, tokens) => board.made(model, tokens),
-        failed: (model, error) => serving.taskFailed(model, error),
-        over: (summary) => {
-          logSummary(log, summary);
-          board.attempt(summary);
-          tally.attempt(summary);
-          if (summary.outcome === "complete") serving.taskDone(summary.model);
-          over(summary);
-          options.onAttempt?.(summary);
-        },
-      }),
-  });
-  const offer = () => {
-    connection.offer(listings.filter(({ model }) => serving.offered.includes(model)));
-  };
-  offer();
-  return {
-    run: async () => {
-      serving.start();
-      try {
-        return await connection.run();
-      } finally {
-        serving.stop();
-      }
-    },
-    drain: () => connection.drain(),
-    abort: () => connection.abort(),
-    snapshot: () =>
-      board.status({
-        session: connection.state,
-        pendingReceipts: journal.pendingCount,
-        availability: serving.availability,
-        view: (model) => serving.view(model),
-        today: tally.tally,
-      }),
-  };
+  return new AgentParts(options);
 }
 
-function createServing(
-  options: AgentOptions,
-  enginesByModel: ReadonlyMap<string, Engine>,
-  onOffer: () => void,
-): Serving {
-  const { pool, pause, log, config } = options;
-  const meter = new LoadMeter();
-  return new Serving({
-    enginesByModel,
-    pool,
-    availability: config.availability,
-    pause,
-    readLoad: (work) => meter.read(work),
-    log,
-    onOffer,
-  });
+/** Puts a worker together: what it offers, how it speaks, and what it tells of itself. */
+class AgentParts implements Agent {
+  readonly #options: AgentOptions;
+  readonly #enginesByModel: ReadonlyMap<string, Engine>;
+  /** Of everything it can ever offer. */
+  readonly #listings: readonly Listing[];
+  readonly #board: StatusBoard;
+  readonly #serving: Serving;
+  readonly #connection: Connection;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    const { config, engines, key, unserved = [] } = options;
+    this.#enginesByModel = new Map(engines.map(({ name, engine }) => [name, engine]));
+    this.#listings = engines.map((served) => listingOf(served, config));
+    const worker = key.publicKey;
+    this.#board = new StatusBoard({ worker, edge: config.edge, engines, unserved });
+    this.#serving = this.#createServing();
+    this.#connection = this.#createConnection();
+    this.#offer();
+  }
+
+  async run(): Promise<SessionStop> {
+    this.#serving.start();
+    try {
+      return await this.#connection.run();
+    } finally {
+      this.#serving.stop();
+    }
+  }
+
+  drain(): void {
+    this.#connection.drain();
+  }
+
+  abort(): void {
+    this.#connection.abort();
+  }
+
+  snapshot(): AgentStatus {
+    const { journal, tally } = this.#options;
+    return this.#board.status({
+      session: this.#connection.state,
+      pendingReceipts: journal.pendingCount,
+      availability: this.#serving.availability,
+      view: (model) => this.#serving.view(model),
+      today: tally.tally,
+    });
+  }
+
+  #offer(): void {
+    const { offered } = this.#serving;
+    this.#connection.offer(this.#listings.filter(({ model }) => offered.includes(model)));
+  }
+
+  #createServing(): Serving {
+    const { pool, pause, log, config } = this.#options;
+    const meter = new LoadMeter();
+    return new Serving({
+      enginesByModel: this.#enginesByModel,
+      pool,
+      availability: config.availability,
+      pause,
+      readLoad: (work) => meter.read(work),
+      log,
+      onOffer: () => this.#offer(),
+    });
+  }
+
+  #createConnection(): Connection {
+    const { config, key, journal, tally, log, random, hardware, onNotice } = this.#options;
+    const edge = new URL(config.edge);
+    return new Connection({
+      settings: {
+        worker: key.publicKey,
+        agent: agentName,
+        account: config.account,
+        origin: edge.origin,
+        isLoopback: isLoopback(edge),
+        listings: this.#listings,
+        drainMs: config.drainMs,
+        ...(hardware === undefined ? {} : { hardware }),
+      },
+      url: workerUrl(config.edge),
+      key,
+      journal,
+      random: random ?? Math.random,
+      onNotice: (notice) => {
+        logNotice(log, config.edge, notice);
+        this.#board.notice(notice);
+        onNotice?.(notice);
+      },
+      onAcknowledged: (receipt) => tally.acknowledged(receipt),
+      createRunner: (ports) => this.#createRunner(ports),
+    });
+  }
+
+  #createRunner({ send, over }: Parameters<ConnectionOptions["createRunner"]>[0]): TaskRunner {
+    const { key, journal, tally, log, onAttempt } = this.#options;
+    return new TaskRunner({
+      enginesByModel: this.#enginesByModel,
+      key,
+      journal,
+      log,
+      send,
+      made: (model, tokens) => this.#board.made(model, tokens),
+      failed: (model, error) => this.#serving.taskFailed(model, error),
+      over: (summary) => {
+        logSummary(log, summary);
+        this.#board.attempt(summary);
+        tally.attempt(summary);
+        if (summary.outcome === "complete") this.#serving.taskDone(summary.model);
+        over(summary);
+        onAttempt?.(summary);
+      },
+    });
+  }
 }
 
 /**
@@ -283,10 +309,8 @@ async function serve(
   let writing = Promise.resolve();
   const write = () => {
     writing = writing
-      .then(async () => {
-        await writeStatus(stateDir, agent.snapshot());
-        await tally.write();
-      })
+      .then(() => writeStatus(stateDir, agent.snapshot()))
+      .then(() => tally.write())
       .catch((error: unknown) => {
         log("warn", "Cannot write the status file", { error: describeError(error) });
       });

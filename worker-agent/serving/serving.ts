@@ -58,7 +58,7 @@ export class Serving {
       reopen: (model) => {
         if (pool?.has(model) === true) pool.reopen(model);
       },
-      onTurn: (model, health) => this.#onTurn(model, health),
+      onTurn: (model, health, before) => this.#onTurn(model, health, before),
     });
     if (pool !== null) {
       pool.onLoad = (model) => this.#supervisor.tell({ kind: "changed", model });
@@ -118,10 +118,14 @@ export class Serving {
     return null;
   }
 
-  #onTurn(model: string, health: EngineHealth): void {
+  #onTurn(model: string, health: EngineHealth, before: EngineHealth): void {
     const { log } = this.#options;
-    if (health.kind === "failing") log("warn", "Withdrawn", { model, reason: health.reason });
-    else if (!this.#offered.includes(model)) log("info", "Well again", { model });
+    const wasFailing = before.kind === "failing";
+    if (health.kind === "failing") {
+      const { reason } = health;
+      if (wasFailing) log("debug", "Still withdrawn", { model, reason });
+      else log("warn", "Withdrawn", { model, reason });
+    } else if (wasFailing) log("info", "Well again", { model });
     this.#offer();
   }
 

@@ -7,7 +7,7 @@ export interface SupervisorOptions {
   readonly enginesByModel: ReadonlyMap<string, Engine>;
   /** Opens an engine of this process again; it does nothing for one of another. */
   readonly reopen: (model: string) => void;
-  readonly onTurn: (model: string, health: EngineHealth) => void;
+  readonly onTurn: (model: string, health: EngineHealth, before: EngineHealth) => void;
 }
 
 /** Engines are to answer within a second; one that takes twice as long hangs. */
@@ -31,24 +31,30 @@ export class Supervisor {
 
   tell(event: SupervisionEvent): void {
     if (this.#leaving.signal.aborted) return;
-    const step = reduceSupervision(this.#state, event, performance.now());
+    const before = this.#state;
+    const step = reduceSupervision(before, event, performance.now());
     this.#state = step.state;
-    for (const effect of step.effects) this.#perform(effect);
+    for (const effect of step.effects) this.#perform(effect, before);
   }
 
   stop(): void {
     this.#leaving.abort();
   }
 
-  #perform(effect: SupervisionEffect): void {
+  #perform(effect: SupervisionEffect, before: SupervisionState): void {
     switch (effect.kind) {
       case "look":
         if (effect.isRetry) this.#options.reopen(effect.model);
         void this.#look(effect.model);
         return;
       case "turned":
-        return this.#options.onTurn(effect.model, effect.health);
+        return this.#turn(effect.model, effect.health, before);
     }
+  }
+
+  #turn(model: string, health: EngineHealth, before: SupervisionState): void {
+    const watched = before.get(model);
+    if (watched !== undefined) this.#options.onTurn(model, health, watched.health);
   }
 
   async #look(model: string): Promise<void> {
