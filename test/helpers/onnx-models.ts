@@ -135,6 +135,36 @@ function embedderGraph(table: GraphTensor): Graph {
   };
 }
 
+/** The width and depth of a model whose computing takes a while. */
+const slow = { width: 512, layers: 40 } as const;
+
+/** An embedder that multiplies by one matrix again and again, which changes nothing. */
+export function writeSlowEmbedder(folder: string): string {
+  const { width, layers } = slow;
+  const rows = vocabulary.flatMap((_, id) =>
+    Array.from({ length: width }, (__, at) => +(at === id)),
+  );
+  const same = Array.from({ length: width * width }, (_, at) => +(at % (width + 1) === 0));
+  const steps: GraphStep[] = [
+    { operator: "Gather", inputs: ["table", "input_ids"], outputs: ["0"] },
+  ];
+  for (let layer = 0; layer < layers; layer++) {
+    const output = layer === layers - 1 ? "last_hidden_state" : `${layer + 1}`;
+    steps.push({ operator: "MatMul", inputs: [`${layer}`, "same"], outputs: [output] });
+  }
+  return writeEmbedder(folder, {
+    "onnx/model.onnx": onnxModel({
+      inputs: textInputs,
+      outputs: [{ name: "last_hidden_state", dims: ["batch", "length", width], type: "float" }],
+      constants: [
+        { name: "table", dims: [vocabulary.length, width], values: rows },
+        { name: "same", dims: [width, width], values: same },
+      ],
+      steps,
+    }),
+  });
+}
+
 /** A model that sums what its words add: one class is a cross-encoder, more are labels. */
 export function writeClassifier(folder: string, labels: readonly string[], more = {}): string {
   const classes = labels.length;

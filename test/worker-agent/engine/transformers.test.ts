@@ -13,6 +13,7 @@ import {
   writeExternalEmbedder,
   writeFiles,
   writeListener,
+  writeSlowEmbedder,
 } from "../../helpers/onnx-models.ts";
 import { spell, wavOf } from "../../helpers/sounds.ts";
 import { scratchFolder } from "../models/scratch-folder.ts";
@@ -198,6 +199,23 @@ describe("an embedding model", () => {
       expect(vectors).toEqual([vectorOf(tasks[at] ?? "")]);
     }
     expect(engine.stats().running).toBe(0);
+  });
+
+  test("computes while the process goes on", async () => {
+    await using engine = await open(writeSlowEmbedder(place("slow")));
+    const input = Array.from({ length: 4 }, () => "red ".repeat(250).trim());
+    let isDone = false;
+    const answer = embed(engine, { input }).finally(() => {
+      isDone = true;
+    });
+    let turns = 0;
+    while (!isDone) {
+      turns += 1;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    expect((await answer).vectors).toHaveLength(4);
+    // On the process's own thread the loop would stand still, and turn a handful of times.
+    expect(turns).toBeGreaterThan(1_000);
   });
 
   test("does nothing else", async () => {
