@@ -28,16 +28,7 @@ export async function planTask(
   wanted: InferenceRequest,
 ): Promise<Plan> {
   const { request } = wanted;
-  const query: HubQuery = {
-    model: request.model,
-    demands: wanted.demands,
-    class: "public",
-    weights: weightDemands(request.octo),
-  };
-  if (wanted.demands.refused !== null) {
-    const { param, reason } = wanted.demands.refused;
-    throw new OctoError("unsupported_parameter", `Cannot honour ${param}: ${reason}`, { param });
-  }
+  const query = queryOf(wanted);
   const choice = await chooseAnywhere(ctx, query);
   const body = engineBody(wanted);
   const bounds = boundsOf(wanted, body, choice);
@@ -99,6 +90,16 @@ function mannerOf(
     usageChunk: options?.include_usage === true,
     choices: n ?? 1,
   };
+}
+
+/** What to look for among the hubs; throws where no worker of any could serve. */
+function queryOf({ request, demands }: InferenceRequest): HubQuery {
+  if (demands.refused !== null) {
+    const { param, reason } = demands.refused;
+    throw new OctoError("unsupported_parameter", `Cannot honour ${param}: ${reason}`, { param });
+  }
+  const weights = weightDemands(request.octo);
+  return { model: request.model, demands, class: "public", weights };
 }
 
 /**

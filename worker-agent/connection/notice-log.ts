@@ -11,8 +11,13 @@ export function logNotice(log: Log, edge: string, notice: SessionNotice): void {
       return log("info", "Connected", { edge, hub: notice.hub, region, account, epoch });
     }
     case "listed": {
-      const { listed, refused } = notice.result;
-      if (listed.length > 0) log("info", "Listed", { models: listed.join(", ") });
+      const { listed, refused, checking = [], struck = [] } = notice.result;
+      const ready = listed.filter((model) => !checking.includes(model));
+      if (checking.length > 0) log("info", "Being checked", { models: checking.join(", ") });
+      if (ready.length > 0) log("info", "Listed", { models: ready.join(", ") });
+      for (const { model, ability, reason } of struck) {
+        log("warn", "Listed without an ability", { model, ability, reason });
+      }
       for (const { model, reason } of refused) log("warn", "Refused to list", { model, reason });
       return;
     }
