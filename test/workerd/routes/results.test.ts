@@ -253,6 +253,14 @@ describe("a form", () => {
       "timestamp_granularities[0]",
     ],
     [
+      "options that are no JSON",
+      [
+        ["file", sound()],
+        ["octo", "exact"],
+      ],
+      "octo",
+    ],
+    [
       "a language that is none",
       [
         ["file", sound()],
