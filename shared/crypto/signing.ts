@@ -5,7 +5,11 @@ import { fromBase64Url, toBase64Url, utf8 } from "./bytes.ts";
  * covers a domain tag and a zero byte before the message, so that one made for a purpose is
  * worthless for another.
  */
-export type SigningDomain = "octo-auth-v1" | "octo-receipt-v1" | "octo-countersign-v1";
+export type SigningDomain =
+  | "octo-auth-v1"
+  | "octo-receipt-v1"
+  | "octo-countersign-v1"
+  | "octo-manifest-v1";
 
 export interface SigningKey {
   /** The raw public key of 32 bytes in base64url: 43 characters. */
