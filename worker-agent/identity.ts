@@ -48,7 +48,11 @@ export async function createIdentity(stateDir: string): Promise<SigningKey> {
  * not be used.
  */
 export async function loadIdentity(stateDir: string): Promise<SigningKey | null> {
-  const path = identityPath(stateDir);
+  return loadKey(identityPath(stateDir));
+}
+
+/** The key in the file at `path`, or null where there is none. Throws as `loadIdentity` does. */
+export async function loadKey(path: string): Promise<SigningKey | null> {
   const found = await stat(path).catch((error: unknown) => {
     if (hasCode(error, "ENOENT")) return null;
     throw error;

@@ -49,7 +49,7 @@ export const commandForms = {
       verify: ["[NAME]"],
       sign: ["FILE"],
     },
-    settings: ["slots", "context", "gpu", "stateDir", "json"],
+    settings: ["slots", "context", "gpu", "memory", "stateDir", "json"],
     flags: {
       as: { shape: "NAME", help: "the name to keep or sign the model under" },
       manifest: { shape: "FILE|URL", help: "add: the signed manifest the model must agree with" },

@@ -40,6 +40,8 @@ export interface FetchedModel {
   readonly path: string;
   /** What the model's identity must be; null where nobody said. */
   readonly digest: string | null;
+  /** Whether it was not on this disk before. */
+  readonly isNew: boolean;
 }
 
 type HubFileSource = Extract<ModelSource, { kind: "hub" }>;
@@ -69,9 +71,9 @@ export function isGgufSource(source: ModelSource): source is GgufSource {
 export async function fetchModel(source: GgufSource, options: FetchOptions): Promise<FetchedModel> {
   switch (source.kind) {
     case "bundled":
-      return { path: bundledModelPath(), digest: null };
+      return { path: bundledModelPath(), digest: null, isNew: false };
     case "file":
-      return { path: source.path, digest: null };
+      return { path: source.path, digest: null, isNew: false };
     case "stored":
       return findStored(source.name, options.modelsFolder);
     case "hub-choice":
@@ -91,7 +93,7 @@ async function findStored(name: string, modelsFolder: string): Promise<FetchedMo
     throw new ModelError("bad_source", `Cannot use ${name}: no model is kept under it; ${advice}`);
   }
   await store.touch(name, Date.now());
-  return { path: store.pathOf(first), digest: entry.digest };
+  return { path: store.pathOf(first), digest: entry.digest, isNew: false };
 }
 
 async function fetchRemote(
@@ -100,13 +102,14 @@ async function fetchRemote(
 ): Promise<FetchedModel> {
   const fetched = pathsOf(source, options.modelsFolder);
   const digest = source.kind === "url" ? source.sha256 : null;
-  if (!fetched.every((path) => existsSync(path))) await fetchFiles(source, options, null);
-  return { path: fetched[0] ?? "", digest };
+  const isNew = !fetched.every((path) => existsSync(path));
+  if (isNew) await fetchFiles(source, options, null);
+  return { path: fetched[0] ?? "", digest, isNew };
 }
 
 async function fetchChoice(source: HubChoiceSource, options: FetchOptions): Promise<FetchedModel> {
   const known = await fetchedChoice(source, options.modelsFolder);
-  if (known !== null) return { path: known, digest: null };
+  if (known !== null) return { path: known, digest: null, isNew: false };
   const { hubUrl: baseUrl, hubToken: token, signal, freeBytes } = options;
   const models = await listHubModels(source, { baseUrl, token, signal });
   const { owner, repository, revision, quantization } = source;
@@ -129,7 +132,7 @@ async function fetchChoice(source: HubChoiceSource, options: FetchOptions): Prom
   const others = smallerInWords(models, freeBytes - besideWeightsBytes, model.bytes);
   const file = fileOf(model);
   await fetchFiles(file, options, { modelBytes: model.bytes, otherAdvice: others });
-  return { path: pathsOf(file, options.modelsFolder)[0] ?? "", digest: null };
+  return { path: pathsOf(file, options.modelsFolder)[0] ?? "", digest: null, isNew: true };
 }
 
 /** A file of the repository that was fetched before, and is what is wished for. */

@@ -148,7 +148,16 @@ function manifestPath(folder: string, name: string): string {
 
 /** Whether a model is kept under `name`: asked while the settings are read. */
 export function isStored(folder: string, name: string): boolean {
-  return existsSync(entryPath(folder, name));
+  return !isReservedName(name) && existsSync(entryPath(folder, name));
+}
+
+/** Whether a name is that of a source or a file, so that no model can be kept under it. */
+export function isReservedName(name: string): boolean {
+  return (
+    name === "octo-tiny" ||
+    /\.gguf$/i.test(name) ||
+    /^(synthetic|hf|file|https?|onnx|upstream)(:|$)/.test(name)
+  );
 }
 
 async function readEntry(path: string): Promise<StoredModel | null> {

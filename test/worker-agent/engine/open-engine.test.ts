@@ -3,9 +3,16 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { OpenEngineOptions } from "../../../worker-agent/engine/open-engine.ts";
 import { openEngine, openEngineDefaults } from "../../../worker-agent/engine/open-engine.ts";
+import { addModel } from "../../../worker-agent/models/add-model.ts";
+import { isGgufSource } from "../../../worker-agent/models/fetch-model.ts";
+import { readGguf } from "../../../worker-agent/models/gguf.ts";
+import { modelDigest } from "../../../worker-agent/models/model-digest.ts";
+import type { ModelSource } from "../../../worker-agent/models/model-source.ts";
+import { ModelStore } from "../../../worker-agent/models/store.ts";
 import { bundledModelPath, parseModelSource } from "../../../worker-agent/models/model-source.ts";
 import { startFileServer } from "../models/file-server.ts";
 import { scratchFolder } from "../models/scratch-folder.ts";
+import { splitGguf } from "../models/split-gguf.ts";
 import { chat, collect } from "./collect.ts";
 
 const never = new AbortController().signal;
@@ -17,8 +24,10 @@ async function createWorld() {
   const storage = await startFileServer(hub.content);
   hub.redirect = `${storage.url}/blob`;
   const open = (model: string, own: Partial<OpenEngineOptions> = {}) =>
+    openSource(parseModelSource(model), own);
+  const openSource = (source: ModelSource, own: Partial<OpenEngineOptions> = {}) =>
     openEngine(
-      parseModelSource(model),
+      source,
       {
         ...openEngineDefaults,
         slots: 1,
@@ -35,6 +44,7 @@ async function createWorld() {
     storage,
     folder: folder.path,
     open,
+    openSource,
     async [Symbol.asyncDispose]() {
       await hub[Symbol.asyncDispose]();
       await storage[Symbol.asyncDispose]();
@@ -106,6 +116,59 @@ describe("opening an engine", () => {
     const url = `${world.storage.url}/blob.gguf#sha256=${"00".repeat(32)}`;
     await expect(world.open(url)).rejects.toMatchObject({ code: "bad_file" });
     expect(world.storage.asked).toEqual([]);
+  });
+
+  test("a split model is loaded from its first part, and its identity is that of all parts", async () => {
+    await using world = await createWorld();
+    const first = await splitGguf(bundledModelPath(), world.folder, 3);
+    await using engine = await world.open(first);
+    const { digest } = await modelDigest(readGguf(first).paths, {
+      cacheFolder: null,
+      signal: never,
+    });
+    expect(engine.model).toMatchObject({ digest, parameterCount: 1_752_800 });
+    expect(digest).not.toBe(tinyDigest);
+    const { texts } = await collect(engine, chat("What is this?", { temperature: 0 }));
+    expect(texts[0]).toContain("HTTPS endpoint");
+  });
+
+  test("a kept model is served by its name, and not when it is another one by now", async () => {
+    await using world = await createWorld();
+    const path = join(world.folder, "kept.gguf");
+    await writeFile(path, world.hub.content);
+    const source = parseModelSource(path);
+    if (!isGgufSource(source)) throw new Error("a file is a source of GGUF");
+    await addModel({
+      name: "kept",
+      source,
+      sourceText: path,
+      manifest: null,
+      options: {
+        ...openEngineDefaults,
+        slots: 1,
+        modelsFolder: world.folder,
+        freeBytes: 2 ** 40,
+        hubUrl: world.hub.url,
+        signal: never,
+        log: () => {},
+      },
+      nowMs: 1,
+    });
+    const store = new ModelStore(world.folder);
+    const engine = await world.openSource({ kind: "stored", name: "kept" });
+    expect(engine.model.digest).toBe(tinyDigest);
+    await engine[Symbol.asyncDispose]();
+    expect((await store.get("kept"))?.last_used_ms).toBeGreaterThan(1);
+    const other = Buffer.from(world.hub.content);
+    other[other.length - 100] = (other[other.length - 100] ?? 0) ^ 1;
+    await writeFile(path, other);
+    await expect(world.openSource({ kind: "stored", name: "kept" })).rejects.toThrow(
+      new RegExp(`its SHA-256 is .* and should be ${tinyDigest}$`),
+    );
+    await store.remove("kept");
+    await expect(world.openSource({ kind: "stored", name: "kept" })).rejects.toThrow(
+      "Cannot use kept: no model is kept under it; see octo-worker models list",
+    );
   });
 
   test("a file that is no model is refused before anything is loaded", async () => {
