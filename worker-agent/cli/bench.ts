@@ -12,6 +12,7 @@ import { hardwareOf, readMachine } from "../hardware/machine.ts";
 import { makeStateDir } from "../identity.ts";
 import { lockOwner } from "../state/lock.ts";
 import { openEngines } from "../tasks/open-engines.ts";
+import { withUpstreams } from "../upstream/find-upstreams.ts";
 import { inMebibytes } from "./check.ts";
 import type { Inputs } from "./find-settings.ts";
 import { memoryInWords } from "./memory-in-words.ts";
@@ -31,13 +32,14 @@ interface Report {
 
 /** Measures every configured model anew. */
 export async function bench(inputs: Inputs, terminal: Terminal): Promise<number> {
-  const config: Config = { ...readConfig(inputs), benchmark: "always" };
+  const settings: Config = { ...readConfig(inputs), benchmark: "always" };
   const leaving = new AbortController();
   const onSignal = () => leaving.abort(new Error("stopped"));
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   try {
-    await makeStateDir(config.stateDir);
+    await makeStateDir(settings.stateDir);
+    const config = await withUpstreams(settings, leaving.signal, stepLog(terminal));
     const hardware = hardwareOf(await readMachine(), config.gpu);
     const owner = await lockOwner(config.stateDir);
     if (owner !== null) {

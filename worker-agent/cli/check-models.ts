@@ -1,21 +1,23 @@
 import { existsSync } from "node:fs";
-import { freemem } from "node:os";
 import { join } from "node:path";
 import { describeError } from "../../shared/log.ts";
 import type { Config, ConfiguredModel } from "../config.ts";
 import { readGguf } from "../models/gguf.ts";
-import { assertFits } from "../models/memory.ts";
+import type { ModelSize } from "../models/memory.ts";
+import { assertFits, nearestFit } from "../models/memory.ts";
 import { ModelError } from "../models/model-error.ts";
 import type { ModelSource } from "../models/model-source.ts";
 import { bundledModelPath, storedFileName } from "../models/model-source.ts";
+import { memoryAllowance, readFreeBytes } from "../serving/memory-limit.ts";
 import type { Check } from "./check.ts";
 
 /** Whether each model's file is whole and fits the memory that is free. */
-export function checkModels(config: Config): Check[] {
-  return config.models.map((model) => checkModel(model, config));
+export async function checkModels(config: Config): Promise<Check[]> {
+  const freeBytes = memoryAllowance(config.memory, await readFreeBytes(config.gpu), 0);
+  return config.models.map((model) => checkModel(model, config, freeBytes));
 }
 
-function checkModel({ name, source }: ConfiguredModel, config: Config): Check {
+function checkModel({ name, source }: ConfiguredModel, config: Config, freeBytes: number): Check {
   // Its files are read when the worker starts: a folder's parts are many.
   if (source.kind === "onnx") {
     const where = source.place.kind === "hub" ? "fetched and checked" : "checked";
@@ -39,8 +41,9 @@ function checkModel({ name, source }: ConfiguredModel, config: Config): Check {
   try {
     const file = readGguf(path);
     const contextTokens = Math.min(file.contextTokens, config.contextTokensMax ?? Infinity);
-    assertFits(file, { slots: config.slots, contextTokens }, freemem());
-    const shape = `${config.slots} slots of ${contextTokens} tokens`;
+    const slots = slotsToCheck(file, config, { contextTokens, freeBytes });
+    assertFits(file, { slots, contextTokens }, freeBytes);
+    const shape = `${slots === 1 ? "1 slot" : `${slots} slots`} of ${contextTokens} tokens`;
     const found = `${name}: ${file.architecture}, ${file.quantization}, ${shape} fit`;
     return { name: "Model", found, remedy: null };
   } catch (error) {
@@ -51,6 +54,17 @@ function checkModel({ name, source }: ConfiguredModel, config: Config): Check {
         : "fetch the file again";
     return { name: "Model", found: `${name}: ${describeError(error)}`, remedy };
   }
+}
+
+/** Slots that were not asked for may be as few as fit: a start opens no more than that. */
+function slotsToCheck(
+  file: ModelSize,
+  { slots, areSlotsMeasured }: Config,
+  { contextTokens, freeBytes }: { readonly contextTokens: number; readonly freeBytes: number },
+): number {
+  if (!areSlotsMeasured) return slots;
+  const nearest = nearestFit(file, { slots, contextTokens }, freeBytes);
+  return nearest?.contextTokens === contextTokens ? nearest.slots : 1;
 }
 
 type WithPath = Exclude<ModelSource, { kind: "onnx" | "hub-choice" | "stored" }>;

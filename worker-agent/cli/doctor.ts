@@ -7,6 +7,7 @@ import { checkGpus } from "./check-gpus.ts";
 import { checkMachine } from "./check-machine.ts";
 import { checkModels } from "./check-models.ts";
 import { checkStateDir } from "./check-state-dir.ts";
+import { checkUpstreams } from "./check-upstreams.ts";
 import type { Inputs } from "./find-settings.ts";
 import type { Style, Terminal } from "./terminal.ts";
 
@@ -18,7 +19,8 @@ export async function doctor(inputs: Inputs, terminal: Terminal): Promise<number
     ...checkMachine(config, machine),
     ...(await checkGpus(config, machine)),
     ...(await checkStateDir(config.stateDir)),
-    ...checkModels(config),
+    ...(await checkModels(config)),
+    ...(await checkUpstreams(config.upstream)),
     ...(await checkEdge(config.edge, process.env)),
   ];
   const isWell = checks.every((check) => levelOf(check) !== "failure");

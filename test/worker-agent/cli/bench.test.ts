@@ -34,7 +34,7 @@ function scratchFolder(): string {
 async function run(...args: readonly string[]) {
   const lines: string[] = [];
   const errors: string[] = [];
-  const code = await main(args, {
+  const code = await main([...args, "--upstream", "none"], {
     write: (line) => lines.push(line),
     error: (line) => errors.push(line),
     isInteractive: false,
@@ -97,7 +97,8 @@ test("a model that is not there is one line", async () => {
 test("Ctrl-C ends a measurement with one line", async () => {
   const folder = scratchFolder();
   const cli = fileURLToPath(new URL("../../../worker-agent/cli.ts", import.meta.url));
-  const child = spawn(process.execPath, [cli, "bench", "--state-dir", folder, "--gpu", "none"], {
+  const flags = ["--state-dir", folder, "--gpu", "none", "--upstream", "none"];
+  const child = spawn(process.execPath, [cli, "bench", ...flags], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));

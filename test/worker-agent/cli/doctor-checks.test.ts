@@ -4,8 +4,11 @@ import { checkClock, checkProxies } from "../../../worker-agent/cli/check-edge.t
 import { checkBackend, checkGpus } from "../../../worker-agent/cli/check-gpus.ts";
 import { checkOpenFiles, openFilesLimit } from "../../../worker-agent/cli/check-machine.ts";
 import { checkOwner, folderFault } from "../../../worker-agent/cli/check-state-dir.ts";
+import { checkUpstreams } from "../../../worker-agent/cli/check-upstreams.ts";
 import { networkFault } from "../../../worker-agent/cli/network-fault.ts";
 import type { Gpu } from "../../../worker-agent/hardware/gpu.ts";
+import { ollamaRoutes } from "../upstream/recorded-ollama.ts";
+import { RecordedServer } from "../upstream/recorded-server.ts";
 
 const edge = new URL("https://edge.example:8443/base");
 
@@ -153,4 +156,25 @@ test("a driver's fault is said with its remedy, and not where no card is to be u
     remedy: "reboot; or say --gpu none",
   });
   expect(told[1]?.name).toBe("llama.cpp");
+});
+
+const given = (url: string) => ({ look: "given", urls: [url], models: [], key: null }) as const;
+
+test("a server that was named is told with its kind, version and models", async () => {
+  await using server = await RecordedServer.start(ollamaRoutes());
+  const [check] = await checkUpstreams(given(server.url));
+  expect(check).toMatchObject({ name: "Server", remedy: null });
+  expect(check?.found).toMatch(/^ollama \d\S* at http:\/\/127\.0\.0\.1:\d+: \d+ models?$/);
+});
+
+test("a server that is no server of models, or is not there, is a failure", async () => {
+  await using server = await RecordedServer.start({});
+  const [other] = await checkUpstreams(given(server.url));
+  expect(other && levelOf(other)).toBe("failure");
+  expect(other?.found).toContain("is no server of models");
+  await server[Symbol.asyncDispose]();
+  const [gone] = await checkUpstreams(given(server.url));
+  expect(gone && levelOf(gone)).toBe("failure");
+  expect(gone?.remedy).toContain("start it");
+  expect(await checkUpstreams({ ...given(server.url), look: "none" })).toEqual([]);
 });

@@ -32,7 +32,7 @@ function scratchFolder(): string {
 async function run(...args: readonly string[]) {
   const lines: string[] = [];
   const errors: string[] = [];
-  const code = await main(args, {
+  const code = await main([...args, "--upstream", "none"], {
     write: (line) => lines.push(line),
     error: (line) => errors.push(line),
     isInteractive: false,

@@ -26,6 +26,21 @@ test("a worker dials, proves itself over all it was told, publishes, and grants 
   expect(driver.did("submit-receipts")).toBe(true);
 });
 
+test("the machine is told with every set of listings, where it was looked at", () => {
+  const gpus = [{ name: "A card", memory_bytes: 25_757_220_864, driver: "550.54.14" }];
+  const machine = { cpu: "A processor", physical_cores: 8, memory_bytes: 2 ** 35, gpus };
+  const hardware = { ...machine, tier: "prosumer" as const };
+  const driver = new SessionDriver({ hardware }).serve();
+  driver.tell({ kind: "listings", listings: [words, other] });
+  const published = driver.frames.filter(({ type }) => type === "listing.publish");
+  expect(published).toMatchObject([
+    { revision: 1, hardware },
+    { revision: 2, hardware },
+  ]);
+  const bare = new SessionDriver().serve();
+  expect(bare.frames.find(({ type }) => type === "listing.publish")).not.toHaveProperty("hardware");
+});
+
 test("a signature made for an earlier challenge proves nothing", () => {
   const driver = new SessionDriver();
   driver.tell({ kind: "start" });
