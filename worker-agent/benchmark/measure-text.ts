@@ -19,6 +19,9 @@ const promptTokens = 512;
 /** Room for the template around a prompt and for its answer's only token. */
 const reservedTokens = 48;
 
+const promptRuns = 3;
+const promptMs = 1_000;
+
 const pace: LevelPace = { leastMs: 250, mostMs: 3_000, units: 24 };
 /** Three answers, or as many as a second holds of a slow model. */
 const aloneRuns = 3;
@@ -151,7 +154,14 @@ async function measurePrompt(run: RunWords, warm: Run, contextTokens: number): P
   const guess = Math.max(1, warm.promptTokens / shortWords);
   const wanted = Math.min(promptTokens, Math.floor(contextTokens / 2));
   const words = Math.max(shortWords, Math.floor(wanted / guess));
-  const found = await run(words, 1);
+  // The fastest of three: what disturbs a measurement only ever slows it.
+  let found: Run | null = null;
+  for (let at = 0, spentMs = 0; at < promptRuns && spentMs < promptMs; at++) {
+    const next = await run(words, 1);
+    if (next === null) break;
+    spentMs += next.firstMs;
+    if (found === null || next.firstMs < found.firstMs) found = next;
+  }
   if (found === null || found.promptTokens === 0 || found.firstMs === 0) {
     const perSecond = warm.firstMs > 0 ? (1_000 * warm.readTokens) / warm.firstMs : 0;
     return { perSecond, tokens: warm.promptTokens, ms: warm.firstMs, tokensPerWord: guess };
