@@ -1,4 +1,5 @@
 import type { AutomaticSpeechRecognitionPipeline, Tensor } from "@huggingface/transformers";
+import { EngineError } from "./engine.ts";
 import type { Heard, SpeechParts } from "./transformers-speech.ts";
 
 type Library = typeof import("@huggingface/transformers");
@@ -14,6 +15,19 @@ export interface Listening {
 /** Whisper was trained on half minutes; longer sound is cut into such, which overlap. */
 const chunkSeconds = 30;
 const strideSeconds = 5;
+
+/** Refuses a language that the model was not trained on. */
+function known(language: string, tokens: readonly (readonly [string, number])[]): string {
+  const names = tokens.map(([token]) => token.replaceAll(/[<|>]/g, ""));
+  if (names.includes(language)) return language;
+  const rule = `it knows ${names.slice(0, namedMax).join(", ")}`;
+  const more = names.length > namedMax ? ` and ${names.length - namedMax} more` : "";
+  const message = `Cannot hear ${JSON.stringify(language)} with this model: ${rule}${more}`;
+  throw new EngineError("invalid_request", message);
+}
+
+/** A sentence of a hundred languages helps nobody. */
+const namedMax = 20;
 
 interface WhisperConfig {
   readonly is_multilingual?: boolean;
@@ -107,7 +121,7 @@ export class WhisperModel {
   async #languageOf(samples: Float32Array, { language, rate }: Listening): Promise<string | null> {
     const tokens = Object.entries(this.#config.lang_to_id ?? {});
     if (this.#config.is_multilingual !== true || tokens.length === 0) return null;
-    if (language !== null) return language;
+    if (language !== null) return known(language, tokens);
     const inputs = (await this.#parts.processor(
       samples.subarray(0, chunkSeconds * rate),
     )) as object;

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, asyncProperty, integer, property } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MicroBatcher, planRuns } from "../../../worker-agent/engine/micro-batch.ts";
 import { until } from "../../helpers/until.ts";
@@ -154,11 +154,11 @@ test("closing ends every task that waits", async () => {
 });
 
 test("any mix of tasks gets its own results, whatever fails", async () => {
-  const tasks = fc.array(fc.array(fc.integer({ min: 1, max: 400 }), { maxLength: 9 }), {
+  const tasks = array(array(integer({ min: 1, max: 400 }), { maxLength: 9 }), {
     maxLength: 12,
   });
-  await fc.assert(
-    fc.asyncProperty(tasks, fc.array(fc.integer({ min: 1, max: 400 })), async (lists, bad) => {
+  await assert(
+    asyncProperty(tasks, array(integer({ min: 1, max: 400 })), async (lists, bad) => {
       const bench = new Bench();
       for (const item of bad) bench.bad.add(item);
       const asked = lists.map((items) =>
@@ -177,9 +177,9 @@ test("any mix of tasks gets its own results, whatever fails", async () => {
 });
 
 test("every item is in one run, no run is over its limits, and little of it is padding", () => {
-  const sizes = fc.array(fc.integer({ min: 1, max: 3_000 }), { maxLength: 80 });
-  fc.assert(
-    fc.property(sizes, (all) => {
+  const sizes = array(integer({ min: 1, max: 3_000 }), { maxLength: 80 });
+  assert(
+    property(sizes, (all) => {
       const runs = planRuns(all, { itemsMax: 16, paddedMax: 4_096 });
       expect(runs.flat().toSorted((a, b) => a - b)).toEqual([...all.keys()]);
       for (const run of runs) {

@@ -1,9 +1,7 @@
-import { truncateSync, unlinkSync, writeFileSync } from "node:fs";
+import { unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Engine, ResultTask } from "../../../worker-agent/engine/engine.ts";
-import { openEngine, openEngineDefaults } from "../../../worker-agent/engine/open-engine.ts";
-import { parseModelSource } from "../../../worker-agent/models/model-source.ts";
 import {
   scoreByWord,
   vectorByWord,
@@ -12,29 +10,15 @@ import {
   writeEmbedder,
   writeExternalEmbedder,
   writeFiles,
-  writeListener,
   writeSlowEmbedder,
 } from "../../helpers/onnx-models.ts";
-import { spell, wavOf } from "../../helpers/sounds.ts";
-import { scratchFolder } from "../models/scratch-folder.ts";
+import { never, type OnnxPlace, onnxPlace } from "./onnx-engine.ts";
 
-const never = new AbortController().signal;
-let scratch: { path: string } & AsyncDisposable;
-
+let here: OnnxPlace;
 beforeAll(async () => {
-  scratch = await scratchFolder();
+  here = await onnxPlace();
 });
-afterAll(() => scratch[Symbol.asyncDispose]());
-
-function open(folder: string, more = {}, options = ""): Promise<Engine> {
-  const modelsFolder = join(scratch.path, "models");
-  const settings = { ...openEngineDefaults, modelsFolder, threads: 1, log: () => undefined };
-  return openEngine(parseModelSource(`onnx:${folder}${options}`), { ...settings, ...more }, never);
-}
-
-function place(name: string): string {
-  return join(scratch.path, name);
-}
+afterAll(() => here[Symbol.asyncDispose]());
 
 type RequestOf<Kind> = Omit<Extract<ResultTask, { kind: Kind }>["request"], "model">;
 
@@ -67,7 +51,7 @@ function scoreOf(text: string): number {
 
 describe("an embedding model", () => {
   test("gives each text the mean of its tokens at length one, whatever shares its batch", async () => {
-    await using engine = await open(writeEmbedder(place("embedder")));
+    await using engine = await here.open(writeEmbedder(here.at("embedder")));
     const input = ["red", "red green blue dark red green", "blue dark"];
     const { vectors, usage } = await embed(engine, { input });
     for (const [at, text] of input.entries()) {
@@ -84,8 +68,8 @@ describe("an embedding model", () => {
   });
 
   test("is what its files say it is", async () => {
-    const folder = writeEmbedder(place("facts"));
-    await using engine = await open(folder);
+    const folder = writeEmbedder(here.at("facts"));
+    await using engine = await here.open(folder);
     expect(engine.kind).toBe("transformers");
     expect(engine.model).toMatchObject({
       identity: "content",
@@ -102,9 +86,9 @@ describe("an embedding model", () => {
   });
 
   test("has its identity from every file it uses, and from no other", async () => {
-    const folder = writeEmbedder(place("identity"));
+    const folder = writeEmbedder(here.at("identity"));
     const digestOf = async (): Promise<string> => {
-      await using engine = await open(folder);
+      await using engine = await here.open(folder);
       return engine.model.digest;
     };
     const first = await digestOf();
@@ -115,16 +99,16 @@ describe("an embedding model", () => {
   });
 
   test("keeps its weights in a file beside it, which are part of it", async () => {
-    const folder = writeExternalEmbedder(place("external"));
-    await using engine = await open(folder);
+    const folder = writeExternalEmbedder(here.at("external"));
+    await using engine = await here.open(folder);
     expect(engine.model.parameterCount).toBe(240);
     expect((await embed(engine, { input: "dark" })).vectors).toEqual([[0.5, 0.5, 0.5, 0.5]]);
     const { digest } = engine.model;
     writeFileSync(join(folder, "onnx/model.onnx_data"), Buffer.alloc(960, 1));
-    await using other = await open(folder);
+    await using other = await here.open(folder);
     expect(other.model.digest).not.toBe(digest);
     unlinkSync(join(folder, "onnx/model.onnx_data"));
-    await expect(open(folder)).rejects.toThrow(
+    await expect(here.open(folder)).rejects.toThrow(
       "onnx/model.onnx needs onnx/model.onnx_data, which is missing",
     );
   });
@@ -132,15 +116,15 @@ describe("an embedding model", () => {
   test("pools as its files say, or as it is told where they say nothing", async () => {
     const cls = { "1_Pooling/config.json": { pooling_mode_lasttoken: true } };
     // The last token is special, and its row is all zeros: it stays what it is.
-    await using last = await open(writeEmbedder(place("last"), cls));
+    await using last = await here.open(writeEmbedder(here.at("last"), cls));
     expect((await embed(last, { input: "red" })).vectors).toEqual([[0, 0, 0, 0]]);
-    await using told = await open(writeEmbedder(place("told"), cls), {}, "?pooling=mean");
+    await using told = await here.open(writeEmbedder(here.at("told"), cls), {}, "?pooling=mean");
     expect((await embed(told, { input: "red" })).vectors).toEqual([[1, 0, 0, 0]]);
   });
 
   test("leaves vectors at the length its steps leave them", async () => {
     const steps = [{ type: "sentence_transformers.models.Pooling" }];
-    await using engine = await open(writeEmbedder(place("raw"), { "modules.json": steps }));
+    await using engine = await here.open(writeEmbedder(here.at("raw"), { "modules.json": steps }));
     // Three tokens, of which one counts.
     expect((await embed(engine, { input: "blue" })).vectors).toEqual([[0, 0, 1, 0]]);
     const { vectors } = await embed(engine, { input: "green" });
@@ -149,7 +133,7 @@ describe("an embedding model", () => {
 
   test("cuts vectors to the lengths it was trained for, and to no other", async () => {
     const kind = { "config_sentence_transformers.json": { matryoshka_dimensions: [2, 4] } };
-    await using engine = await open(writeEmbedder(place("short"), kind));
+    await using engine = await here.open(writeEmbedder(here.at("short"), kind));
     expect(engine.model.abilities).toEqual(["embeddings", "embedding_dimensions"]);
     const { vectors } = await embed(engine, { input: "red dark", dimensions: 2 });
     const whole = vectorOf("red dark").slice(0, 2);
@@ -160,14 +144,14 @@ describe("an embedding model", () => {
       code: "invalid_request",
       message: "Cannot make vectors of 3 numbers with this model: its lengths are 2, 4",
     });
-    await using plain = await open(writeEmbedder(place("whole")));
+    await using plain = await here.open(writeEmbedder(here.at("whole")));
     await expect(embed(plain, { input: "red", dimensions: 2 })).rejects.toThrow(
       "its vectors have one length",
     );
   });
 
   test("refuses a text that it cannot read whole, naming it", async () => {
-    await using engine = await open(writeEmbedder(place("long")));
+    await using engine = await here.open(writeEmbedder(here.at("long")));
     const input = ["red", "red ".repeat(300).trim()];
     await expect(embed(engine, { input })).rejects.toMatchObject({
       code: "context_length_exceeded",
@@ -176,7 +160,7 @@ describe("an embedding model", () => {
   });
 
   test("reads the most inputs a request may have, and texts of no known word", async () => {
-    await using engine = await open(writeEmbedder(place("many")));
+    await using engine = await here.open(writeEmbedder(here.at("many")));
     const { vectors, usage } = await embed(engine, { input: Array(2_048).fill("green") });
     expect(vectors).toHaveLength(2_048);
     expect(new Set(vectors.map(String))).toEqual(new Set(["0,1,0,0"]));
@@ -186,7 +170,7 @@ describe("an embedding model", () => {
   });
 
   test("serves many tasks at once, each its own, and forgets the aborted", async () => {
-    await using engine = await open(writeEmbedder(place("crowd")));
+    await using engine = await here.open(writeEmbedder(here.at("crowd")));
     const abort = new AbortController();
     const request = { model: "m", input: "red" };
     const gone = engine.perform({ kind: "embedding", request }, abort.signal);
@@ -202,24 +186,25 @@ describe("an embedding model", () => {
   });
 
   test("computes while the process goes on", async () => {
-    await using engine = await open(writeSlowEmbedder(place("slow")));
+    await using engine = await here.open(writeSlowEmbedder(here.at("slow")));
     const input = Array.from({ length: 4 }, () => "red ".repeat(250).trim());
-    let isDone = false;
+    const progress = { isDone: false, turns: 0 };
     const answer = embed(engine, { input }).finally(() => {
-      isDone = true;
+      progress.isDone = true;
     });
-    let turns = 0;
-    while (!isDone) {
-      turns += 1;
-      await new Promise<void>((resolve) => setImmediate(resolve));
+    while (!progress.isDone) {
+      progress.turns += 1;
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
     }
     expect((await answer).vectors).toHaveLength(4);
     // On the process's own thread the loop would stand still, and turn a handful of times.
-    expect(turns).toBeGreaterThan(1_000);
+    expect(progress.turns).toBeGreaterThan(1_000);
   });
 
   test("does nothing else", async () => {
-    await using engine = await open(writeEmbedder(place("only")));
+    await using engine = await here.open(writeEmbedder(here.at("only")));
     const request = { model: "m", query: "red", documents: ["blue"] };
     await expect(engine.perform({ kind: "rerank", request }, never)).rejects.toMatchObject({
       code: "invalid_request",
@@ -228,7 +213,7 @@ describe("an embedding model", () => {
   });
 
   test("that was unloaded answers nobody", async () => {
-    const engine = await open(writeEmbedder(place("gone")));
+    const engine = await here.open(writeEmbedder(here.at("gone")));
     await engine[Symbol.asyncDispose]();
     await expect(embed(engine, { input: "red" })).rejects.toMatchObject({ code: "engine_failed" });
     expect(await engine.health(never)).toMatchObject({ kind: "failing" });
@@ -237,7 +222,7 @@ describe("an embedding model", () => {
 
 describe("a model of labels", () => {
   test("with one of them ranks documents by their pair with the query", async () => {
-    await using engine = await open(writeClassifier(place("ranker"), ["relevant"]));
+    await using engine = await here.open(writeClassifier(here.at("ranker"), ["relevant"]));
     expect(engine.model.abilities).toEqual(["rerank"]);
     const request = { model: "m", query: "red", documents: ["green", "dark dark", "blue"] };
     const { result, usage } = await engine.perform({ kind: "rerank", request }, never);
@@ -250,7 +235,7 @@ describe("a model of labels", () => {
   });
 
   test("with more of them gives the likeliest first", async () => {
-    await using engine = await open(writeClassifier(place("labels"), ["cold", "warm"]));
+    await using engine = await here.open(writeClassifier(here.at("labels"), ["cold", "warm"]));
     const request = { model: "m", input: ["dark", "green"] };
     const { result } = await engine.perform({ kind: "classification", request }, never);
     const { labels } = result as { labels: { label: string; score: number }[][] };
@@ -264,7 +249,7 @@ describe("a model of labels", () => {
 
   test("that may hold together judges each alone", async () => {
     const more = { problem_type: "multi_label_classification" };
-    await using engine = await open(writeClassifier(place("multi"), ["a", "b"], more));
+    await using engine = await here.open(writeClassifier(here.at("multi"), ["a", "b"], more));
     const request = { model: "m", input: "red" };
     const { result } = await engine.perform({ kind: "classification", request }, never);
     const { labels } = result as { labels: { label: string; score: number }[][] };
@@ -274,141 +259,11 @@ describe("a model of labels", () => {
   });
 
   test("is used for what it is told to be", async () => {
-    const folder = writeClassifier(place("told-ranker"), ["no", "yes"]);
-    await using engine = await open(folder, {}, "#rerank");
+    const folder = writeClassifier(here.at("told-ranker"), ["no", "yes"]);
+    await using engine = await here.open(folder, {}, "#rerank");
     const request = { model: "m", query: "red", documents: ["red"] };
     const { result } = await engine.perform({ kind: "rerank", request }, never);
     const { scores } = result as { scores: number[] };
     expect(scores[0]).toBeCloseTo(1 / (1 + Math.exp(-2)), 6);
-  });
-});
-
-describe("a speech model", () => {
-  function transcribe(engine: Engine, file: Buffer, more = {}) {
-    const request = { model: "m", audio: file.toString("base64"), file_name: "a.wav", ...more };
-    return engine.perform({ kind: "transcription", request }, never);
-  }
-
-  test.each([
-    [16_000, {}],
-    [44_100, { bits: 24 }],
-    [8_000, { bits: 32, isFloat: true }],
-  ] as const)("writes down what sounds at %i samples a second", async (rate, form) => {
-    await using engine = await open(writeListener(place(`listener-${rate}`)));
-    expect(engine.model.abilities).toEqual(["transcription"]);
-    const sound = spell("octo the cell", rate);
-    const { result, usage } = await transcribe(engine, wavOf([sound, sound], { rate, ...form }));
-    expect(result).toEqual({
-      text: "octo the cell",
-      language: null,
-      duration_s: 2.6,
-      segments: null,
-      words: null,
-    });
-    // Three seconds begun, and a token a letter.
-    expect(usage).toEqual({ prompt: 150, completion: 13, cached: 0 });
-  });
-
-  test("hears a long sound in windows without a seam", async () => {
-    await using engine = await open(writeListener(place("long-listener")));
-    const text = "the cello coo hello tecto ".repeat(16).trim();
-    const { result } = await transcribe(
-      engine,
-      wavOf([spell(text, 8_000)], { rate: 8_000, bits: 8 }),
-    );
-    expect(result).toMatchObject({ text, duration_s: 83 });
-  });
-
-  test("writes nothing for silence", async () => {
-    await using engine = await open(writeListener(place("silence")));
-    const silence = wavOf([Array.from({ length: 16_000 }, () => 0)], { rate: 16_000 });
-    const { result, usage } = await transcribe(engine, silence);
-    expect(result).toMatchObject({ text: "" });
-    expect(usage).toEqual({ prompt: 50, completion: 0, cached: 0 });
-  });
-
-  test("refuses what it cannot hear, and hears the next", async () => {
-    await using engine = await open(writeListener(place("refusing")));
-    const good = wavOf([spell("octo", 16_000)], { rate: 16_000 });
-    const empty = wavOf([[]], { rate: 16_000 });
-    for (const [file, reason] of [
-      [Buffer.from("ID3 and so on, long enough"), "it is MP3; this worker reads WAV"],
-      [good.subarray(0, 1_000), "it is cut off: 956 of 25600 bytes of sound are there"],
-      [empty, "it has no sound"],
-    ] as const) {
-      await expect(transcribe(engine, file)).rejects.toMatchObject({
-        code: "invalid_request",
-        message: expect.stringContaining(reason) as string,
-      });
-    }
-    await expect(transcribe(engine, good, { prompt: "names" })).rejects.toThrow(
-      "Cannot follow a prompt: this model hears without one; leave it out",
-    );
-    expect((await transcribe(engine, good)).result).toMatchObject({ text: "octo" });
-  });
-});
-
-describe("a folder that is no whole model", () => {
-  test("of no tokenizer is refused with what is missing", async () => {
-    const folder = writeEmbedder(place("no-tokenizer"));
-    unlinkSync(join(folder, "tokenizer.json"));
-    await expect(open(folder)).rejects.toMatchObject({
-      code: "bad_file",
-      message: `Cannot use the model in ${folder}: it has no tokenizer.json`,
-    });
-  });
-
-  test("that is not there is refused", async () => {
-    const folder = place("nowhere");
-    const message = `Cannot use the model in ${folder}: there is no such folder`;
-    await expect(open(folder)).rejects.toMatchObject({ code: "bad_file", message });
-  });
-
-  test("with a graph that is cut off is refused with the byte", async () => {
-    const folder = writeEmbedder(place("cut"));
-    truncateSync(join(folder, "onnx/model.onnx"), 100);
-    await expect(open(folder)).rejects.toThrow(/model\.onnx: it is cut off: byte \d+ is missing/);
-  });
-
-  test("with a graph that is no graph is refused", async () => {
-    const folder = writeEmbedder(place("junk"), { "onnx/model.onnx": "version https://git-lfs" });
-    await expect(open(folder)).rejects.toThrow(/Cannot use the model file .*model\.onnx: it is/);
-  });
-
-  test("with a graph that cannot run is refused with what the runtime says", async () => {
-    const folder = writeEmbedder(place("other-words"), {
-      "onnx/model.onnx": Buffer.from([0x08, 0x08, 0x3a, 0x00]),
-    });
-    await expect(open(folder)).rejects.toMatchObject({
-      code: "bad_file",
-      message: expect.stringContaining(`Cannot load the model in ${folder}: `) as string,
-    });
-  });
-
-  test("without the wished form is refused", async () => {
-    const folder = writeEmbedder(place("no-form"));
-    await expect(open(folder, {}, "?dtype=q8")).rejects.toThrow(
-      "it has no onnx/model_quantized.onnx",
-    );
-  });
-
-  test("whose settings are no JSON, or of the wrong form, is refused", async () => {
-    const folder = writeEmbedder(place("json"), { "modules.json": "{" });
-    await expect(open(folder)).rejects.toThrow("modules.json is no JSON");
-    writeFiles(folder, { "modules.json": [], "config.json": { architectures: "BertModel" } });
-    await expect(open(folder)).rejects.toThrow("config.json is wrong at architectures");
-  });
-
-  test("that tells no task asks for one", async () => {
-    const folder = writeClassifier(place("taskless"), ["a"], { architectures: ["BertForX"] });
-    await expect(open(folder)).rejects.toThrow("does not tell the task; add #embeddings");
-  });
-
-  test("that does not fit the memory is refused with the arithmetic", async () => {
-    const folder = writeEmbedder(place("large"));
-    await expect(open(folder, { freeMemoryBytes: 100 })).rejects.toMatchObject({
-      code: "does_not_fit",
-      message: expect.stringContaining("its weights take 0 MiB and 0 are free") as string,
-    });
   });
 });
