@@ -40,6 +40,11 @@ export interface Answer {
   readonly contentType: string;
   /** Pieces as they come. Leaving the loop, and an abort, close the connection at once. */
   readonly pieces: AsyncIterable<Buffer>;
+  /**
+   * Nothing more is wanted, but the server may end by itself: to some, a connection that closes
+   * before their last byte is a task to abandon.
+   */
+  letEnd(): void;
 }
 
 /** Embeddings of a full batch are tens of megabytes as text; more is no answer to our requests. */
@@ -79,10 +84,14 @@ export async function ask(server: Server, path: string, options: RequestOptions)
     });
     outgoing.end(content?.content);
   });
+  const leave = { isPolite: false };
   return {
     status: response.statusCode ?? 0,
     contentType: response.headers["content-type"] ?? "",
-    pieces: readPieces(response, stallMs, signal),
+    pieces: readPieces(response, leave, { stallMs, signal }),
+    letEnd() {
+      leave.isPolite = true;
+    },
   };
 }
 
@@ -97,13 +106,13 @@ function contentOf(
 
 async function* readPieces(
   response: IncomingMessage,
-  stallMs: number,
-  signal: AbortSignal,
+  leave: { readonly isPolite: boolean },
+  { stallMs, signal }: Pick<RequestOptions, "stallMs" | "signal">,
 ): AsyncGenerator<Buffer, void, void> {
   const stalled = new TransportError("stalled", `has said nothing more for ${stallMs} ms`);
   const timer = setTimeout(() => response.destroy(stalled), stallMs);
   try {
-    for await (const piece of response) {
+    for await (const piece of response.iterator({ destroyOnReturn: false })) {
       timer.refresh();
       yield piece as Buffer;
       // The consumer's own pauses are not the server's.
@@ -113,8 +122,21 @@ async function* readPieces(
     throw failureOf(error, signal);
   } finally {
     clearTimeout(timer);
-    response.destroy();
+    if (leave.isPolite && !response.destroyed) lingerOn(response);
+    else response.destroy();
   }
+}
+
+/** A server that has said everything ends within a moment. */
+const lingerMs = 2_000;
+
+function lingerOn(response: IncomingMessage): void {
+  const timer = setTimeout(() => response.destroy(), lingerMs);
+  // The answer is whole: what becomes of its connection is nobody's matter, nor the process's.
+  timer.unref();
+  response.once("close", () => clearTimeout(timer));
+  response.on("error", () => clearTimeout(timer));
+  response.resume();
 }
 
 /** What the transport's error means. */

@@ -19,6 +19,7 @@ export class ProbeSubject {
   readonly #engine: Engine;
   readonly #signal: AbortSignal;
   #isLoaded = false;
+  #timeouts = 0;
 
   constructor(name: string, engine: Engine, signal: AbortSignal) {
     this.name = name;
@@ -76,6 +77,8 @@ export class ProbeSubject {
   }
 
   async #try<Value>(run: (signal: AbortSignal) => Promise<Value>): Promise<Value | null> {
+    // A server that no longer answers would be asked for minutes.
+    if (this.#timeouts >= timeoutsMax) return null;
     const limit = AbortSignal.timeout(this.#isLoaded ? probeMs : loadMs);
     this.#isLoaded = true;
     const either = AbortSignal.any([this.#signal, limit]);
@@ -83,10 +86,12 @@ export class ProbeSubject {
       const value = await run(either);
       this.#signal.throwIfAborted();
       // What took too long is not proved.
+      if (limit.aborted) this.#timeouts += 1;
       return limit.aborted ? null : value;
     } catch (error) {
       this.#signal.throwIfAborted();
       // A refusal is an answer to a probe, and so is silence.
+      if (limit.aborted) this.#timeouts += 1;
       if (error instanceof EngineError || limit.aborted) return null;
       throw error;
     }
@@ -95,6 +100,7 @@ export class ProbeSubject {
 
 /** A few tokens of a slow machine; what takes longer would make every task late. */
 const probeMs = 30_000;
+const timeoutsMax = 2;
 /** The first question may load a model of tens of gigabytes. */
 const loadMs = 300_000;
 

@@ -68,12 +68,12 @@ async function* readEvents(
   const reader = new SseReader();
   for await (const piece of answer.pieces) {
     for (const event of reader.push(piece)) {
-      if (event.data === "[DONE]") return;
+      if (event.data === "[DONE]") return answer.letEnd();
       yield* partsOf(event, parts, server);
       if (signal.aborted) return;
     }
     // Not every server says [DONE]: nothing that is worth waiting for comes after this.
-    if (parts.isFinished && parts.isUsageKnown) return;
+    if (parts.isFinished && parts.isUsageKnown) return answer.letEnd();
   }
   for (const event of reader.finish()) {
     if (event.data === "[DONE]") return;
