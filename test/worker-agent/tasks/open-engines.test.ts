@@ -1,0 +1,69 @@
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readInputs } from "../../../worker-agent/cli/find-settings.ts";
+import { readConfig } from "../../../worker-agent/config.ts";
+import { hardwareOf, readMachine } from "../../../worker-agent/hardware/machine.ts";
+import { bundledModelPath } from "../../../worker-agent/models/model-source.ts";
+import { openEngines } from "../../../worker-agent/tasks/open-engines.ts";
+import { scratchFolder } from "../models/scratch-folder.ts";
+
+const never = new AbortController().signal;
+
+async function open(stateDir: string, models: readonly string[], memory: string) {
+  const flags = {
+    model: models,
+    stateDir: [stateDir],
+    memory: [memory],
+    slots: ["1"],
+    context: ["256"],
+    benchmark: ["never"],
+    gpu: ["none"],
+  };
+  const config = readConfig(readInputs(flags, {}, stateDir));
+  const hardware = hardwareOf(await readMachine(), "none");
+  return openEngines(config, never, () => undefined, hardware);
+}
+
+test("a model that does not fit is left out where another can be served, with its sum", async () => {
+  await using scratch = await scratchFolder();
+  await using opened = await open(scratch.path, ["synthetic:words", "octo-tiny"], "2MiB");
+  expect(opened.engines.map(({ name }) => name)).toEqual(["words"]);
+  expect(opened.unserved).toEqual([
+    { name: "octo-tiny", reason: expect.stringMatching(/needs \d+ MiB of memory/) },
+  ]);
+});
+
+test("where no model fits the worker does not start, and says why", async () => {
+  await using scratch = await scratchFolder();
+  await expect(open(scratch.path, ["octo-tiny"], "2MiB")).rejects.toMatchObject({
+    code: "does_not_fit",
+  });
+});
+
+test("a model that is none stops the start, whatever else could be served", async () => {
+  await using scratch = await scratchFolder();
+  const missing = join(scratch.path, "missing.gguf");
+  await expect(open(scratch.path, ["synthetic:words", missing], "90%")).rejects.toMatchObject({
+    name: "ModelError",
+  });
+});
+
+test("models that do not fit together take turns, and each answers", async () => {
+  await using scratch = await scratchFolder();
+  const folder = scratch.path;
+  const paths = ["one.gguf", "two.gguf"].map((name) => join(folder, name));
+  for (const path of paths) copyFileSync(bundledModelPath(), path);
+  // Room for one of them, whatever llama.cpp needs of it.
+  const alone = await open(folder, ["synthetic:words", "octo-tiny"], "2MiB");
+  await alone[Symbol.asyncDispose]();
+  const need = /needs (\d+) MiB/.exec(alone.unserved[0]?.reason ?? "")?.[1];
+  await using opened = await open(folder, paths, `${need}MiB`);
+  expect(opened.engines.map(({ name }) => name)).toEqual(["one", "two"]);
+  expect(opened.engines.map(({ name }) => opened.pool.isLoaded(name))).toEqual([false, true]);
+  for (const { name, engine } of opened.engines) {
+    expect((await engine.tokenize("Once upon a time", never)).length).toBeGreaterThan(0);
+    expect(opened.pool.isLoaded(name)).toBe(true);
+  }
+  expect(opened.pool.isLoaded("one")).toBe(false);
+});
