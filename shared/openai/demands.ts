@@ -153,8 +153,8 @@ function inconsistentChat(request: ChatRequest): Demands["refused"] {
 }
 
 /**
- * The demands of fields that are in no schema; `neutralOfKind` are values of a kind's own fields that ask
- * for nothing.
+ * The demands of fields that are in no schema; `neutralOfKind` are values of a kind's own fields
+ * that ask for nothing.
  */
 export function otherFields(
   request: Readonly<Record<string, unknown>>,
