@@ -135,7 +135,6 @@ describe("what cannot be found", () => {
 });
 
 describe("a parameter that cannot be honoured is a BadRequestError with its name", () => {
-  const tool = { type: "function", function: { name: "f" } };
   test.each<[string, Record<string, unknown>, string]>([
     ["temperature", { temperature: 3 }, "invalid_request"],
     ["top_p", { top_p: -0.1 }, "invalid_request"],
@@ -154,7 +153,6 @@ describe("a parameter that cannot be honoured is a BadRequestError with its name
     ["messages[0].role", { messages: [{ role: "king", content: "" }] }, "invalid_request"],
     ["messages[0].content", { messages: [{ role: "user", content: 5 }] }, "invalid_request"],
     ["response_format.type", { response_format: { type: "xml" } }, "invalid_request"],
-    ["tools", { tools: [tool] }, "unsupported_parameter"],
     ["tool_choice", { tool_choice: "required" }, "unsupported_parameter"],
     ["parallel_tool_calls", { parallel_tool_calls: true }, "unsupported_parameter"],
     ["top_logprobs", { top_logprobs: 2 }, "unsupported_parameter"],
