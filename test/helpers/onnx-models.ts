@@ -36,7 +36,7 @@ const table: GraphTensor = {
   values: [...vectorByWord, ...letterVectors, ...letterVectors].flat(),
 };
 
-/** What a model of `classes` logits adds for each word: class c gets `scoreByWord[word] * (c+1)`. */
+/** What a model of labels adds for each word: the logit of label c gets it c + 1 times. */
 export const scoreByWord = [50, 0, 0, 0, 1, -1, 0.5, 2] as const;
 const allScores = [...scoreByWord, ...alphabet.map(() => 0), ...alphabet.map(() => 0)];
 
@@ -53,7 +53,7 @@ export function writeFiles(folder: string, files: Files): string {
   return folder;
 }
 
-/** A tokenizer of words and letters, in the form of `tokenizers`, that frames a text as BERT does. */
+/** A tokenizer of words and letters, in the library's form, that frames a text as BERT does. */
 const textTokenizer: Files = {
   "tokenizer.json": {
     version: "1.0",

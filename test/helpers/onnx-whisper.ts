@@ -7,7 +7,7 @@ import { writeFiles } from "./onnx-models.ts";
  * that says the same words of every one, with their times, in French where it is loud.
  */
 
-/** Words first, then marks, then times, in steps of 20 ms: Whisper's order, which code relies on. */
+/** Words first, then marks, then times in steps of 20 ms: an order that code relies on. */
 const marks = ["endoftext", "startoftranscript", "en", "fr", "translate", "transcribe"];
 const timesCount = 1_501;
 const tokens = [

@@ -14,7 +14,7 @@
 export interface BatchLimits {
   /** Of one run. */
   readonly itemsMax: number;
-  /** Of one run: its items times the size of the largest of them, which the others are padded to. */
+  /** Of one run: its items times the size of the largest, which the others are padded to. */
   readonly paddedMax: number;
   /** How long the first item waits for others. */
   readonly waitMs: number;

@@ -26,7 +26,7 @@ export class ThreadCalls {
     return this.#fault;
   }
 
-  /** Throws EngineError, or the signal's reason when aborted. The caller knows the answer's type. */
+  /** Throws EngineError, or the signal's reason. The caller knows the type of the answer. */
   async call<Value>(call: ThreadCall, signal: AbortSignal): Promise<Value> {
     signal.throwIfAborted();
     if (this.#fault !== null) throw failed(this.#fault);

@@ -84,13 +84,14 @@ function findPackage(): string {
 
 function assertFits({ folder, weightBytes }: FolderModel, freeBytes: number): void {
   if (weightBytes <= freeBytes) return;
-  const rule = `its weights take ${mebibytes(weightBytes)} MiB and ${mebibytes(freeBytes)} are free`;
+  const need = `its weights take ${mebibytes(weightBytes)} MiB`;
+  const rule = `${need} and ${mebibytes(freeBytes)} MiB are free`;
   const way = "choose a smaller form with ?dtype=q8, say";
   throw new ModelError("does_not_fit", `Cannot load the model in ${folder}: ${rule}; ${way}`);
 }
 
 function mebibytes(bytes: number): number {
-  return Math.round(bytes / 2 ** 20);
+  return Math.ceil(bytes / 2 ** 20);
 }
 
 async function startThread(

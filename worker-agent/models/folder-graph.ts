@@ -19,7 +19,7 @@ const initializerField = 5;
 const tensorFields = { dims: 1, type: 2, external: 13 } as const;
 const uint8Type = 2;
 const int64Type = 7;
-/** Bytes of an element by its type: onnx.proto3, `TensorProto.DataType`. Four is what others take. */
+/** Bytes of an element by `TensorProto.DataType` of onnx.proto3; other types take four. */
 const bytesByType = new Map([
   [2, 1],
   [3, 1],

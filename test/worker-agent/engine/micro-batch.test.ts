@@ -6,7 +6,7 @@ import { until } from "../../helpers/until.ts";
 const limits = { itemsMax: 4, paddedMax: 1_000, waitMs: 10 };
 const never = new AbortController().signal;
 
-/** A batcher of numbers that doubles them, with a clock that is moved and runs that are released. */
+/** A batcher that doubles numbers, with a clock that is moved and runs that are released. */
 class Bench {
   readonly runs: number[][] = [];
   readonly bad = new Set<number>();
