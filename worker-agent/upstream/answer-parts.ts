@@ -81,7 +81,7 @@ export class AnswerParts {
     return parts;
   }
 
-  /** The last part, if tokens are left to count, and the end. `promptTokens` where none are told. */
+  /** A last part, if tokens are left to count, and the end; `promptTokens` where none are told. */
   end(promptTokens: number): EngineEvent[] {
     const counted = this.#total?.completion ?? 0;
     const completion = Math.max(counted, this.#tokens);

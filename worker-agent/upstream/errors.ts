@@ -28,9 +28,9 @@ const sentenceCharsMax = 240;
 
 /**
  * The EngineError for an answer with the status of a failure. A request's own fault is final for
- * its consumer, so only what a server refuses by 400, 413 or 422 counts as one; a wrong key (401), a
- * missing model (404) and a busy or broken server are this worker's matter, and another worker may
- * do better.
+ * its consumer, so only what a server refuses by 400, 413 or 422 counts as one. A wrong key (401),
+ * a missing model (404) and a busy or broken server are this worker's matter, and another worker
+ * may do better.
  */
 export function refusalError(status: number, body: string, key: Secret | null): EngineError {
   const sentence = publicSentence(sentenceOf(body), key);
@@ -99,7 +99,7 @@ export function sentenceOf(body: string): string {
   return "";
 }
 
-/** One line that may leave the machine: no key, no address and no path of it, at most a sentence. */
+/** One line that may leave the machine: at most a sentence, no key, no address and no path. */
 export function publicSentence(text: string, key: Secret | null): string {
   let line = text.slice(0, 4_000).replaceAll(/\s+/g, " ").trim();
   if (key !== null) line = line.replaceAll(key.reveal(), "…");

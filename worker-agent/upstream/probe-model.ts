@@ -42,7 +42,7 @@ export async function probeModel(
   return probeMedia(name, engineWith, signal);
 }
 
-/** A model of sound or of images: only what does nothing else is asked, because it costs seconds. */
+/** Sound or images: only a model that does nothing else is asked, because it costs seconds. */
 async function probeMedia(
   name: string,
   engineWith: (format: TranscriptionFormat) => UpstreamEngine,

@@ -14,8 +14,8 @@ export interface UpstreamRequest {
 const notSent = new Set(["user", "stream", "stream_options", "max_completion_tokens"]);
 
 /**
- * The consumer's request as `model` of a server gets it: unchanged but for its name, for what servers
- * name differently, and for being streamed with its tokens counted.
+ * The consumer's request as `model` of a server gets it: unchanged but for its name, for what
+ * servers name differently, and for being streamed with its tokens counted.
  */
 export function upstreamRequest(
   task: GenerateTask,
@@ -56,7 +56,7 @@ export function upstreamRequest(
   return { path: "/v1/chat/completions", body, choices };
 }
 
-/** Servers take −1 for "a random one", and some hold 32 bits: these seeds mean themselves to all. */
+/** Servers take −1 for "a random one", and some hold 32 bits: what is left means itself to all. */
 function plainSeed(seed: number): number {
   return Math.abs(seed) % 2 ** 31;
 }

@@ -123,7 +123,8 @@ describe("what a server refuses", () => {
   test("never leaves with a key, an address or a path in it", () => {
     const key = new Secret("sk-very-secret-key");
     const text =
-      "Cannot load /home/ada/models/llama.gguf (C:\\Users\\ada\\m.gguf) from http://10.0.0.7:8000/x " +
+      "Cannot load /home/ada/models/llama.gguf (C:\\Users\\ada\\m.gguf) " +
+      "from http://10.0.0.7:8000/x " +
       "at 192.168.1.4:9000\nwith sk-very-secret-key or Bearer abc or hf_abcdefghijkl";
     const line = publicSentence(text, key);
     expect(line).toBe("Cannot load … (…) from … at … with … or … or …");
