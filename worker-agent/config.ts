@@ -3,6 +3,7 @@ import type { LogLevel } from "../shared/log.ts";
 import type { Price } from "../shared/money.ts";
 import type { Class } from "../shared/protocol/listing.ts";
 import { folderSourceName } from "./models/folder-source.ts";
+import { publicHubUrl } from "./models/hub.ts";
 import type { ModelSource } from "./models/model-source.ts";
 import { parseModelSource } from "./models/model-source.ts";
 import { hubChoiceName } from "./models/hub-source.ts";
@@ -62,6 +63,8 @@ export interface Config {
   readonly memory: MemoryLimit;
   /** `low` lets every other program go first. */
   readonly priority: "low" | "normal";
+  /** HF_ENDPOINT, a mirror of Hugging Face; without a slash at its end. */
+  readonly hubUrl: string;
   /** HF_TOKEN, for gated models of Hugging Face. */
   readonly hubToken: string | null;
 }
@@ -115,8 +118,20 @@ export function readConfig(inputs: Inputs): Config {
     idleUnloadMs: inMs(find("idleUnload", form.orWord("never", form.integer(1, 100_000)))),
     memory: find("memory", guest.memory),
     priority: find("priority", form.choice(["low", "normal"])),
+    hubUrl: readHubUrl(inputs.env["HF_ENDPOINT"] ?? ""),
     hubToken: inputs.env["HF_TOKEN"] ?? null,
   };
+}
+
+/** The token goes there, so it is never a plain http host of somebody else's. */
+function readHubUrl(text: string): string {
+  if (text === "") return publicHubUrl;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && form.isLoopback(url));
+  if (url !== null && isSafe) return url.href.replace(/\/+$/, "");
+  throw new ConfigError(
+    `Cannot use ${JSON.stringify(text)} from HF_ENDPOINT: it must be an https URL`,
+  );
 }
 
 function inMs(minutes: number | null): number | null {

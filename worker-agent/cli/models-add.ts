@@ -1,5 +1,4 @@
 import { modelName } from "../config.ts";
-import { openEngineDefaults } from "../engine/open-engine.ts";
 import { addModel } from "../models/add-model.ts";
 import { isGgufSource } from "../models/fetch-model.ts";
 import type { GgufSource } from "../models/fetch-model.ts";
@@ -43,7 +42,7 @@ export async function addModelCommand(world: ModelsWorld, sourceText: string): P
         slots: config.slots,
         contextTokensMax: config.contextTokensMax,
         freeBytes,
-        hubUrl: world.inputs.env["HF_ENDPOINT"] ?? openEngineDefaults.hubUrl,
+        hubUrl: config.hubUrl,
         hubToken: config.hubToken,
         signal,
         log: (level, message, fields) => {

@@ -17,7 +17,6 @@ import type { Terminal } from "./terminal.ts";
 
 /** What every verb of `models` works with. */
 export interface ModelsWorld {
-  readonly inputs: Inputs;
   readonly config: Config;
   readonly modelsFolder: string;
   readonly store: ModelStore;
@@ -38,7 +37,6 @@ export async function models(inputs: Inputs, terminal: Terminal, call: Call): Pr
   process.once("SIGINT", leave);
   process.once("SIGTERM", leave);
   const world: ModelsWorld = {
-    inputs,
     config,
     modelsFolder,
     store: new ModelStore(modelsFolder),

@@ -12,13 +12,14 @@ export function systemScreen(): Screen | null {
   if (!stderr.isTTY) return null;
   return {
     get columns() {
-      return stderr.columns;
+      // A terminal that does not tell its width has what they had for decades.
+      return stderr.columns > 0 ? stderr.columns : 80;
     },
     write: (text) => void stderr.write(text),
   };
 }
 
-const barColumns = 24;
+const barColumns = 16;
 
 /** One line that tells how far something is, drawn again in its place. */
 export class ProgressBar {

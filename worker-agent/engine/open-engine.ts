@@ -7,6 +7,7 @@ import { digestFolderOf, fetchModel, isGgufSource } from "../models/fetch-model.
 import type { GgufFile } from "../models/gguf.ts";
 import { readGguf } from "../models/gguf.ts";
 import { assertFits, memoryNeed } from "../models/memory.ts";
+import { publicHubUrl } from "../models/hub.ts";
 import { modelDigest } from "../models/model-digest.ts";
 import { ModelError } from "../models/model-error.ts";
 import type { ModelSource } from "../models/model-source.ts";
@@ -45,7 +46,7 @@ export const openEngineDefaults = {
   gpu: "auto",
   draft: null,
   freeMemoryBytes: null,
-  hubUrl: "https://huggingface.co",
+  hubUrl: publicHubUrl,
   hubToken: null,
   synthetic: {},
 } as const;

@@ -2,6 +2,9 @@ import { httpGet } from "./http-get.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelSource } from "./model-source.ts";
 
+/** Hugging Face, whose `hf:` sources are. */
+export const publicHubUrl = "https://huggingface.co";
+
 export interface HubFile {
   readonly url: string;
   /** The digest the hub itself stores the file under; null for a file it does not keep as LFS. */

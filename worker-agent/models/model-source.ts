@@ -84,8 +84,8 @@ export function bundledModelPath(): string {
 }
 
 /**
- * What the file of a hub or URL source is called on this disk. The parts of a split model keep their
- * names, which are in its identity, in a folder of their own.
+ * What the file of a hub or URL source is called on this disk. The parts of a split model keep
+ * their names, which are in its identity, in a folder of their own.
  */
 export function storedFileName(source: Extract<ModelSource, { kind: "hub" | "url" }>): string {
   if (source.kind === "url") {

@@ -21,8 +21,8 @@ export interface RemoteHeader {
 }
 
 /**
- * What a GGUF file says of its model, read from its first megabytes: whether it fits is known before
- * anything else is fetched. Null where the server gives no parts of files.
+ * What a GGUF file says of its model, read from its first megabytes: whether it fits is known
+ * before anything else is fetched. Null where the server gives no parts of files.
  */
 export async function readRemoteHeader(remote: RemoteHeader): Promise<GgufFile | null> {
   await mkdir(remote.folder, { recursive: true });

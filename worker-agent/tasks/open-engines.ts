@@ -147,7 +147,8 @@ class ModelOpener {
 
   async open(slots: number, signal: AbortSignal): Promise<Engine> {
     const { name, source } = this.model;
-    const { memory, gpu, draft, stateDir, contextTokensMax, threads, hubToken } = this.#config;
+    const { memory, gpu, draft, stateDir, contextTokensMax, threads } = this.#config;
+    const { hubUrl, hubToken } = this.#config;
     const say = progressLog(this.#log, `Downloading ${name}`);
     const isOurs = source.kind !== "upstream";
     const freeMemoryBytes = isOurs
@@ -164,6 +165,7 @@ class ModelOpener {
         threads,
         gpu,
         draft,
+        hubUrl,
         hubToken,
         freeMemoryBytes,
         log: this.#log,

@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { existsSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { main } from "../../../worker-agent/cli/main.ts";
 import { readInputs } from "../../../worker-agent/cli/find-settings.ts";
 import { readConfig } from "../../../worker-agent/config.ts";
@@ -107,6 +107,27 @@ describe("octo-worker models", () => {
     await world.run("remove", "third");
     expect((await world.run("remove", "again")).lines).toEqual(["Removed again: 1.8 MiB freed"]);
     expect(files()).toEqual([]);
+  });
+
+  test("a repository's best file is chosen, from the mirror that HF_ENDPOINT names", async () => {
+    const world = createWorld();
+    await using hub = await startFileServer(readFileSync(bundledModelPath()));
+    const files = [{ type: "file", path: "m-Q8_0.gguf", size: 1_898_784 }];
+    const list = Buffer.from(JSON.stringify(files));
+    hub.contentByPath.set("/api/models/owner/m-GGUF/tree/main", list);
+    vi.stubEnv("HF_ENDPOINT", hub.url);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const added = await world.run("add", "hf:owner/m-GGUF");
+    expect(added).toMatchObject({ code: 0 });
+    expect(added.said).toContain('"because":"the best there is, 2 MiB"');
+    expect(await world.runJson("list")).toMatchObject({
+      models: [{ name: "m", source: "hf:owner/m-GGUF", digest: tinyDigest }],
+    });
+    vi.stubEnv("HF_ENDPOINT", "http://mirror.example");
+    expect(await world.run("list")).toMatchObject({
+      code: 2,
+      errors: ['Cannot use "http://mirror.example" from HF_ENDPOINT: it must be an https URL'],
+    });
   });
 
   test("all parts of a split model are kept, with one identity", async () => {

@@ -57,7 +57,11 @@ function short(value: number): Buffer {
   return buffer;
 }
 
-export function layOut(metadata: readonly Buffer[], count: number, tensors: readonly Tensor[]): Buffer {
+export function layOut(
+  metadata: readonly Buffer[],
+  count: number,
+  tensors: readonly Tensor[],
+): Buffer {
   let offset = 0;
   const heads = tensors.map(({ head, data }) => {
     const own = Buffer.concat([head, bytes(BigInt(offset))]);
