@@ -3,7 +3,9 @@ import type { Figure, Suite } from "./figure.ts";
 
 /** Suites are loaded when they are asked for: one may need what another does not have. */
 const suites: Readonly<Record<string, () => Promise<Suite>>> = {
+  join: async () => (await import("./suites/join.ts")).join,
   relay: async () => (await import("./suites/relay.ts")).relay,
+  worker: async () => (await import("./suites/worker.ts")).worker,
 };
 
 const usage = `Measures the network on this machine.
