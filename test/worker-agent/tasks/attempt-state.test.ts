@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { taskBytesMax } from "../../../shared/protocol/limits.ts";
 import { AttemptDriver, attempt, makeOffer, usage } from "./attempt-driver.ts";
 
 test("the first part goes out at once, later ones are gathered for the pace and merged", () => {
@@ -248,6 +249,6 @@ test("a body in parts that turns out malformed or too long fails, since it was a
   malformed.tell({ kind: "body", part: 1, text: "x" });
   expect(malformed.frames.at(-1)).toMatchObject({ type: "task.fail", code: "invalid_request" });
   const long = new AttemptDriver(makeOffer({ body: "{", body_parts: 9 }));
-  long.tell({ kind: "body", part: 1, text: "x".repeat(5 * 1024 * 1024) });
+  long.tell({ kind: "body", part: 1, text: "x".repeat(taskBytesMax) });
   expect(long.frames.at(-1)).toMatchObject({ type: "task.fail", code: "invalid_request" });
 });
