@@ -4,6 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import type { z } from "zod";
 import type { AnswerHead } from "../../../edge/inference/answer-head.ts";
+import { resultAnswer } from "../../../edge/inference/result-answer.ts";
 import { errorAnswer, errorEvent, StreamEvents } from "../../../edge/inference/stream-events.ts";
 import { type GatheredAnswer, wholeAnswer } from "../../../edge/inference/whole-answer.ts";
 import {
@@ -13,6 +14,7 @@ import {
   completionEventSchema,
   modelListSchema,
 } from "../../../edge/openapi/openai-answers.ts";
+import { embeddingDemands } from "../../../shared/openai/result-demands.ts";
 
 /** OpenAI's published schemas, where the machine has them. */
 const contractPath = fileURLToPath(
@@ -190,4 +192,14 @@ contractTest("the list of models has OpenAI's shape", () => {
   const model = { id: "tiny", object: "model", created: 0, owned_by: "cipherocto", octo };
   const list = modelListSchema.parse({ object: "list", data: [model] });
   expect(complaints("ListModelsResponse", list)).toEqual([]);
+});
+
+contractTest("vectors have OpenAI's shape", () => {
+  const request = { model: "tiny", input: ["a", "b"] };
+  const head = { taskId: `tsk_${"a".repeat(22)}`, createdMs: 1_000, model: "tiny", counts };
+  // 1 and -2 as 32-bit floats.
+  const document = JSON.stringify({ vectors: ["AACAPwAAAMA=", "AACAPwAAAMA="] });
+  const wanted = { kind: "embedding", request, demands: embeddingDemands(request) } as const;
+  const { body } = resultAnswer(wanted, head, document);
+  expect(complaints("CreateEmbeddingResponse", JSON.parse(body))).toEqual([]);
 });
