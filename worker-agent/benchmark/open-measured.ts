@@ -24,14 +24,17 @@ export interface MeasureSettings {
   readonly threads: number;
   readonly contextTokensMax: number | null;
   readonly gpu: "auto" | "none";
+  /** The source of the model that guesses ahead. */
+  readonly draft: string | null;
   /** See `fingerprintOf`. */
   readonly machine: string;
-  readonly hasGpu: boolean;
+  /** The memory of its graphics processors together; 0 where there are none. */
+  readonly gpuBytes: number;
 }
 
 /** How this worker's models are measured on this machine. */
 export function measureSettings(config: Config, hardware: Hardware): MeasureSettings {
-  const { benchmark, slots, areSlotsMeasured, threads, contextTokensMax, gpu } = config;
+  const { benchmark, slots, areSlotsMeasured, threads, contextTokensMax, gpu, draft } = config;
   return {
     benchmark,
     slots: areSlotsMeasured ? null : slots,
@@ -39,8 +42,9 @@ export function measureSettings(config: Config, hardware: Hardware): MeasureSett
     threads,
     contextTokensMax,
     gpu,
+    draft: draft === null ? null : JSON.stringify(draft),
     machine: fingerprintOf(hardware),
-    hasGpu: hardware.gpus.length > 0,
+    gpuBytes: hardware.gpus.reduce((sum, card) => sum + card.memory_bytes, 0),
   };
 }
 
@@ -108,6 +112,8 @@ export async function openMeasured(
     const isNew = entry === null && mode !== "never";
     // The file is another one than the slots were measured for.
     if (isNew && slots === null && known !== null) await reopen(() => openWith(options, null));
+    const room = isNew && slots === null ? slotsOnCards(engine, settings) : engine.model.slots;
+    if (room < engine.model.slots) await reopen(() => openWith(options, room));
     const found = isNew ? await measure(engine, options, signal) : (entry?.benchmark ?? null);
     if (isNew && found !== null) await keep(engine, found, options);
     const most = engine.model.slots;
@@ -123,12 +129,32 @@ export async function openMeasured(
   }
 }
 
+/** What the desktop and the driver need of a card besides. */
+const cardsShare = 0.9;
+
+/**
+ * How many of an open engine's slots have their context on the cards beside the weights. More would
+ * be kept in main memory, at a tenth of the speed, and all of them be measured so.
+ */
+function slotsOnCards(engine: Engine, { gpuBytes, slotsUnmeasured }: MeasureSettings): number {
+  const { slots, weightBytes } = engine.model;
+  const { memoryBytes } = engine.stats();
+  if (gpuBytes === 0 || memoryBytes === null || weightBytes === null) return slots;
+  const bytesPerSlot = (memoryBytes - weightBytes) / slots;
+  const room = cardsShare * gpuBytes - weightBytes;
+  if (bytesPerSlot <= 0 || bytesPerSlot * slots <= room) return slots;
+  // Weights that do not fit either leave nothing to keep together.
+  const fit = room > 0 ? Math.floor(room / bytesPerSlot) : slotsUnmeasured;
+  return Math.max(1, Math.min(slots, fit));
+}
+
 /** With the slots given or known to be best; else with as many as are tried and fit. */
 async function openWith(options: MeasureOptions, known: number | null): Promise<Engine> {
-  const { slots, slotsUnmeasured, benchmark, hasGpu } = options.settings;
+  const { slots, slotsUnmeasured, benchmark, gpuBytes } = options.settings;
   if (slots !== null) return options.open(slots);
   const isElsewhere = options.source.kind === "upstream";
-  const tried = isElsewhere ? slotsTriedElsewhere : hasGpu ? slotsTriedOnGpu : slotsTriedOnCpu;
+  const ofMachine = gpuBytes > 0 ? slotsTriedOnGpu : slotsTriedOnCpu;
+  const tried = isElsewhere ? slotsTriedElsewhere : ofMachine;
   let most = known ?? (benchmark === "never" ? slotsUnmeasured : tried);
   for (;;) {
     try {
@@ -216,6 +242,6 @@ function entryKey(engine: Engine, settings: MeasureSettings): string {
 }
 
 function settingsKey(settings: MeasureSettings) {
-  const { slots, threads, contextTokensMax, gpu, machine } = settings;
-  return { slots, threads, contextTokensMax, gpu, machine };
+  const { slots, threads, contextTokensMax, gpu, draft, machine } = settings;
+  return { slots, threads, contextTokensMax, gpu, draft, machine };
 }

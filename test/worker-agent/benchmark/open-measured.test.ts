@@ -28,7 +28,8 @@ const usual: MeasureSettings = {
   contextTokensMax: null,
   gpu: "auto",
   machine: "m1",
-  hasGpu: false,
+  draft: null,
+  gpuBytes: 0,
 };
 
 /** A machine that opens models, and what it was asked for. */
@@ -46,6 +47,8 @@ class Bench {
   /** Null is the time of this world. */
   clock: LeapingClock | null = new LeapingClock();
   fails: EngineError | null = null;
+  weightBytes: number | null = null;
+  bytesPerSlot = 0;
 
   async run(
     changes: Partial<MeasureSettings> = {},
@@ -78,7 +81,11 @@ class Bench {
     return {
       ...engine,
       kind: "llama.cpp",
-      model: { ...engine.model, digest: this.digest },
+      model: { ...engine.model, digest: this.digest, weightBytes: this.weightBytes },
+      stats: () => {
+        const memoryBytes = (this.weightBytes ?? 0) + this.bytesPerSlot * slots;
+        return { ...engine.stats(), memoryBytes };
+      },
       generate: (task, signal) => {
         this.asked += 1;
         if (this.fails !== null) throw this.fails;
@@ -120,6 +127,7 @@ test.for([
   ["context", { contextTokensMax: 256 }],
   ["use of the GPU", { gpu: "none" }],
   ["machine or its driver", { machine: "m2" }],
+  ["draft model", { draft: "small" }],
   ["slots", { slots: 2 }],
 ] as const)("another %s is another measurement", async ([, changes]) => {
   const bench = new Bench();
@@ -180,10 +188,34 @@ test("as many slots are tried as fit the memory, and slots that were given must 
   expect(bench.open).toBe(1);
 });
 
+const gibibyte = 2 ** 30;
+
 test("a GPU is tried with more slots than a processor", async () => {
   const bench = new Bench();
-  await bench.run({ hasGpu: true });
+  await bench.run({ gpuBytes: 24 * gibibyte });
   expect(bench.opened[0]).toBe(16);
+});
+
+test.for([
+  ["all of them fit", 40, [16]],
+  ["some fit", 24, [16, 13]],
+  ["one fits", 10, [16, 1]],
+  ["not even the weights fit", 8, [16, 4]],
+] as const)("slots are tried as far as cards hold them: %s", async ([, cards, opened]) => {
+  const bench = new Bench();
+  bench.weightBytes = 8 * gibibyte;
+  bench.bytesPerSlot = gibibyte;
+  const { engine } = await bench.run({ gpuBytes: cards * gibibyte });
+  expect(bench.opened.slice(0, opened.length)).toEqual(opened);
+  expect(engine.model.slots).toBeLessThanOrEqual(opened.at(-1) ?? 0);
+  expect(bench.open).toBe(1);
+});
+
+test("another server is tried with many slots, because its memory is its own", async () => {
+  const bench = new Bench();
+  const source = { kind: "upstream", url: "http://127.0.0.1:1", model: "m", key: null } as const;
+  await bench.run({}, { source });
+  expect(bench.opened[0]).toBe(32);
 });
 
 test("a model that answers nothing in time is served unmeasured, with the usual slots", async () => {

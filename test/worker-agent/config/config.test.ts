@@ -52,6 +52,15 @@ test("a flag wins over the environment, that over the file, and that over the de
   expect(configOf({ file, env, flags }).slots).toBe(1);
 });
 
+test("slots are measured unless they are given, and models as often as is wanted", () => {
+  expect(configOf({})).toMatchObject({ areSlotsMeasured: true, slots: 4, benchmark: "auto" });
+  const told = configOf({ flags: { slots: ["3"], benchmark: ["never"] } });
+  expect(told).toMatchObject({ areSlotsMeasured: false, slots: 3, benchmark: "never" });
+  expect(configOf({ file: { slots: "auto" } }).areSlotsMeasured).toBe(true);
+  const often = { flags: { benchmark: ["often"] } };
+  expect(() => configOf(often)).toThrow("one of auto, always, never");
+});
+
 test("models take the names they were given with, else their file's", () => {
   const flags = { model: ["./a/llama-3.gguf", "hf:o/r/q.gguf"], as: ["", "qwen"] };
   expect(configOf({ flags }).models.map(({ name }) => name)).toEqual(["llama-3", "qwen"]);
