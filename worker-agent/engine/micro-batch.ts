@@ -2,8 +2,9 @@
  * Gathers items of many tasks into batches for a model that does many at once for little more than
  * the cost of one.
  *
- * M1. A batch starts when enough items wait, or the oldest of them has waited for its time, and
- *     never while another runs: what comes in the meantime makes the next one.
+ * M1. A batch starts when enough items wait, or the oldest of them has waited for its time, or
+ *     nobody else is expected, and never while another runs: what comes in the meantime makes the
+ *     next one.
  * M2. Tasks take turns: a task of thousands of items delays a small one by one batch.
  * M3. Items of like size share a run, so that little of it is padding.
  * M4. A run that fails is repeated in halves, down to the item that fails alone: only its task
@@ -29,6 +30,11 @@ export interface MicroBatchOptions<Item, Result> {
   readonly sizeOf: (item: Item) => number;
   /** Runs items together and gives a result for each, in their order. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /**
+   * Whether more tasks are on their way than the number of those that wait already. A task that is
+   * alone then starts at once; without it every batch waits for its time.
+   */
+  readonly expectsMore?: (waitingTasks: number) => boolean;
   readonly after?: After;
 }
 
@@ -111,7 +117,8 @@ export class MicroBatcher<Item, Result> {
   #schedule(): void {
     if (this.#isRunning || this.#waiting === 0) return;
     const { itemsMax, waitMs } = this.#options.limits;
-    if (this.#waiting >= itemsMax) {
+    const expectsMore = this.#options.expectsMore?.(this.#groups.size) ?? true;
+    if (this.#waiting >= itemsMax || !expectsMore) {
       this.#start();
       return;
     }

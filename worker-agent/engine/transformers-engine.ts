@@ -61,6 +61,8 @@ export class TransformersEngine implements Engine {
       limits: { ...gathering, paddedMax },
       sizeOf: ({ ids }) => Math.max(1, ids.length),
       // A batch belongs to many tasks: none of them may stop it.
+      // Tasks that are in the engine but not here yet are being tokenized.
+      expectsMore: (waitingTasks) => this.#running > waitingTasks,
       run: (items) => calls.call<Float32Array[]>({ kind: "rows", items }, neverAborted),
     });
   }

@@ -13,10 +13,12 @@ class Bench {
   /** What waits for its time, with the time. */
   readonly due: { ms: number; run: () => void }[] = [];
   isHeld = false;
+  tasksMeant = Infinity;
   readonly #held: (() => void)[] = [];
   readonly batcher = new MicroBatcher<number, number>({
     limits,
     sizeOf: (item) => item,
+    expectsMore: (waiting) => this.tasksMeant > waiting,
     run: async (items) => {
       this.runs.push([...items]);
       if (this.isHeld) await new Promise<void>((resolve) => this.#held.push(resolve));
@@ -85,6 +87,17 @@ describe("what is gathered", () => {
     await short;
     expect(bench.runs.findIndex((run) => run.includes(7))).toBe(1);
     expect(await long).toHaveLength(20);
+  });
+
+  test("does not wait for its time when everybody who is expected has come", async () => {
+    const bench = new Bench();
+    bench.tasksMeant = 2;
+    const asked = [bench.batcher.add([1], never)];
+    expect(bench.due).toHaveLength(1);
+    asked.push(bench.batcher.add([2], never));
+    expect(await Promise.all(asked)).toEqual([[2], [4]]);
+    expect(bench.runs).toEqual([[2, 1]]);
+    expect(bench.due).toEqual([]);
   });
 
   test("of no items is nothing", async () => {
