@@ -42,9 +42,9 @@ const helpByCommand: Record<CommandName, CommandHelp> = {
   pause: {
     summary: "take no more tasks, for a while or until resume",
     text:
-      "The worker that runs from the state folder ends the answers it is giving, gives its memory\n" +
-      "back and stays connected. A pause outlives a restart, and holds for a worker that starts\n" +
-      "later. It needs no network.",
+      "The worker that runs from the state folder ends the answers it is giving, gives its\n" +
+      "memory back and stays connected. A pause outlives a restart, and holds for a worker\n" +
+      "that starts later. It needs no network.",
     examples: [
       "octo-worker pause",
       "octo-worker pause --for 2h",
@@ -59,9 +59,9 @@ const helpByCommand: Record<CommandName, CommandHelp> = {
   stop: {
     summary: "stop the worker that runs on this machine, once its answers have ended",
     text:
-      "Waits until it has gone: at the latest after the --drain it was started with. It is the way\n" +
-      "to update: octo-worker stop, npm install -g octo-worker@latest, octo-worker start. It never\n" +
-      "updates itself, and never asks whether there is something new.",
+      "Waits until it has gone: at the latest after the --drain it was started with. It is the\n" +
+      "way to update: octo-worker stop, npm install -g octo-worker@latest, octo-worker start.\n" +
+      "It never updates itself, and never asks whether there is something new.",
     examples: ["octo-worker stop", "octo-worker stop --now"],
   },
   doctor: {

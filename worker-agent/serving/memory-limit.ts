@@ -2,7 +2,7 @@ import { freemem } from "node:os";
 import { readContainerLimits } from "../hardware/container.ts";
 import { readMachine } from "../hardware/machine.ts";
 
-/** How much memory models may take: a share of what is free when one is loaded, or so many bytes. */
+/** How much memory models may take: a share of what is free at each load, or so many bytes. */
 export type MemoryLimit =
   | { readonly kind: "share"; readonly percent: number }
   /** Of all models together. */
