@@ -122,8 +122,12 @@ describe("a model of another server", () => {
     await server.kill();
     expect(await ended).toBe("failed");
     expect(finishes.filter((reason) => reason !== null && reason !== "error")).toEqual([]);
+    await until("its listing is taken back", async () => {
+      return (await flow.models()).every(({ id }) => id !== "upstream-tiny");
+    });
     server.pauseAfter = Number.POSITIVE_INFINITY;
     await server.start();
+    await flow.untilListed(2);
     await until("it is served again", async () => {
       const again = await ask("What is this?").catch(() => null);
       return again?.choices[0]?.finish_reason === "stop";

@@ -3,16 +3,16 @@ import { stat } from "node:fs/promises";
 import type { JsonValue } from "../../shared/crypto/jcs.ts";
 import { canonicalJson } from "../../shared/crypto/jcs.ts";
 import type { DigestOptions } from "../models/digest.ts";
-import { fileDigest } from "../models/digest.ts";
 import type { GgufFile } from "../models/gguf.ts";
 import { readGguf } from "../models/gguf.ts";
+import { modelDigest } from "../models/model-digest.ts";
 import { ModelError } from "../models/model-error.ts";
 import type { ModelFacts, ModelFile } from "./describe.ts";
 import type { UpstreamKind } from "./dialects.ts";
 
-/** A file's state on the disk: another one means another content. */
+/** The state of a model's files on the disk: another one means another content. */
 export interface FileMark {
-  readonly path: string;
+  readonly paths: readonly string[];
   readonly state: string;
 }
 
@@ -48,17 +48,16 @@ async function readContent(
   options: DigestOptions,
 ): Promise<ModelIdentity | null> {
   const gguf = ggufAt(path);
-  const state = gguf === null ? null : await fileState(path);
-  // The digest of one file is no digest of a model in several.
-  if (gguf === null || state === null || gguf.paths.length > 1) return null;
+  const state = gguf === null ? null : await filesState(gguf.paths);
+  if (gguf === null || state === null) return null;
   // The path may mean another file here than where the server runs, say in a container.
   if (parameterCount !== null && parameterCount !== gguf.parameterCount) return null;
   // A template of the provider's own makes another model of the same weights.
   const isOwnTemplate = chatTemplate === null || gguf.chatTemplate === null;
   if (!isOwnTemplate && chatTemplate.trim() !== gguf.chatTemplate?.trim()) return null;
-  const digest = await fileDigest(path, options);
+  const { digest } = await modelDigest(gguf.paths, options);
   if (claimed !== null && claimed !== digest) return null;
-  return { digest, identity: "content", read: { gguf, file: { path, state } } };
+  return { digest, identity: "content", read: { gguf, file: { paths: gguf.paths, state } } };
 }
 
 function ggufAt(path: string): GgufFile | null {
@@ -71,15 +70,15 @@ function ggufAt(path: string): GgufFile | null {
   }
 }
 
-/** Whether the file is another one than when its digest was taken. */
-export async function hasFileChanged({ path, state }: FileMark): Promise<boolean> {
-  return (await fileState(path)) !== state;
+/** Whether a file is another one than when the digest was taken. */
+export async function hasFileChanged({ paths, state }: FileMark): Promise<boolean> {
+  return (await filesState(paths)) !== state;
 }
 
-async function fileState(path: string): Promise<string | null> {
+async function filesState(paths: readonly string[]): Promise<string | null> {
   try {
-    const { dev, ino, size, mtimeMs } = await stat(path);
-    return `${dev}-${ino}-${size}-${mtimeMs}`;
+    const stats = await Promise.all(paths.map((path) => stat(path)));
+    return stats.map(({ dev, ino, size, mtimeMs }) => [dev, ino, size, mtimeMs].join("-")).join();
   } catch {
     // It is gone, which is a change.
     return null;

@@ -20,7 +20,7 @@ import type { UpstreamSource } from "./upstream-source.ts";
 
 export interface OpenUpstreamOptions {
   readonly modelsFolder: string;
-  /** Answers at once where the server does not say how many it makes. */
+  /** Answers at once; fewer where the server says that it makes no more. */
   readonly slots: number;
   readonly contextTokensMax: number | null;
   readonly log: Log;
@@ -79,7 +79,8 @@ async function open(
   const shared = { server, kind, name, mark: facts.mark, file: identity.read?.file ?? null };
   const modelOf = (contextTokens: number, abilities: readonly Ability[]): EngineModel => ({
     ...shapeOf(facts, identity),
-    slots: Math.min(facts.slots ?? options.slots, slotsMax),
+    // The provider may offer fewer than the server makes, and never more.
+    slots: Math.min(facts.slots ?? slotsMax, options.slots, slotsMax),
     contextTokens: Math.min(contextTokens, options.contextTokensMax ?? Infinity),
     abilities,
   });
