@@ -87,10 +87,11 @@ async function measureLength(
   { watch, onStep }: { readonly watch: Stopwatch; readonly onStep: OnStep },
 ): Promise<Pick<Benchmark, "contextTokens" | "contextFault">> {
   const most = engine.model.contextTokens;
-  let last = { tokens: 0, ms: 0, words: firstWords / 2 };
+  let last = { tokens: 0, ms: 0, words: 0 };
+  let mostWords = firstWords;
   while (last.tokens < most * 0.9) {
-    const tokensPerWord = last.tokens === 0 ? 2 : last.tokens / last.words;
-    const words = Math.min(2 * last.words, Math.floor((most * 0.95) / tokensPerWord));
+    const tokensPerWord = last.words === 0 ? 1 : last.tokens / last.words;
+    const words = Math.min(mostWords, Math.floor((most * 0.95) / tokensPerWord));
     const task = longProbe(kind, words, words);
     if (task === null || words <= last.words || 3 * last.ms > watch.leftMs()) break;
     onStep(`a text of ${words} words`);
@@ -98,13 +99,14 @@ async function measureLength(
       const found = await timed(engine, task, watch);
       if (found === null || found.promptTokens <= last.tokens) break;
       last = { tokens: found.promptTokens, ms: found.ms, words };
+      mostWords = 2 * words;
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      const isGuess = error.code === "context_length_exceeded";
-      return {
-        contextTokens: last.tokens,
-        contextFault: isGuess ? null : error.message.slice(0, 512),
-      };
+      if (error.code !== "context_length_exceeded") {
+        return { contextTokens: last.tokens, contextFault: error.message.slice(0, 512) };
+      }
+      // Words that became more tokens than expected are a wrong guess, not a fault.
+      mostWords = Math.floor(0.7 * words);
     }
   }
   return { contextTokens: last.tokens, contextFault: null };
