@@ -131,7 +131,7 @@ function isObject(text: string): boolean {
 
 async function sees(subject: ProbeSubject): Promise<boolean> {
   const words = "Which colour has this square? Answer with one word.";
-  const answer = await subject.look(words, redSquare(), { temperature: 0, max_tokens: 256 });
+  const answer = await subject.look(words, redSquare, { temperature: 0, max_tokens: 256 });
   return /^\W*red\b/i.test(answer?.texts[0] ?? "");
 }
 

@@ -204,7 +204,7 @@ describe("other documents of another server", () => {
 
   test("images come as whole files, counted by their size", async () => {
     const route: Route = ({ body }) => ({
-      json: { data: Array.from({ length: Number(body["n"]) }, () => ({ b64_json: redSquare() })) },
+      json: { data: Array.from({ length: Number(body["n"]) }, () => ({ b64_json: redSquare })) },
     });
     const routes = {
       ...serverOf("/v1/images/generations", route),
@@ -216,7 +216,7 @@ describe("other documents of another server", () => {
     expect(engine.model.abilities).toEqual(["images"]);
     const request = { model: "m", prompt: "a cat", n: 2, size: "64x32" };
     const { result, usage } = await engine.perform({ kind: "image", request }, never);
-    expect(result).toEqual({ images: [redSquare(), redSquare()], format: "png" });
+    expect(result).toEqual({ images: [redSquare, redSquare], format: "png" });
     expect(usage.completion).toBe(2 * 4 * 2);
     expect(world.server.bodies("/v1/images/generations").at(-1)).toMatchObject({
       model: "sd-cpp-local",
