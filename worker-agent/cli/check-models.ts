@@ -9,20 +9,26 @@ import { ModelError } from "../models/model-error.ts";
 import type { ModelSource } from "../models/model-source.ts";
 import { bundledModelPath, storedFileName } from "../models/model-source.ts";
 import { memoryAllowance, readFreeBytes } from "../serving/memory-limit.ts";
+import { checkFolder } from "./check-folder.ts";
 import type { Check } from "./check.ts";
 
 /** Whether each model's file is whole and fits the memory that is free. */
 export async function checkModels(config: Config): Promise<Check[]> {
   const freeBytes = memoryAllowance(config.memory, await readFreeBytes(config.gpu), 0);
-  return config.models.map((model) => checkModel(model, config, freeBytes));
+  return Promise.all(
+    config.models.map(({ name, source }) =>
+      source.kind === "onnx"
+        ? checkFolder(name, source)
+        : checkModel({ name, source }, config, freeBytes),
+    ),
+  );
 }
 
-function checkModel({ name, source }: ConfiguredModel, config: Config, freeBytes: number): Check {
-  // Its files are read when the worker starts: a folder's parts are many.
-  if (source.kind === "onnx") {
-    const where = source.place.kind === "hub" ? "fetched and checked" : "checked";
-    return { name: "Model", found: `${name}: ONNX, ${where} at the start`, remedy: null };
-  }
+type FileModel = Pick<ConfiguredModel, "name"> & {
+  readonly source: Exclude<ModelSource, { kind: "onnx" }>;
+};
+
+function checkModel({ name, source }: FileModel, config: Config, freeBytes: number): Check {
   if (source.kind === "hub-choice" || source.kind === "stored") {
     const when = source.kind === "stored" ? "kept here, checked" : "chosen and downloaded";
     return { name: "Model", found: `${name}: ${when} at the start`, remedy: null };

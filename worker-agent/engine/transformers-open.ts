@@ -1,5 +1,3 @@
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Log } from "../../shared/log.ts";
 import { type FolderDownload, fetchFolder } from "../models/folder-download.ts";
@@ -9,6 +7,7 @@ import { ModelError } from "../models/model-error.ts";
 import type { Engine } from "./engine.ts";
 import { ThreadCalls } from "./transformers-calls.ts";
 import { audioContextTokens, TransformersEngine } from "./transformers-engine.ts";
+import { findTransformers, missingTransformers } from "./transformers-package.ts";
 import type { ThreadAnswer, ThreadSetup } from "./transformers-thread.ts";
 
 export interface OpenTransformersOptions extends FolderDownload {
@@ -32,7 +31,8 @@ export async function openTransformersEngine(
   options: OpenTransformersOptions,
   signal: AbortSignal,
 ): Promise<Engine> {
-  const packageUrl = findPackage();
+  const packageUrl = findTransformers();
+  if (packageUrl === null) throw new ModelError("missing_package", missingTransformers);
   const folder = await readFolder(await fetchFolder(source, options), source);
   assertFits(folder, options.freeMemoryBytes);
   const { digestFolder: cacheFolder, slots, contextTokensMax, log } = options;
@@ -59,27 +59,6 @@ export async function openTransformersEngine(
     slots,
     hasWordTimes,
   });
-}
-
-const packageName = "@huggingface/transformers";
-
-/** Where the optional package is installed, from here or from where the worker was started. */
-function findPackage(): string {
-  for (const from of [import.meta.url, pathToFileURL(`${process.cwd()}/`).href]) {
-    try {
-      const path = createRequire(from).resolve(packageName);
-      // Its form for `import` lies beside the one for `require`.
-      return pathToFileURL(path.replace(/\.cjs$/, ".mjs")).href;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
-    }
-  }
-  throw new ModelError(
-    "missing_package",
-    `Cannot serve ONNX models: ${packageName} is not installed; run ` +
-      `\`npm install --global octo-worker ${packageName}\`, or start with ` +
-      `\`npx --package=octo-worker --package=${packageName} octo-worker\``,
-  );
 }
 
 function assertFits({ folder, weightBytes }: FolderModel, freeBytes: number): void {

@@ -75,6 +75,11 @@ describe.each(runtimes)("installed, under %s", (runtime) => {
       "Cannot serve ONNX models: @huggingface/transformers is not installed; run " +
         "`npm install --global octo-worker @huggingface/transformers`",
     );
+    const told = await run(runtime, [bin, "doctor", ...flags], { cwd: folder }).then(
+      ({ stdout }) => stdout,
+      (error: { stdout: string }) => error.stdout,
+    );
+    expect(told).toContain("@huggingface/transformers is not installed");
   });
 
   test("it gets listed, says so in its status, and leaves in order when told to", async () => {
