@@ -25,6 +25,7 @@ import { removeStatus, writeStatus } from "./state/status-file.ts";
 import { StatusBoard } from "./state/status-board.ts";
 import type { AttemptSummary } from "./tasks/attempt.ts";
 import type { ServedEngine, UnservedModel } from "./tasks/open-engines.ts";
+import type { OnDownload } from "./models/progress-log.ts";
 import { openEngines } from "./tasks/open-engines.ts";
 import { ReceiptJournal } from "./tasks/receipt-journal.ts";
 import { logSummary } from "./tasks/summary-log.ts";
@@ -233,6 +234,8 @@ export interface RunOptions {
    */
   readonly engines?: readonly ServedEngine[];
   readonly onAgent?: (agent: Agent) => void;
+  /** Told how models are fetched; without it the log says so. */
+  readonly onDownload?: OnDownload;
 }
 
 /** `octo-worker status` is at most this old: a live view looks as often. */
@@ -251,7 +254,7 @@ export async function runAgent(
   const { log } = options;
   await makeStateDir(config.stateDir);
   const lock = await takeLock(config.stateDir);
-  const control = await ControlWatch.start(config.stateDir, log);
+  const control = await ControlWatch.start(config.stateDir, lock.owner, log);
   const leaving = AbortSignal.any([signal, control.leave]);
   const hurry = AbortSignal.any([control.hurry, ...(options.hurry ? [options.hurry] : [])]);
   try {
@@ -265,7 +268,7 @@ export async function runAgent(
       return await serve({ ...parts, engines: options.engines, pool: null }, leaving, options);
     }
     const all = await withUpstreams(config, leaving, log);
-    await using opened = await openEngines(all, leaving, log, hardware);
+    await using opened = await openEngines(all, leaving, log, hardware, options.onDownload);
     return await serve({ ...parts, ...opened }, leaving, options);
   } catch (error) {
     // Told to leave before there was anything to drain.

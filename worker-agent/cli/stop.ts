@@ -29,7 +29,7 @@ export async function stop(inputs: Inputs, terminal: Terminal, call: Call): Prom
     if (isJson) terminal.write(JSON.stringify({ stopped: false, pid: null }));
     return 0;
   }
-  await changeControl(stateDir, { stop: { pid: owner.pid, now: isNow } });
+  await changeControl(stateDir, { stop: { ...owner, now: isNow } });
   if (!isNow) say(`Stopping process ${owner.pid} once its answers have ended; --now stops at once`);
   await untilGone(stateDir, owner, isNow);
   say(`${terminal.paint("green", "Stopped")}`);

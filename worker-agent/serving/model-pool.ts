@@ -23,6 +23,9 @@ export interface PoolMember {
 /** Often enough for idleness counted in minutes. */
 const tickMs = 1_000;
 
+/** A driver that hangs must not keep the other models from being loaded. */
+const closeWithinMs = 10_000;
+
 interface Lease {
   readonly resolve: (engine: Engine | null) => void;
   readonly reject: (error: EngineError) => void;
@@ -219,11 +222,19 @@ export class ModelPool implements AsyncDisposable {
   async #close(name: string): Promise<void> {
     const engine = this.#engines.get(name);
     this.#engines.delete(name);
+    if (engine === undefined) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      const reason = new Error(`it takes longer than ${closeWithinMs / 1_000} s`);
+      timer = setTimeout(() => reject(reason), closeWithinMs);
+    });
     try {
-      await engine?.[Symbol.asyncDispose]();
+      await Promise.race([engine[Symbol.asyncDispose](), late]);
     } catch (error) {
       // A broken engine may not even close; its memory is the next load's to miss.
       this.#log("warn", "An engine did not close", { model: name, error: describeError(error) });
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

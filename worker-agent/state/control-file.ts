@@ -16,8 +16,11 @@ const controlSchema = z.object({
       until_ms: z.int().nullable(),
     })
     .nullable(),
-  /** For this process alone: one that starts later is not meant. */
-  stop: z.object({ pid: z.int(), now: z.boolean() }).nullable(),
+  /**
+   * For this process alone, as its lock names it: one that starts later is not meant, though in a
+   * container it may have the same number.
+   */
+  stop: z.object({ pid: z.int(), started: z.string().nullable(), now: z.boolean() }).nullable(),
 });
 export type Control = z.infer<typeof controlSchema>;
 

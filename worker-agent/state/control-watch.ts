@@ -3,6 +3,7 @@ import { describeError } from "../../shared/log.ts";
 import type { Pause } from "../serving/availability.ts";
 import type { Control } from "./control-file.ts";
 import { changeControl, controlPath, readControl } from "./control-file.ts";
+import type { LockOwner } from "./lock.ts";
 
 /** Soon enough for somebody who waits for it; a file this small costs nothing to read. */
 const lookEveryMs = 500;
@@ -13,6 +14,7 @@ const lookEveryMs = 500;
  */
 export class ControlWatch implements AsyncDisposable {
   readonly #stateDir: string;
+  readonly #owner: LockOwner;
   readonly #log: Log;
   readonly #leave = new AbortController();
   readonly #hurry = new AbortController();
@@ -22,14 +24,15 @@ export class ControlWatch implements AsyncDisposable {
   #looking: Promise<void> = Promise.resolve();
   #isOver = false;
 
-  private constructor(stateDir: string, log: Log) {
+  private constructor(stateDir: string, owner: LockOwner, log: Log) {
     this.#stateDir = stateDir;
+    this.#owner = owner;
     this.#log = log;
   }
 
   /** Knows from the start whether the worker is paused. */
-  static async start(stateDir: string, log: Log): Promise<ControlWatch> {
-    const watch = new ControlWatch(stateDir, log);
+  static async start(stateDir: string, owner: LockOwner, log: Log): Promise<ControlWatch> {
+    const watch = new ControlWatch(stateDir, owner, log);
     await watch.#look();
     watch.#wait();
     return watch;
@@ -87,7 +90,8 @@ export class ControlWatch implements AsyncDisposable {
 
   #take({ pause, stop }: Control): void {
     this.#pause = pause === null ? null : { sinceMs: pause.since_ms, untilMs: pause.until_ms };
-    if (stop?.pid !== process.pid) return;
+    const { pid, started } = this.#owner;
+    if (stop === null || stop.pid !== pid || stop.started !== started) return;
     if (!this.#leave.signal.aborted) {
       this.#log("info", "Asked to stop", { now: stop.now });
       this.#leave.abort();

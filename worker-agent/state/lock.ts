@@ -22,6 +22,8 @@ export type LockOwner = z.infer<typeof ownerSchema>;
 export const lockName = "worker.lock";
 
 export interface Lock {
+  /** This process, as others see it. */
+  readonly owner: LockOwner;
   release(): void;
 }
 
@@ -41,7 +43,7 @@ export async function takeLock(stateDir: string): Promise<Lock> {
     if (file !== null) {
       await file.writeFile(JSON.stringify(own));
       await file.close();
-      return { release: () => rmSync(path, { force: true }) };
+      return { owner: own, release: () => rmSync(path, { force: true }) };
     }
     const owner = await lockOwner(stateDir);
     if (owner !== null) {

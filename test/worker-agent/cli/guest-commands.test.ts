@@ -84,7 +84,7 @@ test.for([
       asked = (await readControl(folder))?.stop ?? null;
       await new Promise((resolve) => setImmediate(resolve));
     }
-    expect(asked).toEqual({ pid: process.pid, now });
+    expect(asked).toEqual({ ...lock.owner, now });
     lock.release();
     const { code, text } = await stopped;
     expect([code, JSON.parse(text)]).toEqual([0, { stopped: true, pid: process.pid }]);

@@ -3,6 +3,7 @@ import { closeCodes } from "../../../shared/protocol/close-codes.ts";
 import { OutputTranscript, verifyReceipt } from "../../../shared/protocol/receipt.ts";
 import { sha256Hex } from "../../../shared/crypto/bytes.ts";
 import { FakeHub, until } from "../../helpers/fake-hub.ts";
+import type { Pause } from "../../../worker-agent/serving/availability.ts";
 import { runWorker } from "./run-worker.ts";
 
 function chat(script: string): string {
@@ -231,4 +232,31 @@ test("an answer that outlasts the drain is handed to another worker by a failure
   worker.agent.drain();
   expect(await session.next("task.fail")).toMatchObject({ code: "engine_failed" });
   expect(await worker.stopped).toEqual({ kind: "drained" });
+});
+
+test("a worker that is paused withdraws its models, ends its answer, and offers them again", async () => {
+  await using hub = await FakeHub.start();
+  let pause: Pause | null = null;
+  await using worker = await runWorker(hub.edge, { pause: () => pause });
+  const session = await hub.serving();
+  const running = session.offer({ body: chat("[synthetic tokens=400 rate=100]") });
+  await session.next("task.delta");
+  pause = { sinceMs: 0, untilMs: null };
+  expect(await session.next("listing.publish", 1)).toMatchObject({ revision: 2, listings: [] });
+  expect(worker.agent.snapshot()).toMatchObject({
+    connection: "serving",
+    no_work: "You paused it",
+  });
+  const late = { ...running, attempt: running.attempt.replace(/1$/, "2") };
+  session.send(late);
+  expect(await session.next("task.refuse")).toMatchObject({ reason: "unknown_model" });
+  expect(await session.next("task.end")).toMatchObject({ outcome: "complete" });
+  pause = null;
+  expect(await session.next("listing.publish", 2)).toMatchObject({
+    revision: 3,
+    listings: [{ model: "words" }],
+  });
+  session.offer({ body: chat("[synthetic tokens=2]") });
+  await session.next("task.end", 1);
+  expect(hub.sessions).toHaveLength(1);
 });

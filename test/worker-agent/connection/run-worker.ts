@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Agent, AgentConfig } from "../../../worker-agent/agent.ts";
 import { createAgent } from "../../../worker-agent/agent.ts";
 import type { SessionNotice, SessionStop } from "../../../worker-agent/connection/session.ts";
+import type { Pause } from "../../../worker-agent/serving/availability.ts";
 import { DayTally } from "../../../worker-agent/state/day-tally.ts";
 import { ReceiptJournal } from "../../../worker-agent/tasks/receipt-journal.ts";
 import type { AttemptSummary } from "../../../worker-agent/tasks/attempt.ts";
@@ -25,6 +26,7 @@ export interface WorkerSetup {
   readonly config?: Partial<AgentConfig>;
   readonly engine?: Engine;
   readonly random?: Random;
+  readonly pause?: () => Pause | null;
 }
 
 /** A real worker against `edge`, with a journal of its own that goes with it. */
@@ -51,7 +53,7 @@ export async function runWorker(edge: string, setup: WorkerSetup = {}): Promise<
     journal,
     pool: null,
     tally: await DayTally.open(folder),
-    pause: () => null,
+    pause: setup.pause ?? (() => null),
     log: () => undefined,
     random: setup.random ?? (() => 0.1),
     onNotice: (notice) => notices.push(notice),

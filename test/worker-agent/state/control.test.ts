@@ -10,6 +10,7 @@ import { until } from "../../helpers/until.ts";
 import { scratchFolder } from "../models/scratch-folder.ts";
 
 const nothing = { v: 1, pause: null, stop: null };
+const owner = { pid: 1, started: "7" };
 const paused = { since_ms: 1, until_ms: 2 };
 
 test("nothing is asked where nobody has asked", async () => {
@@ -21,11 +22,11 @@ test("what is asked is changed one thing at a time", async () => {
   await using scratch = await scratchFolder();
   const folder = scratch.path;
   await changeControl(folder, { pause: paused });
-  await changeControl(folder, { stop: { pid: 7, now: true } });
+  await changeControl(folder, { stop: { pid: 7, started: "1", now: true } });
   expect(await readControl(folder)).toEqual({
     v: 1,
     pause: paused,
-    stop: { pid: 7, now: true },
+    stop: { pid: 7, started: "1", now: true },
   });
   await changeControl(folder, { pause: null, stop: null });
   expect(await readControl(folder)).toEqual(nothing);
@@ -47,7 +48,7 @@ test("a worker knows from its start that it is paused, and hears when it is resu
   await using scratch = await scratchFolder();
   const folder = scratch.path;
   await changeControl(folder, { pause: paused });
-  await using watch = await ControlWatch.start(folder, () => undefined);
+  await using watch = await ControlWatch.start(folder, owner, () => undefined);
   expect(watch.pause).toEqual({ sinceMs: 1, untilMs: 2 });
   await changeControl(folder, { pause: null });
   await until("it is resumed", () => watch.pause === null);
@@ -58,7 +59,9 @@ test("a paused worker stays paused when its file breaks, and says so once", asyn
   const folder = scratch.path;
   const said: string[] = [];
   await changeControl(folder, { pause: paused });
-  await using watch = await ControlWatch.start(folder, (_level, message) => said.push(message));
+  await using watch = await ControlWatch.start(folder, owner, (_level, message) =>
+    said.push(message),
+  );
   writeFileSync(controlPath(folder), "{");
   await until("it is noticed", () => said.length > 0);
   expect(watch.pause).toEqual({ sinceMs: 1, untilMs: 2 });
@@ -70,13 +73,13 @@ test("a paused worker stays paused when its file breaks, and says so once", asyn
 test("a stop is for the process it names, and forgotten once that has ended", async () => {
   await using scratch = await scratchFolder();
   const folder = scratch.path;
-  await changeControl(folder, { pause: paused, stop: { pid: process.pid + 1, now: true } });
-  const watch = await ControlWatch.start(folder, () => undefined);
+  await changeControl(folder, { pause: paused, stop: { ...owner, started: "6", now: true } });
+  const watch = await ControlWatch.start(folder, owner, () => undefined);
   expect([watch.leave.aborted, watch.hurry.aborted]).toEqual([false, false]);
-  await changeControl(folder, { stop: { pid: process.pid, now: false } });
+  await changeControl(folder, { stop: { ...owner, now: false } });
   await until("it is to leave", () => watch.leave.aborted);
   expect(watch.hurry.aborted).toBe(false);
-  await changeControl(folder, { stop: { pid: process.pid, now: true } });
+  await changeControl(folder, { stop: { ...owner, now: true } });
   await until("it is to hurry", () => watch.hurry.aborted);
   await watch[Symbol.asyncDispose]();
   expect(await readControl(folder)).toEqual({ ...nothing, pause: paused });
