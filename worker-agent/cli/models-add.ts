@@ -5,17 +5,25 @@ import type { GgufSource } from "../models/fetch-model.ts";
 import { loadManifest } from "../models/model-manifest.ts";
 import { ModelError } from "../models/model-error.ts";
 import { parseModelSource } from "../models/model-source.ts";
+import { logDownloads } from "../models/progress-log.ts";
 import { isReservedName } from "../models/store.ts";
 import { memoryAllowance, readFreeBytes } from "../serving/memory-limit.ts";
 import { ConfigError } from "./config-error.ts";
 import type { ModelsWorld } from "./models.ts";
 import { storedInJson } from "./models-list.ts";
-import { bytesInWords, ProgressBar } from "./progress-bar.ts";
+import type { ProgressBar } from "./progress-bar.ts";
+import { bytesInWords } from "./progress-bar.ts";
 import { modelName as checkedName } from "./setting-forms.ts";
+
+/**
+ * What a kept model must have room for where nobody says: with how many slots and how much context
+ * it is served is decided when it is.
+ */
+const contextUsual = 8192;
 
 /** Fetches a model, checks it and keeps it. */
 export async function addModelCommand(world: ModelsWorld, sourceText: string): Promise<number> {
-  const { config, terminal, signal, log, modelsFolder, own } = world;
+  const { config, terminal, signal, log, modelsFolder, own, bar } = world;
   const source = sourceOf(sourceText);
   const given = own["as"];
   const name =
@@ -29,44 +37,37 @@ export async function addModelCommand(world: ModelsWorld, sourceText: string): P
   }
   const place = own["manifest"];
   const manifest = place === undefined ? null : await loadManifest(place, signal);
-  const bar = world.screen === null ? null : new ProgressBar(world.screen);
+  const onDownload = bar === null ? logDownloads(log) : bar.draw.bind(bar);
   const freeBytes = memoryAllowance(config.memory, await readFreeBytes(config.gpu), 0);
-  try {
-    const kept = await addModel({
-      name,
-      source,
-      sourceText,
-      manifest,
-      options: {
-        modelsFolder,
-        slots: config.slots,
-        contextTokensMax: config.contextTokensMax,
-        freeBytes,
-        hubUrl: config.hubUrl,
-        hubToken: config.hubToken,
-        signal,
-        log: (level, message, fields) => {
-          bar?.clear();
-          log(level, message, fields);
-        },
-        ...(bar === null ? {} : { onDownload: (progress) => bar.draw(name, progress) }),
-      },
-      ...(bar === null ? {} : { onDigest: checkingBar(bar, name) }),
-      nowMs: Date.now(),
-    });
-    bar?.clear();
-    if (config.json) terminal.write(JSON.stringify(storedInJson(kept)));
-    else {
-      const size = bytesInWords(kept.files.reduce((sum, { bytes }) => sum + bytes, 0));
-      terminal.write(`Kept ${name}: ${kept.architecture}, ${kept.quantization}, ${size}`);
-      terminal.write(`SHA-256  ${kept.digest}`);
-      if (kept.creator !== null) terminal.write(`Signed by ${kept.creator}`);
-      terminal.write(`Next     octo-worker start --model ${name}`);
-    }
-    return 0;
-  } finally {
-    bar?.clear();
+  const kept = await addModel({
+    name,
+    source,
+    sourceText,
+    manifest,
+    options: {
+      modelsFolder,
+      slots: config.areSlotsMeasured ? 1 : config.slots,
+      contextTokensMax: config.contextTokensMax ?? contextUsual,
+      freeBytes,
+      hubUrl: config.hubUrl,
+      hubToken: config.hubToken,
+      signal,
+      log,
+      onDownload: (progress) => onDownload(name, progress),
+    },
+    ...(bar === null ? {} : { onDigest: checkingBar(bar, name) }),
+    nowMs: Date.now(),
+  });
+  bar?.clear();
+  if (config.json) terminal.write(JSON.stringify(storedInJson(kept)));
+  else {
+    const size = bytesInWords(kept.files.reduce((sum, { bytes }) => sum + bytes, 0));
+    terminal.write(`Kept ${name}: ${kept.architecture}, ${kept.quantization}, ${size}`);
+    terminal.write(`SHA-256  ${kept.digest}`);
+    if (kept.creator !== null) terminal.write(`Signed by ${kept.creator}`);
+    terminal.write(`Next     octo-worker start --model ${name}`);
   }
+  return 0;
 }
 
 function sourceOf(text: string): GgufSource {

@@ -1,17 +1,15 @@
 import { verifyModel } from "../models/verify-model.ts";
 import type { ModelsWorld } from "./models.ts";
-import { ProgressBar } from "./progress-bar.ts";
 
 /** Reads the files of all models, or of one, again. Gives 1 where one is not what it was. */
 export async function verifyModels(world: ModelsWorld, name: string | null): Promise<number> {
-  const { store, terminal, config, signal, screen } = world;
+  const { store, terminal, config, signal, bar } = world;
   const all = await store.list();
   const models = name === null ? all : all.filter((model) => model.name === name);
   if (name !== null && models.length === 0) {
     terminal.error(`Cannot verify ${name}: no model is kept under it; see octo-worker models list`);
     return 1;
   }
-  const bar = screen === null ? null : new ProgressBar(screen);
   const checked: { name: string; ok: boolean; faults: readonly string[] }[] = [];
   for (const model of models) {
     const onProgress = (receivedBytes: number, totalBytes: number) => {

@@ -11,8 +11,8 @@ import { signModel } from "./models-sign.ts";
 import { verifyModels } from "./models-verify.ts";
 import type { Call } from "./parse-command-line.ts";
 import { UsageError } from "./parse-command-line.ts";
-import type { Screen } from "./progress-bar.ts";
-import { bytesInWords, systemScreen } from "./progress-bar.ts";
+import type { ProgressBar } from "./progress-bar.ts";
+import { barFor, bytesInWords, logOver } from "./progress-bar.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What every verb of `models` works with. */
@@ -22,7 +22,7 @@ export interface ModelsWorld {
   readonly store: ModelStore;
   readonly terminal: Terminal;
   /** Where progress is drawn; null where nobody watches. */
-  readonly screen: Screen | null;
+  readonly bar: ProgressBar | null;
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly own: Call["own"];
@@ -32,6 +32,8 @@ export interface ModelsWorld {
 export async function models(inputs: Inputs, terminal: Terminal, call: Call): Promise<number> {
   const config = readConfig(inputs);
   const modelsFolder = join(config.stateDir, "models");
+  const bar = barFor(terminal, config.json);
+  const said = createTerminalLog(terminal, config.logLevel, false);
   const leaving = new AbortController();
   const leave = () => leaving.abort();
   process.once("SIGINT", leave);
@@ -41,9 +43,9 @@ export async function models(inputs: Inputs, terminal: Terminal, call: Call): Pr
     modelsFolder,
     store: new ModelStore(modelsFolder),
     terminal,
-    screen: terminal.isInteractive && !config.json ? systemScreen() : null,
+    bar,
     // What a command answers is JSON where it is asked for, and nothing else.
-    log: config.json ? () => undefined : createTerminalLog(terminal, config.logLevel, false),
+    log: config.json ? () => undefined : logOver(bar, said),
     signal: leaving.signal,
     own: call.own,
   };
@@ -54,6 +56,7 @@ export async function models(inputs: Inputs, terminal: Terminal, call: Call): Pr
     terminal.error("Stopped: the same command goes on where this one was");
     return 1;
   } finally {
+    bar?.clear();
     process.off("SIGINT", leave);
     process.off("SIGTERM", leave);
   }

@@ -1,4 +1,6 @@
+import type { Log } from "../../shared/log.ts";
 import type { DownloadProgress } from "../models/download-progress.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** Where a line can be drawn over the one before it. */
 export interface Screen {
@@ -7,7 +9,7 @@ export interface Screen {
 }
 
 /** The terminal that errors go to: what a command says may go to another program. */
-export function systemScreen(): Screen | null {
+function systemScreen(): Screen | null {
   const { stderr } = process;
   if (!stderr.isTTY) return null;
   return {
@@ -16,6 +18,21 @@ export function systemScreen(): Screen | null {
       return stderr.columns > 0 ? stderr.columns : 80;
     },
     write: (text) => void stderr.write(text),
+  };
+}
+
+/** The bar of a command, or null where nobody watches or the answer is for a program. */
+export function barFor(terminal: Terminal, isJson: boolean): ProgressBar | null {
+  const screen = terminal.isInteractive && !isJson ? systemScreen() : null;
+  return screen === null ? null : new ProgressBar(screen);
+}
+
+/** A log whose lines begin at the margin while a bar is drawn. */
+export function logOver(bar: ProgressBar | null, log: Log): Log {
+  if (bar === null) return log;
+  return (level, message, fields) => {
+    bar.clear();
+    log(level, message, fields);
   };
 }
 

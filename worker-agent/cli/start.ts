@@ -11,6 +11,7 @@ import type { Log } from "../../shared/log.ts";
 import type { Config } from "../config.ts";
 import { bothLogs, createFileLog, createTerminalLog } from "./human-log.ts";
 import { LogFile } from "./log-file.ts";
+import { barFor, logOver } from "./progress-bar.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A close frame needs a moment to leave; a machine that shuts down gives no more. */
@@ -20,7 +21,8 @@ const hurryMs = 200;
 export async function start(inputs: Inputs, terminal: Terminal): Promise<number> {
   const config = readConfig(inputs);
   const file = openLogFile(config, terminal);
-  const log = logOf(config, terminal, file);
+  const bar = barFor(terminal, config.json);
+  const log = logOver(bar, logOf(config, terminal, file));
   if (config.priority === "low") lowerPriority(log);
   const leaving = new AbortController();
   const hurry = new AbortController();
@@ -47,12 +49,14 @@ export async function start(inputs: Inputs, terminal: Terminal): Promise<number>
       log,
       hurry: hurry.signal,
       onAgent: (started) => (agent = started),
+      ...(bar === null ? {} : { onDownload: (model, progress) => bar.draw(model, progress) }),
     });
     return exitCodeOf(stop, terminal);
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
     process.stdin.pause();
+    bar?.clear();
     file?.close();
   }
 }

@@ -8,8 +8,9 @@ import type { Config, ConfiguredModel } from "../config.ts";
 import type { Engine } from "../engine/engine.ts";
 import { EngineError } from "../engine/engine.ts";
 import { openEngine, openEngineDefaults } from "../engine/open-engine.ts";
-import type { DownloadProgress } from "../models/download.ts";
 import { ModelError } from "../models/model-error.ts";
+import type { OnDownload } from "../models/progress-log.ts";
+import { logDownloads } from "../models/progress-log.ts";
 import { memoryAllowance, readFreeBytes } from "../serving/memory-limit.ts";
 import { ModelPool } from "../serving/model-pool.ts";
 
@@ -51,6 +52,7 @@ export async function openEngines(
   signal: AbortSignal,
   log: Log,
   hardware: Hardware,
+  onDownload: OnDownload = logDownloads(log),
 ): Promise<OpenedEngines> {
   const pool = new ModelPool({ idleMs: config.idleUnloadMs, quickLoadMs }, log);
   const engines: ServedEngine[] = [];
@@ -66,7 +68,8 @@ export async function openEngines(
       log("info", "Loading", { model: model.name });
       try {
         const parts = { config, hardware, cache, log };
-        engines.push(await openServed(new ModelOpener(model, config, pool, log), parts, signal));
+        const opener = new ModelOpener(model, config, pool, { log, onDownload });
+        engines.push(await openServed(opener, parts, signal));
       } catch (error) {
         if (signal.aborted || !isOfThisMachine(error)) throw error;
         failure ??= error;
@@ -95,7 +98,9 @@ export async function openConfigured(
   parts: OpenParts,
   signal: AbortSignal,
 ): Promise<Measured> {
-  return measureWith(new ModelOpener(model, parts.config, null, parts.log), parts, signal);
+  const { config, log } = parts;
+  const said = { log, onDownload: logDownloads(log) };
+  return measureWith(new ModelOpener(model, config, null, said), parts, signal);
 }
 
 async function measureWith(
@@ -135,21 +140,27 @@ class ModelOpener {
   readonly pool: ModelPool | null;
   readonly #config: Config;
   readonly #log: Log;
+  readonly #onDownload: OnDownload;
   /** What the last load took, without what was fetched or read for it once. */
   loadMs = 0;
 
-  constructor(model: ConfiguredModel, config: Config, pool: ModelPool | null, log: Log) {
+  constructor(
+    model: ConfiguredModel,
+    config: Config,
+    pool: ModelPool | null,
+    said: { readonly log: Log; readonly onDownload: OnDownload },
+  ) {
     this.model = model;
     this.pool = pool;
     this.#config = config;
-    this.#log = log;
+    this.#log = said.log;
+    this.#onDownload = said.onDownload;
   }
 
   async open(slots: number, signal: AbortSignal): Promise<Engine> {
     const { name, source } = this.model;
     const { memory, gpu, draft, stateDir, contextTokensMax, threads } = this.#config;
     const { hubUrl, hubToken } = this.#config;
-    const say = progressLog(this.#log, `Downloading ${name}`);
     const isOurs = source.kind !== "upstream";
     const freeMemoryBytes = isOurs
       ? memoryAllowance(memory, await readFreeBytes(gpu), this.pool?.heldBytes ?? 0)
@@ -171,7 +182,7 @@ class ModelOpener {
         log: this.#log,
         onDownload: (progress) => {
           sinceMs = performance.now();
-          say(progress);
+          this.#onDownload(name, progress);
         },
         onDigest: () => {
           sinceMs = performance.now();
@@ -204,23 +215,4 @@ function isTooLarge(error: unknown): error is Error {
 /** Whether the machine could not, as against a model that is none or cannot be had. */
 function isOfThisMachine(error: unknown): error is Error {
   return isTooLarge(error) || error instanceof EngineError;
-}
-
-/** A line every 10 s of a download: nobody wants more of them. */
-const progressEveryMs = 10_000;
-
-function progressLog(log: Log, message: string): (progress: DownloadProgress) => void {
-  let saidMs = Number.NEGATIVE_INFINITY;
-  return ({ receivedBytes, totalBytes, secondsLeft }) => {
-    if (performance.now() - saidMs < progressEveryMs) return;
-    saidMs = performance.now();
-    const mebibytes = Math.round(receivedBytes / 2 ** 20);
-    const percent = totalBytes === null ? {} : { percent: percentOf(receivedBytes, totalBytes) };
-    const left = secondsLeft === null ? {} : { seconds_left: Math.round(secondsLeft) };
-    log("info", message, { mebibytes, ...percent, ...left });
-  };
-}
-
-function percentOf(part: number, whole: number): number {
-  return Math.floor((100 * part) / Math.max(1, whole));
 }
