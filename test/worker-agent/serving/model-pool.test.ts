@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Engine, EngineEvent, GenerateTask } from "../../../worker-agent/engine/engine.ts";
 import { EngineError } from "../../../worker-agent/engine/engine.ts";
 import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
@@ -185,4 +185,21 @@ test("tokens are counted and documents made by a model that was unloaded", async
   const refused = engine.perform({ kind: "embedding", request }, never);
   await expect(refused).rejects.toMatchObject({ code: "invalid_request" });
   expect(await pool.makeRoom()).toBe(true);
+});
+
+test("an engine that never closes keeps no other model from being loaded", async () => {
+  vi.useFakeTimers();
+  try {
+    await using pool = newPool();
+    const engine = createSyntheticEngine();
+    const stuck = { ...engine, [Symbol.asyncDispose]: () => new Promise<void>(() => undefined) };
+    const open = () => Promise.resolve({ engine, loadMs: 1 });
+    const lazy = pool.add({ name: "m", opened: { engine: stuck, loadMs: 1 }, open });
+    const room = pool.makeRoom();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await room).toBe(true);
+    expect(await lazy.tokenize("one two", never)).toHaveLength(2);
+  } finally {
+    vi.useRealTimers();
+  }
 });
