@@ -6,6 +6,8 @@ import { readGguf } from "../models/gguf.ts";
 import type { ModelSize } from "../models/memory.ts";
 import { assertFits, nearestFit } from "../models/memory.ts";
 import { ModelError } from "../models/model-error.ts";
+import type { StoredSource } from "../models/hub-source.ts";
+import { ModelStore } from "../models/store.ts";
 import type { ModelSource } from "../models/model-source.ts";
 import { bundledModelPath, storedFileName } from "../models/model-source.ts";
 import { memoryAllowance, readFreeBytes } from "../serving/memory-limit.ts";
@@ -19,19 +21,39 @@ export async function checkModels(config: Config): Promise<Check[]> {
     config.models.map(({ name, source }) =>
       source.kind === "onnx"
         ? checkFolder(name, source)
-        : checkModel({ name, source }, config, freeBytes),
+        : source.kind === "stored"
+          ? checkStored({ name, source }, config, freeBytes)
+          : checkModel({ name, source }, config, freeBytes),
     ),
   );
 }
 
+/** A kept model is where its entry says. */
+async function checkStored(
+  { name, source }: Pick<ConfiguredModel, "name"> & { readonly source: StoredSource },
+  config: Config,
+  freeBytes: number,
+): Promise<Check> {
+  const store = new ModelStore(join(config.stateDir, "models"));
+  const [first] = (await store.get(source.name))?.files ?? [];
+  if (first === undefined) {
+    const found = `${name}: no model is kept as ${source.name}`;
+    return { name: "Model", found, remedy: "keep one with octo-worker models add" };
+  }
+  return checkModel(
+    { name, source: { kind: "file", path: store.pathOf(first) } },
+    config,
+    freeBytes,
+  );
+}
+
 type FileModel = Pick<ConfiguredModel, "name"> & {
-  readonly source: Exclude<ModelSource, { kind: "onnx" }>;
+  readonly source: Exclude<ModelSource, { kind: "onnx" | "stored" }>;
 };
 
 function checkModel({ name, source }: FileModel, config: Config, freeBytes: number): Check {
-  if (source.kind === "hub-choice" || source.kind === "stored") {
-    const when = source.kind === "stored" ? "kept here, checked" : "chosen and downloaded";
-    return { name: "Model", found: `${name}: ${when} at the start`, remedy: null };
+  if (source.kind === "hub-choice") {
+    return { name: "Model", found: `${name}: chosen and fetched at the start`, remedy: null };
   }
   const path = pathOf(source, config);
   if (path === null) {

@@ -21,6 +21,8 @@ export interface OpenEngineOptions {
   /** Where downloads and digests are kept. */
   readonly modelsFolder: string;
   readonly slots: number;
+  /** As few as may be opened instead: a file is chosen and fetched for these. */
+  readonly slotsLeast?: number;
   /** The most context a slot gets; null is what the model was trained for. */
   readonly contextTokensMax: number | null;
   /** Threads for decoding; null is the physical cores less one. */
@@ -70,7 +72,8 @@ export async function openEngine(
   if (source.kind === "upstream") return openUpstream(source, options, signal);
   if (source.kind === "onnx") return openFolder(source, options, signal);
   const free = options.freeMemoryBytes ?? freeMemory();
-  const fetching = { ...options, freeBytes: free, signal };
+  const fetchedFor = options.slotsLeast ?? options.slots;
+  const fetching = { ...options, slots: fetchedFor, freeBytes: free, signal };
   const { path, digest: promised } = await fetchModel(source, fetching);
   const file = readGguf(path);
   const contextTokens = Math.min(file.contextTokens, options.contextTokensMax ?? Infinity);

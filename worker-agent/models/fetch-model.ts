@@ -141,7 +141,10 @@ async function fetchedChoice(source: HubChoiceSource, folder: string): Promise<s
   const pinned = revision === "main" ? [] : [revision];
   const prefix = `${[owner, repository, ...pinned].join("--")}--`;
   const names = await readdir(folder).catch((): string[] => []);
-  for (const name of names.filter((one) => one.startsWith(prefix)).toSorted()) {
+  // What has more dashes behind may be of another revision, or lie deeper: the hub knows.
+  const isOurs = (one: string) =>
+    one.startsWith(prefix) && !one.slice(prefix.length).includes("--");
+  for (const name of names.filter(isOurs).toSorted()) {
     const isWished = quantization === null || quantizationInName(name) === quantization;
     if (!isWished) continue;
     if (name.endsWith(".gguf")) return join(folder, name);

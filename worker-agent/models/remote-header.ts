@@ -6,6 +6,7 @@ import { describeHeader } from "./gguf.ts";
 import { readGgufHeader } from "./gguf-header.ts";
 import { httpGet } from "./http-get.ts";
 import { ModelError } from "./model-error.ts";
+import { isTransient } from "./transient-error.ts";
 
 /** Headers with their vocabularies take some megabytes; each step costs one more request. */
 const prefixSteps: readonly number[] = [8 * 2 ** 20, 32 * 2 ** 20, 128 * 2 ** 20];
@@ -29,7 +30,12 @@ export async function readRemoteHeader(remote: RemoteHeader): Promise<GgufFile |
   const path = join(remote.folder, `.header-${randomUUID()}`);
   try {
     for (const bytes of prefixSteps) {
-      const end = await fetchPrefix(remote, path, bytes);
+      const end = await fetchPrefix(remote, path, bytes).catch((error: unknown) => {
+        remote.signal.throwIfAborted();
+        // The network fails: the download tries again, and says what is wrong.
+        if (isTransient(error)) return null;
+        throw error;
+      });
       if (end === null) return null;
       const header = readPrefix(path, end);
       if (header !== null) return describeHeader(remote.url, header, remote.modelBytes);
@@ -69,13 +75,18 @@ async function fetchPrefix(
     await response.body?.cancel();
     return null;
   }
-  const prefix = new Uint8Array(await response.arrayBuffer());
   const file = await open(path, "w");
+  let end = 0;
   try {
-    await file.write(prefix);
+    for await (const chunk of response.body ?? []) {
+      await file.write(chunk, 0, chunk.length, end);
+      end += chunk.length;
+      // A server may send more than it was asked for.
+      if (end >= bytes) break;
+    }
     await file.truncate(Number(total));
   } finally {
     await file.close();
   }
-  return prefix.length;
+  return Math.min(end, Number(total));
 }

@@ -172,6 +172,7 @@ class ModelOpener {
         ...openEngineDefaults,
         modelsFolder: join(stateDir, "models"),
         slots,
+        slotsLeast: this.#config.areSlotsMeasured ? 1 : slots,
         contextTokensMax,
         threads,
         gpu,

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { checkModels } from "../../../worker-agent/cli/check-models.ts";
 import { main } from "../../../worker-agent/cli/main.ts";
 import { readInputs } from "../../../worker-agent/cli/find-settings.ts";
 import { readConfig } from "../../../worker-agent/config.ts";
@@ -90,6 +91,18 @@ describe("octo-worker models", () => {
       { name: "mine", source: { kind: "stored", name: "mine" } },
     ]);
     expect(config("other").models[0]?.source).toMatchObject({ kind: "file" });
+    const told = config("mine");
+    expect(await checkModels(told)).toEqual([
+      { name: "Model", found: expect.stringMatching(/^mine: llama, Q8_0, .* fit$/), remedy: null },
+    ]);
+    await world.run("remove", "mine");
+    expect(await checkModels(told)).toEqual([
+      {
+        name: "Model",
+        found: "mine: no model is kept as mine",
+        remedy: "keep one with octo-worker models add",
+      },
+    ]);
   });
 
   test("what is fetched under two names is on the disk once, until the last is removed", async () => {

@@ -99,6 +99,31 @@ describe("a repository of the hub", () => {
     expect(await readdir(hub.folder)).toEqual([]);
   });
 
+  test("is not mistaken for another revision of it that was fetched before", async () => {
+    await using hub = await createHub(sizes);
+    hub.server.contentByPath.set(
+      "/api/models/owner/repo/tree/v2",
+      Buffer.from(JSON.stringify([{ type: "file", path: "m-Q8_0.gguf", size: 1_898_784 }])),
+    );
+    const pinned = await hub.fetching("hf:owner/repo@v2");
+    expect(pinned.path).toBe(join(hub.folder, "owner--repo--v2--m-Q8_0.gguf"));
+    expect((await hub.fetching("hf:owner/repo")).path).toBe(
+      join(hub.folder, "owner--repo--m-Q8_0.gguf"),
+    );
+  });
+
+  test("whose header cannot be had is fetched all the same, and checked then", async () => {
+    await using hub = await createHub(sizes);
+    let answers = 0;
+    hub.server.beforeAnswer = () => {
+      answers += 1;
+      // Everything but the list of files, until the download itself.
+      if (answers === 2) hub.server.cuts = [0];
+    };
+    expect((await hub.fetching("hf:owner/repo/m-Q8_0.gguf")).isNew).toBe(true);
+    expect(hub.server.cuts).toEqual([]);
+  });
+
   test("that has no model, or is not there, is named", async () => {
     await using hub = await createHub({});
     await expect(hub.fetching("hf:owner/repo")).rejects.toThrow("it has no GGUF model");
