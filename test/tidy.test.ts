@@ -103,7 +103,10 @@ describe("imports", () => {
     [/^node:/, ["worker-agent", "dev", "bench", "test", "vitest.config.ts"]],
     [/^drizzle-orm/, ["edge/db", "test/edge/db"]],
     [/^@libsql\/client/, ["edge/db", "dev", "test"]],
-    [/^node-llama-cpp/, [...embeddedLlama, "bench", "test/worker-agent/models"]],
+    [
+      /^node-llama-cpp/,
+      [...embeddedLlama, "bench", "test/worker-agent/models", "test/worker-agent/engine"],
+    ],
     [
       /^hono/,
       ["edge/app.ts", "edge/app-env.ts", "edge/authenticate.ts", "edge/http-errors.ts"].concat(
@@ -215,7 +218,7 @@ describe("files and names", () => {
     ).split(" "),
   );
   /** Others' words, which we have to use. */
-  const theirWords = new Set(["serviceBindings", "service_tier"]);
+  const theirWords = new Set(["serviceBindings", "service_tier", "service"]);
 
   function wordsOf(name: string): string[] {
     return name

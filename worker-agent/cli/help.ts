@@ -106,7 +106,7 @@ const helpByCommand: Record<CommandName, CommandHelp> = {
       "install    writes a service of this user, starts it, and again at every login;\n" +
       "           the flags given are the ones it starts with\n" +
       "uninstall  stops and removes it; identity, models and receipts stay\n" +
-      "status     whether it runs, and how to read its log; the exit code is 1 where it does not\n" +
+      "status     whether it runs, and where its log is; the exit code is 1 where it does not\n" +
       "show       prints what install would write, and changes nothing",
     examples: [
       "octo-worker service install --edge https://edge.example --model qwen3",

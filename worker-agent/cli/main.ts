@@ -2,7 +2,7 @@ import { IdentityError } from "../identity.ts";
 import { ModelError } from "../models/model-error.ts";
 import { EngineError } from "../engine/engine.ts";
 import { MetricsError } from "../metrics/metrics-server.ts";
-import { ServiceError } from "../service/service-command.ts";
+import { AutostartError } from "../autostart/autostart-command.ts";
 import { LockError } from "../state/lock.ts";
 import { describeError } from "../../shared/log.ts";
 import { version } from "../version.ts";
@@ -16,7 +16,7 @@ import type { CommandName } from "./command-forms.ts";
 import { models } from "./models.ts";
 import type { Call, CommandLine } from "./parse-command-line.ts";
 import { parseCommandLine, UsageError } from "./parse-command-line.ts";
-import { service } from "./service.ts";
+import { autostart } from "./autostart.ts";
 import { pause } from "./pause.ts";
 import { resume } from "./resume.ts";
 import { start } from "./start.ts";
@@ -35,7 +35,7 @@ const commands: Record<CommandName, Command> = {
   doctor,
   bench,
   models,
-  service,
+  service: autostart,
   pause,
   resume,
   stop,
@@ -60,7 +60,7 @@ export async function main(
       error instanceof LockError ||
       error instanceof ModelError ||
       error instanceof EngineError ||
-      error instanceof ServiceError ||
+      error instanceof AutostartError ||
       error instanceof MetricsError;
     terminal.error(isOurs ? error.message : `octo-worker failed: ${describeError(error)}`);
     return 1;

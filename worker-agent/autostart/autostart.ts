@@ -3,11 +3,11 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { launchdAgent, launchdLabel, launchdLogPath } from "./launchd-agent.ts";
 import { mustRun, runTool } from "./run-tool.ts";
-import type { ServiceCommand } from "./service-command.ts";
-import { ServiceError } from "./service-command.ts";
+import type { AutostartCommand } from "./autostart-command.ts";
+import { AutostartError } from "./autostart-command.ts";
 import { systemdUnit, systemdUnitName } from "./systemd-unit.ts";
 
-export interface ServiceState {
+export interface AutostartState {
   readonly isInstalled: boolean;
   readonly isRunning: boolean;
   /** The unit's or agent's file. */
@@ -17,25 +17,25 @@ export interface ServiceState {
 }
 
 /** The program that keeps a user's services on this system. */
-export interface ServiceManager {
+export interface Autostart {
   readonly name: "systemd" | "launchd";
   /** The file that describes the service, for `install` and for who wants to read it first. */
-  describe(command: ServiceCommand): string;
+  describe(command: AutostartCommand): string;
   /** Writes it, starts it, and starts it again at every login. Gives what is left to do, if any. */
-  install(command: ServiceCommand): Promise<string | null>;
+  install(command: AutostartCommand): Promise<string | null>;
   uninstall(): Promise<void>;
-  state(stateDir: string): Promise<ServiceState>;
+  state(stateDir: string): Promise<AutostartState>;
 }
 
-/** The manager of `platform`. Throws ServiceError where there is none we know. */
-export function serviceManager(platform: NodeJS.Platform, home: string): ServiceManager {
+/** The manager of `platform`. Throws AutostartError where there is none we know. */
+export function autostartOf(platform: NodeJS.Platform, home: string): Autostart {
   switch (platform) {
     case "linux":
       return systemd(join(configFolder(home), "systemd", "user", systemdUnitName));
     case "darwin":
       return launchd(join(home, "Library", "LaunchAgents", `${launchdLabel}.plist`));
     default:
-      throw new ServiceError(
+      throw new AutostartError(
         `Cannot install a service on ${platform}: let its own task scheduler run ` +
           "octo-worker start at login",
       );
@@ -47,7 +47,7 @@ function configFolder(home: string): string {
   return given === undefined || given === "" ? join(home, ".config") : given;
 }
 
-function systemd(path: string): ServiceManager {
+function systemd(path: string): Autostart {
   const user = ["--user"];
   return {
     name: "systemd",
@@ -80,9 +80,9 @@ function systemd(path: string): ServiceManager {
   };
 }
 
-function launchd(path: string): ServiceManager {
+function launchd(path: string): Autostart {
   const domain = `gui/${process.getuid?.() ?? 0}`;
-  const service = `${domain}/${launchdLabel}`;
+  const target = `${domain}/${launchdLabel}`;
   return {
     name: "launchd",
     describe: launchdAgent,
@@ -90,16 +90,16 @@ function launchd(path: string): ServiceManager {
       await mkdir(dirname(launchdLogPath(command.stateDir)), { recursive: true, mode: 0o700 });
       await writeNew(path, launchdAgent(command));
       // Fails where none was loaded, which is as good.
-      await runTool("launchctl", ["bootout", service]);
+      await runTool("launchctl", ["bootout", target]);
       await mustRun("launchctl", ["bootstrap", domain, path]);
       return null;
     },
     async uninstall() {
-      await mustRun("launchctl", ["bootout", service]);
+      await mustRun("launchctl", ["bootout", target]);
       await rm(path, { force: true });
     },
     async state(stateDir) {
-      const printed = await runTool("launchctl", ["print", service]);
+      const printed = await runTool("launchctl", ["print", target]);
       return {
         isInstalled: existsSync(path),
         isRunning: printed.code === 0 && /state = running/.test(printed.output),

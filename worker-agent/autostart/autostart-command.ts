@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 
 /** What a service manager runs, as whom is its own matter. */
-export interface ServiceCommand {
+export interface AutostartCommand {
   /** The absolute path of this Node. */
   readonly program: string;
   /** The program and what follows it: the script, `start` and its flags. */
@@ -13,26 +13,26 @@ export interface ServiceCommand {
 }
 
 /** The service cannot be set up as things are: one sentence that says what to do. */
-export class ServiceError extends Error {
-  override readonly name = "ServiceError";
+export class AutostartError extends Error {
+  override readonly name = "AutostartError";
 }
 
 /** A drained worker needs some seconds more to close its engines and its socket. */
 const leaveSeconds = 15;
 
 /**
- * The command of this very installation. Throws ServiceError where it is one that vanishes: `npx`
+ * The command of this very installation. Throws AutostartError where it is one that vanishes: `npx`
  * keeps packages in a cache that npm empties when it likes.
  */
-export function serviceCommand(options: {
+export function autostartCommand(options: {
   readonly script: string;
   readonly stateDir: string;
   readonly drainMs: number;
   readonly flags: readonly string[];
-}): ServiceCommand {
+}): AutostartCommand {
   const script = realpathSync(options.script);
   if (/[/\\]_npx[/\\]/.test(script)) {
-    throw new ServiceError(
+    throw new AutostartError(
       "Cannot install a service from npx, whose copy of octo-worker vanishes: " +
         "run npm install -g octo-worker, then octo-worker service install",
     );

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { describeError } from "../../shared/log.ts";
-import { ServiceError } from "./service-command.ts";
+import { AutostartError } from "./autostart-command.ts";
 
 export interface ToolResult {
   readonly code: number;
@@ -11,7 +11,7 @@ export interface ToolResult {
 const toolMs = 20_000;
 
 /**
- * Runs a service manager's own tool, without a shell. Throws ServiceError where it cannot be run
+ * Runs a service manager's own tool, without a shell. Throws AutostartError where it cannot be run
  * at all; its refusals are a result.
  */
 export async function runTool(program: string, args: readonly string[]): Promise<ToolResult> {
@@ -24,7 +24,7 @@ export async function runTool(program: string, args: readonly string[]): Promise
         resolve({ code: error.code, output });
       } else {
         const reason = `Cannot run ${program}: ${describeError(error)}`;
-        reject(new ServiceError(reason, { cause: error }));
+        reject(new AutostartError(reason, { cause: error }));
       }
     });
   });
@@ -35,5 +35,5 @@ export async function mustRun(program: string, args: readonly string[]): Promise
   const { code, output } = await runTool(program, args);
   if (code === 0) return;
   const said = output.split("\n")[0] ?? "";
-  throw new ServiceError(`${program} ${args.join(" ")} failed with exit code ${code}: ${said}`);
+  throw new AutostartError(`${program} ${args.join(" ")} failed with exit code ${code}: ${said}`);
 }

@@ -1,5 +1,5 @@
-import type { ServiceCommand } from "./service-command.ts";
-import { environmentPath } from "./service-command.ts";
+import type { AutostartCommand } from "./autostart-command.ts";
+import { environmentPath } from "./autostart-command.ts";
 
 export const systemdUnitName = "octo-worker.service";
 
@@ -7,7 +7,7 @@ export const systemdUnitName = "octo-worker.service";
  * A systemd user unit (systemd.service(5), systemd.unit(5)). A worker that stops because it was set
  * up wrongly (exit code 2) is not started again: nothing would be better the next time.
  */
-export function systemdUnit(command: ServiceCommand): string {
+export function systemdUnit(command: AutostartCommand): string {
   const line = [command.program, ...command.args].map(quoted).join(" ");
   return [
     "[Unit]",

@@ -3,9 +3,12 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { launchdAgent } from "../../../worker-agent/service/launchd-agent.ts";
-import { serviceCommand, ServiceError } from "../../../worker-agent/service/service-command.ts";
-import { systemdUnit } from "../../../worker-agent/service/systemd-unit.ts";
+import { launchdAgent } from "../../../worker-agent/autostart/launchd-agent.ts";
+import {
+  autostartCommand,
+  AutostartError,
+} from "../../../worker-agent/autostart/autostart-command.ts";
+import { systemdUnit } from "../../../worker-agent/autostart/systemd-unit.ts";
 
 function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "octo-service-"));
@@ -57,7 +60,7 @@ test("a service runs this very installation, with time to drain", () => {
   writeFileSync(script, "");
   symlinkSync(script, link);
   const options = { stateDir: "/s", drainMs: 30_000, flags: ["--slots", "2"] };
-  expect(serviceCommand({ ...options, script: link })).toEqual({
+  expect(autostartCommand({ ...options, script: link })).toEqual({
     program: process.execPath,
     args: [script, "start", "--state-dir", "/s", "--slots", "2"],
     stateDir: "/s",
@@ -71,6 +74,6 @@ test("a copy that npx keeps is refused, because it vanishes", () => {
   const script = join(folder, "octo-worker.js");
   writeFileSync(script, "");
   const from = { script, stateDir: "/s", drainMs: 0, flags: [] };
-  expect(() => serviceCommand(from)).toThrow(ServiceError);
-  expect(() => serviceCommand(from)).toThrow("npm install -g octo-worker");
+  expect(() => autostartCommand(from)).toThrow(AutostartError);
+  expect(() => autostartCommand(from)).toThrow("npm install -g octo-worker");
 });

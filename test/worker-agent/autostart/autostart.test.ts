@@ -2,8 +2,8 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
-import { serviceManager } from "../../../worker-agent/service/service-manager.ts";
-import { ServiceError } from "../../../worker-agent/service/service-command.ts";
+import { autostartOf } from "../../../worker-agent/autostart/autostart.ts";
+import { AutostartError } from "../../../worker-agent/autostart/autostart-command.ts";
 
 /** Service managers that write down what they were asked, in a folder of their own on the PATH. */
 function fakeTools(answers: Readonly<Record<string, string>> = {}) {
@@ -32,10 +32,10 @@ beforeEach(() => {
 
 test("systemd is given the unit, starts it now and always, and lingering is hinted at", async () => {
   const { home, calls } = fakeTools({ loginctl: "echo Linger=no" });
-  const manager = serviceManager("linux", home);
-  const left = await manager.install(command);
+  const autostart = autostartOf("linux", home);
+  const left = await autostart.install(command);
   const path = join(home, ".config/systemd/user/octo-worker.service");
-  expect(readFileSync(path, "utf8")).toBe(manager.describe(command));
+  expect(readFileSync(path, "utf8")).toBe(autostart.describe(command));
   expect(calls()).toEqual([
     "systemctl --user daemon-reload",
     "systemctl --user enable octo-worker.service",
@@ -43,22 +43,22 @@ test("systemd is given the unit, starts it now and always, and lingering is hint
     "loginctl show-user --property=Linger",
   ]);
   expect(left).toContain("loginctl enable-linger");
-  expect(await manager.state("/state")).toMatchObject({ isInstalled: true, isRunning: true });
-  await manager.uninstall();
+  expect(await autostart.state("/state")).toMatchObject({ isInstalled: true, isRunning: true });
+  await autostart.uninstall();
   expect(existsSync(path)).toBe(false);
 });
 
 test("what systemd refuses is said in its own words", async () => {
   const { home } = fakeTools({ systemctl: "echo 'Failed to connect to bus' >&2\nexit 1" });
-  const installing = serviceManager("linux", home).install(command);
-  await expect(installing).rejects.toThrow(ServiceError);
+  const installing = autostartOf("linux", home).install(command);
+  await expect(installing).rejects.toThrow(AutostartError);
   await expect(installing).rejects.toThrow("exit code 1: Failed to connect to bus");
 });
 
 test("launchd is given an agent of this user, in place of the one it had", async () => {
   const { home, calls } = fakeTools({ launchctl: "echo '\tstate = running'" });
-  const manager = serviceManager("darwin", home);
-  expect(await manager.install({ ...command, stateDir: join(home, "state") })).toBeNull();
+  const autostart = autostartOf("darwin", home);
+  expect(await autostart.install({ ...command, stateDir: join(home, "state") })).toBeNull();
   const path = join(home, "Library/LaunchAgents/network.cipherocto.octo-worker.plist");
   const domain = `gui/${process.getuid?.() ?? 0}`;
   expect(calls()).toEqual([
@@ -66,9 +66,9 @@ test("launchd is given an agent of this user, in place of the one it had", async
     `launchctl bootstrap ${domain} ${path}`,
   ]);
   expect(existsSync(join(home, "state/logs"))).toBe(true);
-  expect(await manager.state("/state")).toMatchObject({ isInstalled: true, isRunning: true });
+  expect(await autostart.state("/state")).toMatchObject({ isInstalled: true, isRunning: true });
 });
 
 test("a system without a service manager we know is told what to do", () => {
-  expect(() => serviceManager("win32", "/home")).toThrow("task scheduler");
+  expect(() => autostartOf("win32", "/home")).toThrow("task scheduler");
 });

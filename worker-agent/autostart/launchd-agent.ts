@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { ServiceCommand } from "./service-command.ts";
+import type { AutostartCommand } from "./autostart-command.ts";
 
 export const launchdLabel = "network.cipherocto.octo-worker";
 
@@ -12,7 +12,7 @@ export function launchdLogPath(stateDir: string): string {
  * A launchd agent of the user's (launchd.plist(5)). It starts at login, is started again after a
  * failure, and runs in the background band of the scheduler.
  */
-export function launchdAgent(command: ServiceCommand): string {
+export function launchdAgent(command: AutostartCommand): string {
   const words = [...command.args, "--log-file", launchdLogPath(command.stateDir)];
   const failures = join(command.stateDir, "logs", "launchd.log");
   return [

@@ -1,9 +1,9 @@
 import { homedir } from "node:os";
 import { assert } from "../../shared/assert.ts";
 import { readConfig } from "../config.ts";
-import type { ServiceManager } from "../service/service-manager.ts";
-import { serviceManager } from "../service/service-manager.ts";
-import { environmentPath, serviceCommand } from "../service/service-command.ts";
+import type { Autostart } from "../autostart/autostart.ts";
+import { autostartOf } from "../autostart/autostart.ts";
+import { environmentPath, autostartCommand } from "../autostart/autostart-command.ts";
 import type { Inputs } from "./find-settings.ts";
 import type { Call } from "./parse-command-line.ts";
 import { settingNames, settings } from "./settings.ts";
@@ -13,18 +13,22 @@ const verbs = ["install", "uninstall", "status", "show"] as const;
 type Verb = (typeof verbs)[number];
 
 /** Lets the system's service manager run this worker, or stops doing so. */
-export async function service(inputs: Inputs, terminal: Terminal, { args }: Call): Promise<number> {
+export async function autostart(
+  inputs: Inputs,
+  terminal: Terminal,
+  { args }: Call,
+): Promise<number> {
   const verb = verbs.find((name) => name === args[0]);
   assert(verb !== undefined, "the command line is of the command's form");
-  const manager = serviceManager(process.platform, homedir());
-  return perform(verb, { manager, inputs, terminal });
+  const system = autostartOf(process.platform, homedir());
+  return perform(verb, { system, inputs, terminal });
 }
 
 async function perform(
   verb: Verb,
-  of: { readonly manager: ServiceManager; readonly inputs: Inputs; readonly terminal: Terminal },
+  of: { readonly system: Autostart; readonly inputs: Inputs; readonly terminal: Terminal },
 ): Promise<number> {
-  const { manager, inputs, terminal } = of;
+  const { system, inputs, terminal } = of;
   const { stateDir, drainMs, json } = readConfig(inputs);
   const say = (fields: Readonly<Record<string, string | boolean | null>>, lines: string[]) => {
     if (json) terminal.write(JSON.stringify(fields));
@@ -34,14 +38,14 @@ async function perform(
     case "install":
     case "show": {
       const script = process.argv[1] ?? "";
-      const command = serviceCommand({ script, stateDir, drainMs, flags: flagsOf(inputs) });
+      const command = autostartCommand({ script, stateDir, drainMs, flags: flagsOf(inputs) });
       if (verb === "show") {
-        terminal.write(manager.describe(command).trimEnd());
+        terminal.write(system.describe(command).trimEnd());
         return 0;
       }
-      const left = await manager.install(command);
-      const { path, logs } = await manager.state(stateDir);
-      say({ installed: true, manager: manager.name, path, logs, left_to_do: left }, [
+      const left = await system.install(command);
+      const { path, logs } = await system.state(stateDir);
+      say({ installed: true, under: system.name, path, logs, left_to_do: left }, [
         `Service   ${terminal.paint("green", "installed and running")} (${path})`,
         `Log       ${logs}`,
         `Secrets   HF_TOKEN and the like go into ${environmentPath(stateDir)}, NAME=value a line`,
@@ -50,14 +54,14 @@ async function perform(
       return 0;
     }
     case "uninstall":
-      await manager.uninstall();
-      say({ installed: false, manager: manager.name }, [
+      await system.uninstall();
+      say({ installed: false, under: system.name }, [
         "Service   removed; the identity, models and receipts stay where they are",
       ]);
       return 0;
     case "status": {
-      const { isInstalled, isRunning, path, logs } = await manager.state(stateDir);
-      const fields = { installed: isInstalled, running: isRunning, manager: manager.name };
+      const { isInstalled, isRunning, path, logs } = await system.state(stateDir);
+      const fields = { installed: isInstalled, running: isRunning, under: system.name };
       say({ ...fields, path, logs }, [
         `Service   ${isInstalled ? (isRunning ? "running" : "installed, not running") : "none"}`,
         ...(isInstalled ? [`File      ${path}`, `Log       ${logs}`] : []),
