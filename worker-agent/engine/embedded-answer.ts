@@ -73,7 +73,7 @@ export class EmbeddedAnswer<Compiled, Grammar extends GrammarState> {
 
   /** Takes one token; the part that may leave now, if any. */
   push({ token, probabilities }: Step): PartEvent | null {
-    if (this.#plan.endTokens.has(token)) {
+    if (this.#plan.endTokens.has(token) || this.#sources.loaded.isEnd(token)) {
       this.#end();
       return null;
     }

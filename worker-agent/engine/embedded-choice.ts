@@ -5,8 +5,9 @@ import type {
   GrammarState,
   LoadedSequence,
   SequenceStart,
-  Step,
+  Steps,
   StepSettings,
+  TokenId,
 } from "./embedded-model.ts";
 import type { Plan } from "./embedded-plan.ts";
 import { choiceSeed, hasPenalty } from "./embedded-sampling.ts";
@@ -54,6 +55,9 @@ function bestSequence<Grammar extends GrammarState>(
   return best ?? free.find((sequence) => sequence.heldTokens === 0);
 }
 
+/** A beginning longer than this is evaluated in batches: one by one would take too long. */
+const replayMax = 1024;
+
 /** Runs one choice of a task on one sequence. */
 export async function* runChoice<Compiled, Grammar extends GrammarState>(
   plan: Plan<Compiled>,
@@ -63,20 +67,31 @@ export async function* runChoice<Compiled, Grammar extends GrammarState>(
 ): AsyncGenerator<PartEvent, ChoiceEnd, void> {
   const answer = new EmbeddedAnswer(plan, sources, index);
   const { prompt, isRepeatable } = plan;
-  const start: SequenceStart = { prompt, prefix: plan.prefix?.tokens ?? [], isRepeatable };
+  const replay = replayOf(plan);
+  const prefix = replay.length > 0 ? [] : (plan.prefix?.tokens ?? []);
+  const start: SequenceStart = { prompt, prefix, isRepeatable };
   if (answer.reason !== null) {
     return { reason: answer.reason, tokens: 0, isPromptRead: true, cachedTokens: 0 };
   }
   const sequence = await sources.pool.take(signal, (free) => bestSequence(free, start));
   if (sequence === null) return { reason: null, tokens: 0, isPromptRead: false, cachedTokens: 0 };
-  let steps: AsyncIterator<Step, unknown, void> | null = null;
+  let steps: Steps | null = null;
   try {
     const cachedTokens = await sequence.prepare(start, signal);
     if (signal.aborted) return { reason: null, tokens: 0, isPromptRead: false, cachedTokens: 0 };
-    steps = sequence.steps(start, settingsOf(plan, answer, index));
+    const settings = new ChoiceSettings(plan, answer, { index, toReplay: replay.length });
+    steps = sequence.steps(start, settings);
+    let given: TokenId | undefined;
+    for (const token of replay) {
+      if (signal.aborted) break;
+      await steps.next(given);
+      given = token;
+      settings.onReplayed();
+    }
     let isEnded = false;
     while (answer.reason === null && !signal.aborted) {
-      const step = await steps.next();
+      const step = await steps.next(given);
+      given = undefined;
       isEnded = step.done === true;
       if (step.done === true) break;
       const part = answer.push(step.value);
@@ -103,27 +118,63 @@ export async function* runChoice<Compiled, Grammar extends GrammarState>(
   }
 }
 
-function settingsOf<Compiled, Grammar extends GrammarState>(
-  plan: Plan<Compiled>,
-  answer: EmbeddedAnswer<Compiled, Grammar>,
-  index: number,
-): StepSettings<Grammar> {
-  const { sampling, tools, tokensMax } = plan;
-  return {
-    sampling,
-    seed: choiceSeed(plan.seed, index),
-    mayUseGrammar: plan.grammar !== null || tools !== null,
-    grammar: () => answer.grammar,
-    tokensMax,
-    made: answer.made,
-    // What a draft model proposes in time depends on the clock, and sampling on what it proposes;
-    // the greedy choice alone does not. Penalties and a call's grammar change from token to token,
-    // while proposals are judged several at once.
-    isDraftable:
+/**
+ * The tokens of a given beginning that are generated again instead of being evaluated in batches:
+ * each is sampled and the given one put in its place, so that the state after them, the generator
+ * of random numbers included, is what it was when they were made.
+ */
+function replayOf<Compiled>({ prefix, isRepeatable }: Plan<Compiled>): readonly TokenId[] {
+  if (prefix === null || !prefix.isExact || !isRepeatable) return [];
+  return prefix.tokens.length <= replayMax ? prefix.tokens : [];
+}
+
+class ChoiceSettings<Compiled, Grammar extends GrammarState> implements StepSettings<Grammar> {
+  readonly sampling: Plan<Compiled>["sampling"];
+  readonly seed: number;
+  readonly mayUseGrammar: boolean;
+  readonly tokensMax: number;
+  readonly isDraftable: boolean;
+  readonly stepsAtEnd: boolean;
+  readonly #answer: EmbeddedAnswer<Compiled, Grammar>;
+  #toReplay: number;
+
+  constructor(
+    { sampling, seed, grammar, tools, tokensMax }: Plan<Compiled>,
+    answer: EmbeddedAnswer<Compiled, Grammar>,
+    { index, toReplay }: { readonly index: number; readonly toReplay: number },
+  ) {
+    this.sampling = sampling;
+    this.seed = choiceSeed(seed, index);
+    this.mayUseGrammar = grammar !== null || tools !== null;
+    this.tokensMax = tokensMax;
+    this.#answer = answer;
+    this.#toReplay = toReplay;
+    this.stepsAtEnd = toReplay > 0;
+    // What a draft model proposes changes how often is sampled, and sampling by a seed with it; the
+    // greedy choice alone does not change. Penalties and a call's grammar change from token to
+    // token, while proposals are judged several at once.
+    this.isDraftable =
       (sampling.temperature === 0 || sampling.seed === null) &&
       !hasPenalty(sampling) &&
-      (tools === null || tools.isInGrammar),
-  };
+      (tools === null || tools.isInGrammar) &&
+      toReplay === 0;
+  }
+
+  /** The tokens of this answer so far, those alone that are replayed yet. */
+  get made(): readonly TokenId[] {
+    const { made } = this.#answer;
+    return this.#toReplay === 0 ? made : made.slice(0, -this.#toReplay);
+  }
+
+  /** The answer's grammar has taken all of its beginning: it is in force behind that. */
+  grammar(): Grammar | null {
+    return this.#toReplay === 0 ? this.#answer.grammar : null;
+  }
+
+  /** One token more of the beginning is in its place. */
+  onReplayed(): void {
+    this.#toReplay -= 1;
+  }
 }
 
 function failureOf(cause: unknown): EngineError {

@@ -12,6 +12,7 @@ import type {
   LoadedSequence,
   SequenceStart,
   Step,
+  Steps,
   StepSettings,
   TokenId,
 } from "./embedded-model.ts";
@@ -29,8 +30,6 @@ export const batchTokens = 512;
  * to one of these: small enough that little is computed twice, large enough for full speed.
  */
 const repeatableBatchTokens = 128;
-/** A given beginning longer than this is evaluated in batches: one by one would take too long. */
-const exactPrefixMax = 1024;
 /**
  * Bounds the memory of a penalty's history; the text of a long answer beyond it is no longer
  * counted.
@@ -98,18 +97,14 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
     return Math.min(kept, prompt.length);
   }
 
-  /** All of a given beginning but its last token, in the way in which it was once generated. */
-  async #preparePrefix(
-    { prompt, prefix, isRepeatable }: SequenceStart,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** All of a given beginning but its last token. */
+  async #preparePrefix({ prompt, prefix }: SequenceStart, signal: AbortSignal): Promise<void> {
     const at = this.#sequence.nextTokenIndex;
     if (at < prompt.length && !signal.aborted) await this.#evaluate(prompt.slice(at));
-    const size = isRepeatable && prefix.length <= exactPrefixMax ? 1 : batchTokens;
     const end = prefix.length - 1;
     for (let from = this.#sequence.nextTokenIndex - prompt.length; from < end;) {
       if (signal.aborted) return;
-      const batch = prefix.slice(from, Math.min(end, from + size));
+      const batch = prefix.slice(from, Math.min(end, from + batchTokens));
       await this.#evaluate(batch);
       from += batch.length;
     }
@@ -119,16 +114,15 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
     return this.#sequence.evaluateWithoutGeneratingNewTokens(tokens as Token[]);
   }
 
-  steps(
-    { prompt, prefix }: SequenceStart,
-    settings: StepSettings<EmbeddedGrammar>,
-  ): AsyncIterator<Step, unknown, void> {
+  steps({ prompt, prefix }: SequenceStart, settings: StepSettings<EmbeddedGrammar>): Steps {
     const at = this.#sequence.nextTokenIndex;
     const rest =
       at < prompt.length ? [...prompt.slice(at), ...prefix] : prefix.slice(at - prompt.length);
     this.#predictor?.switch(settings.isDraftable);
     const metadata = { probabilities: settings.sampling.alternatives !== null };
-    return this.#sequence.evaluateWithMetadata(rest as Token[], metadata, this.#options(settings));
+    const options = this.#options(settings);
+    const steps = this.#sequence.evaluateWithMetadata(rest as Token[], metadata, options);
+    return steps as AsyncGenerator<Step, void, TokenId | undefined>;
   }
 
   async replace(): Promise<void> {
@@ -141,7 +135,7 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
   }
 
   #options(settings: StepSettings<EmbeddedGrammar>): SequenceEvaluateOptions {
-    const { sampling, seed, tokensMax, made } = settings;
+    const { sampling, seed, tokensMax } = settings;
     const options: SequenceEvaluateOptions = {
       temperature: sampling.temperature,
       topP: sampling.topP,
@@ -150,12 +144,13 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
       topK: sampling.topK > 0 ? sampling.topK : (null as unknown as number),
       minP: sampling.minP,
       seed,
+      yieldEogToken: settings.stepsAtEnd,
     };
     if (settings.mayUseGrammar) options.grammarEvaluationState = () => settings.grammar()?.state;
     const { repeatPenalty: penalty, frequencyPenalty, presencePenalty } = sampling;
     if (hasPenalty(sampling)) {
       const maxPunishTokens = Math.min(tokensMax, penaltyTokensMax);
-      const punishTokens = (): Token[] => made.slice(-maxPunishTokens) as Token[];
+      const punishTokens = (): Token[] => settings.made.slice(-maxPunishTokens) as Token[];
       const penalties = { penalty, frequencyPenalty, presencePenalty };
       options.repeatPenalty = { punishTokens, maxPunishTokens, ...penalties };
     }

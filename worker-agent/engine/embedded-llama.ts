@@ -157,6 +157,10 @@ class EmbeddedModel implements LoadedModel<LlamaGrammar, EmbeddedGrammar> {
     return template.prompt(request);
   }
 
+  isEnd(token: Token): boolean {
+    return this.#loaded.model.isEogToken(token);
+  }
+
   textPrompt(text: string): Token[] {
     const { model } = this.#loaded;
     return withBeginning(model, model.tokenize(text));

@@ -20,6 +20,9 @@ export interface GrammarState {
   accept(token: TokenId): boolean;
 }
 
+/** Steps of decoding; a token that is given to `next` takes the place of the one before. */
+export type Steps = AsyncIterator<Step, unknown, TokenId | undefined>;
+
 /** What a sequence is to hold before its first step. */
 export interface SequenceStart {
   readonly prompt: readonly TokenId[];
@@ -43,6 +46,8 @@ export interface StepSettings<Grammar extends GrammarState> {
   readonly made: readonly TokenId[];
   /** A draft model may propose tokens. */
   readonly isDraftable: boolean;
+  /** A token that ends an answer is a step as well, and not the end of the steps. */
+  readonly stepsAtEnd: boolean;
 }
 
 /** One sequence of the context. Only one choice runs on it at a time. */
@@ -60,7 +65,7 @@ export interface LoadedSequence<Grammar extends GrammarState> {
    * Generates after `prepare`, until a token of the model's own ends it. Returning it leaves the
    * evaluated tokens in the sequence.
    */
-  steps(start: SequenceStart, settings: StepSettings<Grammar>): AsyncIterator<Step, unknown, void>;
+  steps(start: SequenceStart, settings: StepSettings<Grammar>): Steps;
   /** Puts an empty sequence in the place of one that failed. */
   replace(): Promise<void>;
 }
@@ -102,6 +107,8 @@ export interface LoadedModel<Compiled, Grammar extends GrammarState> extends Asy
   readonly toolMarks: ReadonlySet<TokenId>;
   /** The prompt of a conversation, and the tokens that end an answer beside the model's own. */
   chatPrompt(request: ChatPromptRequest): ChatPrompt;
+  /** Whether the model's own vocabulary ends an answer with this token. */
+  isEnd(token: TokenId): boolean;
   textPrompt(text: string): readonly TokenId[];
   /** The tokens of a text that stands after other text. */
   tokensOf(text: string): readonly TokenId[];

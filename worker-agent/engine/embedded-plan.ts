@@ -18,6 +18,8 @@ export interface PlannedPrefix {
   readonly tokens: readonly TokenId[];
   /** What the tokens spell beyond `text`: it was made but not delivered. */
   readonly surplus: string;
+  /** Whether these are the tokens that were once made, and not a guess at them. */
+  readonly isExact: boolean;
 }
 
 /** Calls of tools that an answer may hold. */
@@ -120,10 +122,10 @@ function prefixOf(
     const spelled = loaded.text(tokenIds, prompt.slice(-lookBackTokens));
     // Tokens may spell more than was delivered, where a stop sequence could have begun.
     if (spelled.startsWith(text)) {
-      return { text, tokens: tokenIds, surplus: spelled.slice(text.length) };
+      return { text, tokens: tokenIds, surplus: spelled.slice(text.length), isExact: true };
     }
   }
-  return { text, tokens: loaded.tokensOf(text), surplus: "" };
+  return { text, tokens: loaded.tokensOf(text), surplus: "", isExact: false };
 }
 
 /** The grammar in force from the first token. */

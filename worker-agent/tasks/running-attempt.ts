@@ -16,6 +16,7 @@ import type {
 } from "./attempt.ts";
 import { createAttempt, reduceAttempt } from "./attempt-state.ts";
 import { engineEvents } from "./engine-events.ts";
+import { isTurnLong } from "./event-loop-turn.ts";
 import type { ReceiptEntry } from "./receipt-journal.ts";
 
 export interface AttemptPorts {
@@ -30,11 +31,6 @@ export interface AttemptPorts {
   /** A failure nobody expected: a bug of an engine or of ours. */
   unexpected(error: unknown): void;
 }
-
-/**
- * An engine that never waits would keep sockets and timers from their turn for longer than this.
- */
-const turnMs = 8;
 
 /** Performs what one attempt's reducer asks for. */
 export class RunningAttempt {
@@ -51,7 +47,6 @@ export class RunningAttempt {
   #task: EngineTask | null = null;
   #iterator: AsyncIterator<EngineEvent> | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #turnStartedMs = performance.now();
 
   constructor(engine: Engine, offer: TaskOffer, paceMs: number, ports: AttemptPorts) {
     this.#engine = engine;
@@ -121,9 +116,8 @@ export class RunningAttempt {
   }
 
   async #next(): Promise<AttemptEvent> {
-    if (performance.now() - this.#turnStartedMs > turnMs) {
+    if (isTurnLong()) {
       await new Promise((resolve) => setImmediate(resolve));
-      this.#turnStartedMs = performance.now();
     }
     try {
       this.#iterator ??= this.#generate();
