@@ -16,7 +16,7 @@ export interface GraphValue {
   readonly name: string;
   /** A name where the length is free. */
   readonly dims: readonly (number | string)[];
-  readonly type: "float" | "int64";
+  readonly type: "float" | "int64" | "float16";
 }
 
 export interface GraphStep {
@@ -34,7 +34,7 @@ export interface Graph {
   readonly steps: readonly GraphStep[];
 }
 
-const typeNumbers = { float: 1, int64: 7 } as const;
+const typeNumbers = { float: 1, int64: 7, float16: 10 } as const;
 
 /** The bytes of a `.onnx` file. */
 export function onnxModel(graph: Graph): Buffer {

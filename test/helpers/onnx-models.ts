@@ -117,6 +117,24 @@ export function writeEmbedder(folder: string, more: Files = {}): string {
   });
 }
 
+/** The embedder with vectors of half precision, as models of that form have them. */
+export function writeHalfEmbedder(folder: string): string {
+  const { steps, outputs, ...rest } = embedderGraph(table);
+  const [gather] = steps;
+  const [output] = outputs;
+  if (gather === undefined || output === undefined) throw new Error("the embedder has no steps");
+  return writeEmbedder(folder, {
+    "onnx/model.onnx": onnxModel({
+      ...rest,
+      outputs: [{ ...output, type: "float16" }],
+      steps: [
+        { ...gather, outputs: ["rows"] },
+        { operator: "Cast", inputs: ["rows"], outputs: [output.name], attributes: { to: 10 } },
+      ],
+    }),
+  });
+}
+
 /** The embedder with its table in a file beside the model. */
 export function writeExternalEmbedder(folder: string, external = "model.onnx_data"): string {
   const outside = { ...table, external };

@@ -1,8 +1,13 @@
-import type { PreTrainedModel, PreTrainedTokenizer, Processor } from "@huggingface/transformers";
+import type {
+  PreTrainedModel,
+  PreTrainedTokenizer,
+  Processor,
+  Tensor,
+} from "@huggingface/transformers";
 import type { TranscriptionResult } from "../../shared/openai/results.ts";
 import { EngineError } from "./engine.ts";
 import { resample } from "./transformers-resample.ts";
-import { loadOptions, localOnly } from "./transformers-text.ts";
+import { floatsOf, loadOptions, localOnly } from "./transformers-text.ts";
 import type { SpeechAnswer, ThreadSetup } from "./transformers-thread.ts";
 import { readWav } from "./transformers-wav.ts";
 import { WhisperModel } from "./transformers-whisper.ts";
@@ -121,12 +126,11 @@ export class SpeechModel {
   /** The likeliest token of each frame. */
   async #frames(samples: Float32Array): Promise<number[]> {
     const inputs: unknown = await this.#parts.processor(samples);
-    const { logits } = (await this.#parts.model(inputs)) as {
-      logits: { dims: number[]; data: Float32Array };
-    };
+    const { logits } = (await this.#parts.model(inputs)) as { logits: Tensor };
+    const values = floatsOf(logits);
     const [, frames = 0, width = 0] = logits.dims;
     return Array.from({ length: frames }, (_, frame) =>
-      likeliest(logits.data.subarray(frame * width, (frame + 1) * width)),
+      likeliest(values.subarray(frame * width, (frame + 1) * width)),
     );
   }
 }

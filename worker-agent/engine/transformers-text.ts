@@ -137,7 +137,25 @@ function split(tensor: Tensor | undefined, rows: number): Float32Array[] {
   if (tensor === undefined || tensor.dims[0] !== rows) {
     throw new EngineError("engine_failed", "The model's graph gives no output of the right form");
   }
-  const data = Float32Array.from(tensor.data as Float32Array);
+  const data = floatsOf(tensor);
   const width = data.length / rows;
   return Array.from({ length: rows }, (_, row) => data.slice(row * width, (row + 1) * width));
+}
+
+/** Half precision comes as raw bits where the runtime knows no such arrays: Node before 24. */
+export function floatsOf({ type, data }: Tensor): Float32Array {
+  const values = data as Float32Array;
+  if (type !== "float16") return Float32Array.from(values);
+  const bits = new Uint16Array(values.buffer, values.byteOffset, values.length);
+  return Float32Array.from(bits, halfToNumber);
+}
+
+/** A number of IEEE 754's binary16 from its bits. */
+export function halfToNumber(bits: number): number {
+  const sign = bits >= 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = (bits & 1023) / 1024;
+  if (exponent === 0) return sign * fraction * 2 ** -14;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
+  return sign * (1 + fraction) * 2 ** (exponent - 15);
 }

@@ -1,6 +1,7 @@
 import type { AutomaticSpeechRecognitionPipeline, Tensor } from "@huggingface/transformers";
 import { EngineError } from "./engine.ts";
 import type { Heard, SpeechParts } from "./transformers-speech.ts";
+import { floatsOf } from "./transformers-text.ts";
 
 type Library = typeof import("@huggingface/transformers");
 
@@ -130,7 +131,7 @@ export class WhisperModel {
     const { logits } = (await this.#parts.model({ ...inputs, decoder_input_ids: first })) as {
       logits: Tensor;
     };
-    const scores = logits.data as Float32Array;
+    const scores = floatsOf(logits);
     const [best] = tokens.toSorted(([, a], [, b]) => (scores[b] ?? 0) - (scores[a] ?? 0));
     return best?.[0].replaceAll(/[<|>]/g, "") ?? null;
   }

@@ -7,7 +7,7 @@ import {
   toUnit,
   vectorToBase64,
 } from "../../../worker-agent/engine/transformers-scores.ts";
-import { pool } from "../../../worker-agent/engine/transformers-text.ts";
+import { halfToNumber, pool } from "../../../worker-agent/engine/transformers-text.ts";
 import { windowsOf } from "../../../worker-agent/engine/transformers-speech.ts";
 
 describe("a relevance", () => {
@@ -67,6 +67,19 @@ describe("vectors", () => {
     const tokens = Float32Array.of(1, 2, 3, 4, 99, 99);
     expect([...pool(tokens, { width: 2, length: 2, pooling })]).toEqual(expected);
   });
+});
+
+test.each([
+  [0x3c00, 1],
+  [0xc000, -2],
+  [0x3555, 0.333251953125],
+  [0x0001, 2 ** -24],
+  [0x8000, -0],
+  [0x7bff, 65_504],
+  [0xfc00, -Infinity],
+  [0x7e00, Number.NaN],
+])("the half precision of %i is read", (bits, value) => {
+  expect(halfToNumber(bits)).toBe(value);
 });
 
 test("windows of a long sound keep every second once, with context on both sides", () => {

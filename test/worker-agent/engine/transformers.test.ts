@@ -10,6 +10,7 @@ import {
   writeEmbedder,
   writeExternalEmbedder,
   writeFiles,
+  writeHalfEmbedder,
   writeSlowEmbedder,
 } from "../../helpers/onnx-models.ts";
 import { never, type OnnxPlace, onnxPlace } from "./onnx-engine.ts";
@@ -111,6 +112,14 @@ describe("an embedding model", () => {
     await expect(here.open(folder)).rejects.toThrow(
       "onnx/model.onnx needs onnx/model.onnx_data, which is missing",
     );
+  });
+
+  test("of half precision gives the same vectors", async () => {
+    await using engine = await here.open(writeHalfEmbedder(here.at("half")));
+    const { vectors } = await embed(engine, { input: "blue dark" });
+    for (const [at, value] of vectorOf("blue dark").entries()) {
+      expect(vectors[0]?.[at]).toBeCloseTo(value, 6);
+    }
   });
 
   test("pools as its files say, or as it is told where they say nothing", async () => {
