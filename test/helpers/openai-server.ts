@@ -105,7 +105,7 @@ export class OpenAiServer implements AsyncDisposable {
       response.write(`data: ${JSON.stringify({ object: "chunk", ...fields })}\n\n`);
     };
     try {
-      const task = this.#task(isPlain, body);
+      const task = await this.#task(isPlain, body, gone.signal);
       for await (const event of this.#engine.generate(task, gone.signal)) {
         for (const chunk of chunksOf(event, isPlain, made)) write(chunk);
         await this.#pause(sent, gone.signal);
@@ -130,7 +130,7 @@ export class OpenAiServer implements AsyncDisposable {
     this.paused -= 1;
   }
 
-  #task(isPlain: boolean, body: Fields): GenerateTask {
+  async #task(isPlain: boolean, body: Fields, signal: AbortSignal): Promise<GenerateTask> {
     if (isPlain) return { kind: "completion", request: completionRequestSchema.parse(body) };
     const request = chatRequestSchema.parse(body);
     const last = request.messages.at(-1);
@@ -140,7 +140,11 @@ export class OpenAiServer implements AsyncDisposable {
     }
     const messages = request.messages.slice(0, -1);
     const prefix = { text: String(last.content), tokenIds: null };
-    return { kind: "chat", request: { ...request, messages }, prefix };
+    // A server's limit is of what it makes, an engine's of the whole answer.
+    const begun = (await this.#engine.tokenize(prefix.text, signal)).length;
+    const { max_tokens: most } = request;
+    const limit = typeof most === "number" ? { max_tokens: most + begun } : {};
+    return { kind: "chat", request: { ...request, ...limit, messages }, prefix };
   }
 
   #props(): Fields {

@@ -101,7 +101,9 @@ async function open(
   const limits = { signal, timeoutMs: factsMs };
   const known = facts.contextTokens ?? (await loadedContext(server, kind, name, limits));
   const trained = identity.read?.gguf.contextTokens ?? Infinity;
-  const contextTokens = Math.min(known ?? contextTokensDefault, trained);
+  // What a server does not tell, the provider may.
+  const told = known ?? options.contextTokensMax ?? contextTokensDefault;
+  const contextTokens = Math.min(told, trained);
   const { transcriptionFormat } = probed;
   const canContinue = probed.abilities.includes("forced_prefix");
   const model = modelOf(contextTokens, withParams(probed.abilities, dialects[kind].params));

@@ -60,10 +60,15 @@ async function givesChoices(subject: ProbeSubject): Promise<boolean> {
 
 /** Repetition that is punished as far as it goes gives another text than none. */
 async function punishes(subject: ProbeSubject): Promise<boolean> {
-  const words = "Repeat the word one: one one one one one one one one one one one one";
-  const plain = await subject.chat(words, greedy);
-  const fields = { ...greedy, frequency_penalty: 2, presence_penalty: 2 };
-  const punished = await subject.chat(words, fields);
+  // No text of this length is without a word twice.
+  const long = { ...greedy, max_tokens: 64 };
+  const words = "Tell me a long story about an octopus";
+  const plain = await subject.chat(words, long);
+  const punished = await subject.chat(words, {
+    ...long,
+    frequency_penalty: 2,
+    presence_penalty: 2,
+  });
   return plain !== null && punished !== null && plain.texts[0] !== punished.texts[0];
 }
 
@@ -142,7 +147,7 @@ async function continues(subject: ProbeSubject): Promise<boolean> {
   const cutAt = whole.indexOf(" ", Math.floor(whole.length / 3));
   const rest = cutAt < 1 ? "" : whole.slice(cutAt);
   if (rest.trim() === "") return false;
-  const answer = await subject.chat(words, { ...greedy, max_tokens: 12 }, whole.slice(0, cutAt));
+  const answer = await subject.chat(words, greedy, whole.slice(0, cutAt));
   const continued = answer?.texts[0] ?? "";
   // A template may trim the space where it was cut; beyond that the text is the same.
   const [a, b] = [continued.trimStart(), rest.trimStart()];

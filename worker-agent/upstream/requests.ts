@@ -3,6 +3,11 @@ import { cannot } from "../engine/cannot.ts";
 import type { GenerateTask } from "../engine/engine.ts";
 import type { Dialect } from "./dialects.ts";
 
+/** The most tokens the whole answer may have, a prefix included; null where nobody said. */
+export function askedTokens({ kind, request }: GenerateTask): number | null {
+  return (kind === "chat" ? request.max_completion_tokens : null) ?? request.max_tokens ?? null;
+}
+
 /** A generation as a server is asked for it. */
 export interface UpstreamRequest {
   readonly path: string;
@@ -15,12 +20,14 @@ const notSent = new Set(["user", "stream", "stream_options", "max_completion_tok
 
 /**
  * The consumer's request as `model` of a server gets it: unchanged but for its name, for what
- * servers name differently, and for being streamed with its tokens counted.
+ * servers name differently, and for being streamed with its tokens counted. Of the tokens asked for
+ * `prefixTokens` are there already.
  */
 export function upstreamRequest(
   task: GenerateTask,
   model: string,
   dialect: Dialect,
+  prefixTokens = 0,
 ): UpstreamRequest {
   const body: Record<string, unknown> = {};
   for (const [field, value] of Object.entries(task.request)) {
@@ -35,14 +42,16 @@ export function upstreamRequest(
   if (typeof seed === "number") body["seed"] = plainSeed(seed);
   const choices = n ?? 1;
   if (choices === 1) delete body["n"];
+  if (choices > 1 && task.prefix !== undefined) throw cannot("continue several choices");
+  // Every server knows the older name, and Ollama only that; a server counts what it makes itself.
+  const asked = askedTokens(task);
+  if (asked !== null) body["max_tokens"] = asked - prefixTokens;
   if (task.kind === "completion") {
     const { prompt } = task.request;
     body["prompt"] = (typeof prompt === "string" ? prompt : prompt[0]) + (task.prefix?.text ?? "");
     return { path: "/v1/completions", body, choices };
   }
-  // Every server knows the older name, and Ollama only that.
-  const { max_completion_tokens: newer, messages } = task.request;
-  if (typeof newer === "number") body["max_tokens"] = newer;
+  const { messages } = task.request;
   body["messages"] = messages.map(plainRole);
   chooseTools(task, body, dialect);
   if (task.prefix !== undefined) {

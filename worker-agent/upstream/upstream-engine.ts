@@ -3,6 +3,7 @@ import { canonicalJson } from "../../shared/crypto/jcs.ts";
 import { z } from "zod";
 import { cannot } from "../engine/cannot.ts";
 import type {
+  AnswerPrefix,
   Engine,
   EngineEvent,
   EngineHealth,
@@ -21,7 +22,7 @@ import type { RequestOptions, Server } from "./http.ts";
 import { ask, readText, TransportError } from "./http.ts";
 import type { FileMark } from "./model-identity.ts";
 import { hasFileChanged } from "./model-identity.ts";
-import { upstreamRequest } from "./requests.ts";
+import { askedTokens, upstreamRequest } from "./requests.ts";
 import { streamAnswer } from "./stream-answer.ts";
 import type { TranscriptionFormat } from "./transcription.ts";
 import { readTranscription, transcriptionForm } from "./transcription.ts";
@@ -32,6 +33,9 @@ const stallMs = 60_000;
 const tokenizeMs = 30_000;
 /** Health is to be told within a second. */
 const healthMs = 900;
+
+/** OpenAI's rule of thumb for English, for servers without a tokenizer. */
+const bytesPerToken = 4;
 
 export interface UpstreamOptions {
   readonly server: Server;
@@ -73,14 +77,22 @@ export class UpstreamEngine implements Engine {
     const { server, name, canContinue } = this.#options;
     if (task.prefix !== undefined && !canContinue) throw cannot("continue an answer");
     const dialect = dialects[this.kind];
-    const request = upstreamRequest(task, name, dialect);
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    const begun = task.prefix === undefined ? 0 : await this.#countPrefix(task.prefix, either);
+    const asked = askedTokens(task);
+    if (begun === null || (asked !== null && asked <= begun)) {
+      // Nobody waits, or the beginning has all the tokens asked for.
+      const finishes = begun === null ? [] : [{ index: 0, reason: "length" as const }];
+      yield { kind: "end", finishes, usage: { prompt: 0, completion: 0, cached: 0 } };
+      return;
+    }
+    const request = upstreamRequest(task, name, dialect, begun);
     const bytes = JSON.stringify(request.body).length;
     const options = {
       choices: request.choices,
       hasRunningUsage: "continuous_usage_stats" in dialect.streamOptions,
       promptTokens: () => Math.floor(bytes * this.#tokensPerByte),
     };
-    const either = AbortSignal.any([signal, this.#closing.signal]);
     this.#running += 1;
     try {
       for await (const event of streamAnswer(server, request, options, either)) {
@@ -157,6 +169,23 @@ export class UpstreamEngine implements Engine {
   #assertServes(): void {
     if (this.#replaced !== null) throw failedError("the model's server has another model now");
     if (this.#closing.signal.aborted) throw failedError("the worker no longer serves this model");
+  }
+
+  /** The tokens of an answer's beginning: roughly where nobody can tell. Null when aborted. */
+  async #countPrefix(
+    { text, tokenIds }: AnswerPrefix,
+    signal: AbortSignal,
+  ): Promise<number | null> {
+    if (tokenIds !== null) return tokenIds.length;
+    if (dialects[this.kind].tokenizer === null) {
+      return Math.ceil(Buffer.byteLength(text) / bytesPerToken);
+    }
+    try {
+      return (await this.tokenize(text, signal)).length;
+    } catch (error) {
+      if (signal.aborted) return null;
+      throw error;
+    }
   }
 
   #learn(tokensPerByte: number): void {

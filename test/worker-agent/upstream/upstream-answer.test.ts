@@ -108,8 +108,16 @@ describe.each(dialects)("an answer of %s", (name, routes, model) => {
       await expect(collect(engine, task)).rejects.toMatchObject({ code: "invalid_request" });
       return;
     }
-    const { texts } = await partsOf(engine, task);
+    const { texts, end } = await partsOf(engine, task);
     expect(texts[0]).toMatch(/^ three,/);
+    expect(end.finishes).toEqual([{ index: 0, reason: "length" }]);
+    // The limit is of the whole answer, and these five are all of it.
+    const told = { text: "one, two,", tokenIds: [1, 2, 3, 4, 5] };
+    const full = await partsOf(engine, { ...task, prefix: told });
+    expect(full.texts).toEqual([]);
+    expect(full.end.finishes).toEqual([{ index: 0, reason: "length" }]);
+    const body = world.server.bodies("/v1/chat/completions").at(-1);
+    expect(body?.["max_tokens"]).toBe(name === "Ollama" ? 2 : 3);
   });
 });
 
