@@ -1,4 +1,5 @@
 import type { SessionNotice, SessionState } from "../connection/session.ts";
+import type { ListingResult } from "../../shared/protocol/listing.ts";
 import type { Availability } from "../serving/availability.ts";
 import type { ModelView } from "../serving/serving.ts";
 import type { AttemptSummary } from "../tasks/attempt.ts";
@@ -42,7 +43,8 @@ export class StatusBoard {
   #hub: string | null = null;
   #connectedMs: number | null = null;
   #connections: AgentStatus["connections"] = [];
-  #refusalsByModel = new Map<string, string>();
+  /** What the edge last said of the listings. */
+  #result: Pick<ListingResult, "refused" | "checking" | "struck"> = { refused: [] };
   #promptTokens = 0;
   #completionTokens = 0;
 
@@ -67,9 +69,7 @@ export class StatusBoard {
       this.#connectedMs = null;
       this.#keep({ at_ms, kind: "disconnected", detail, code });
     }
-    if (notice.kind !== "listed") return;
-    const refused = notice.result.refused.map(({ model, reason }) => [model, reason] as const);
-    this.#refusalsByModel = new Map(refused);
+    if (notice.kind === "listed") this.#result = notice.result;
   }
 
   /** An engine has made so many tokens just now. */
@@ -136,7 +136,9 @@ export class StatusBoard {
     const stats = engine.stats();
     const counts = this.#countsByModel.get(name);
     const serving = session.phase.kind === "serving" ? session.phase : null;
-    const listed = serving?.listed?.includes(name) ?? false;
+    const { checking = [], struck = [] } = this.#result;
+    const isKnown = serving?.listed?.includes(name) ?? false;
+    const listed = isKnown && !checking.includes(name);
     return {
       name,
       engine: engine.kind,
@@ -147,6 +149,9 @@ export class StatusBoard {
       waiting: stats.waiting,
       listed,
       not_listed: listed ? null : (notOffered ?? this.#whyNotListed(name, serving !== null)),
+      struck: struck
+        .filter(({ model }) => model === name)
+        .map(({ ability, reason }) => ({ ability, reason })),
       health: health.kind,
       loaded: isLoaded,
       memory_bytes: stats.memoryBytes,
@@ -158,8 +163,12 @@ export class StatusBoard {
 
   #whyNotListed(name: string, isServing: boolean): string {
     if (!isServing) return "The worker is not connected";
-    const refused = this.#refusalsByModel.get(name);
-    return refused === undefined ? "The edge has not answered yet" : `The edge refused: ${refused}`;
+    const { refused, checking = [] } = this.#result;
+    if (checking.includes(name)) return "The edge is checking what it can do";
+    const refusal = refused.find(({ model }) => model === name);
+    return refusal === undefined
+      ? "The edge has not answered yet"
+      : `The edge refused: ${refusal.reason}`;
   }
 
   #whyNoWork(readings: BoardReadings, models: readonly ModelStatus[]): string | null {

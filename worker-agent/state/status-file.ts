@@ -22,9 +22,12 @@ export const modelStatusSchema = z.object({
   running: count,
   /** Taken, and waiting for the model to be loaded or for a slot of its engine. */
   waiting: count,
+  /** Whether consumers can ask for it. */
   listed: z.boolean(),
   /** Why it is not listed, in a sentence; null where it is. */
   not_listed: z.string().nullable(),
+  /** What it claimed and the edge found not to work, which is left out of its listing. */
+  struck: z.array(z.object({ ability: z.string(), reason: z.string() })),
   /** `failing`: tasks would fail now; `unloaded`: the next task loads it. */
   health: z.enum(["ready", "unloaded", "failing"]),
   /** Whether it takes memory now; another server's model counts as loaded. */

@@ -10,6 +10,7 @@ export const sampleModel: ModelStatus = {
   waiting: 0,
   listed: true,
   not_listed: null,
+  struck: [],
   health: "ready",
   loaded: true,
   memory_bytes: 1_000,

@@ -108,6 +108,29 @@ test("a model that is not listed says why: itself first, then the edge", () => {
   expect(world.status().models[0]?.not_listed).toBe("The edge refused: too slow");
 });
 
+test("a model that the edge still checks is not listed, and what was struck from it is told", () => {
+  const world = new World().serve();
+  const result = { type: "listing.result", revision: 1, listed: ["words"], refused: [] } as const;
+  const struck = [{ model: "words", ability: "tools", reason: "it called none" }];
+  world.board.notice({
+    kind: "listed",
+    result: { ...result, listed: ["words"], refused: [], checking: ["words"] },
+  });
+  expect(world.status().models[0]).toMatchObject({
+    listed: false,
+    not_listed: "The edge is checking what it can do",
+  });
+  world.board.notice({
+    kind: "listed",
+    result: { ...result, listed: ["words"], refused: [], struck },
+  });
+  expect(world.status().models[0]).toMatchObject({
+    listed: true,
+    not_listed: null,
+    struck: [{ ability: "tools", reason: "it called none" }],
+  });
+});
+
 test("a worker that leaves says so before anything else", () => {
   const world = new World().serve();
   world.driver.frame(offerFor(1));
