@@ -55,7 +55,8 @@ async function ask(url: string, what: string, options: HubOptions): Promise<Resp
     response = await httpGet(url, { token, signal });
   } catch (cause) {
     signal.throwIfAborted();
-    throw new ModelError("download_failed", `Cannot reach the hub to list ${what}`, { cause });
+    const message = `Cannot reach ${new URL(url).origin} to list ${what}`;
+    throw new ModelError("download_failed", message, { cause });
   }
   if (response.ok) return response;
   await response.body?.cancel();

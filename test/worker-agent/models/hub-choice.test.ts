@@ -131,6 +131,9 @@ describe("a repository of the hub", () => {
     await expect(hub.fetching("hf:owner/repo")).rejects.toThrow(
       "Cannot list owner/repo at main: the hub answered 404; set HF_TOKEN if it is private",
     );
+    await expect(hub.fetching("hf:owner/repo", { hubUrl: "http://127.0.0.1:9" })).rejects.toThrow(
+      "Cannot reach http://127.0.0.1:9 to list owner/repo at main",
+    );
     hub.server.contentByPath.set("/api/models/owner/repo/tree/main", Buffer.from("<html>"));
     await expect(hub.fetching("hf:owner/repo")).rejects.toThrow("the hub's answer is no list");
   });
