@@ -78,7 +78,8 @@ export async function ask(server: Server, path: string, options: RequestOptions)
       clearTimeout(late);
       resolve(incoming);
     });
-    outgoing.once("error", (error) => {
+    // Not once: a connection that breaks after the answer's head says so here as well.
+    outgoing.on("error", (error) => {
       clearTimeout(late);
       reject(failureOf(error, signal));
     });
@@ -110,12 +111,17 @@ async function* readPieces(
   { stallMs, signal }: Pick<RequestOptions, "stallMs" | "signal">,
 ): AsyncGenerator<Buffer, void, void> {
   const stalled = new TransportError("stalled", `has said nothing more for ${stallMs} ms`);
-  const timer = setTimeout(() => response.destroy(stalled), stallMs);
+  let isWaiting = true;
+  const timer = setTimeout(() => {
+    // A reader's own pause, however long, is not the server's.
+    if (isWaiting) response.destroy(stalled);
+    else timer.refresh();
+  }, stallMs);
   try {
     for await (const piece of response.iterator({ destroyOnReturn: false })) {
-      timer.refresh();
+      isWaiting = false;
       yield piece as Buffer;
-      // The consumer's own pauses are not the server's.
+      isWaiting = true;
       timer.refresh();
     }
   } catch (error) {
