@@ -54,7 +54,7 @@ export interface Preflight {
 
 /** Once may be an accident: what fails twice in a row is not there. */
 const faultsMax = 2;
-/** A worker that is busy with earlier answers refuses; one that refuses on and on is not serving. */
+/** A worker busy with earlier answers refuses; one that refuses on and on is not serving. */
 const refusalsMax = 8;
 /** Each failure makes the next chance come so many times later. */
 const retryFactor = 4;
@@ -130,7 +130,7 @@ export function pumpPreflight(state: HubState, session: Session, step: StepConte
   }
   const { listing } = running.pending;
   if (freeSlotsOf(session, listing) < 1) return;
-  const task = probeTask(probe, session, step);
+  const task = probeTask(probe, { session, listing }, step);
   const entry = createTaskEntry(task, step.nowMs, running);
   running.entry = entry;
   running.askedMs = step.nowMs;

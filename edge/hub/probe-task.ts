@@ -3,9 +3,11 @@ import { canonicalJson, type JsonValue } from "../../shared/crypto/jcs.ts";
 import { newId } from "../../shared/ids.ts";
 import { defaultSplit } from "../../shared/money.ts";
 import { weightDemands } from "../../shared/openai/octo-options.ts";
+import type { Listing } from "../../shared/protocol/listing.ts";
+import { limitOf } from "../billing/account-state.ts";
 import type { Terms } from "../billing/ticket.ts";
 import type { InferenceTask } from "../inference/task.ts";
-import type { Session } from "./hub-state.ts";
+import { priceOf, type Session } from "./hub-state.ts";
 import type { Probe } from "./preflight.ts";
 
 /** As in plan-task.ts: a probe's terms look like any others. */
@@ -19,7 +21,7 @@ const macBytes = 32;
  */
 export function probeTask(
   probe: Probe,
-  session: Session,
+  to: { readonly session: Session; readonly listing: Listing },
   at: { readonly nowMs: number; readonly random: () => number },
 ): InferenceTask {
   const bytes = (count: number) =>
@@ -27,7 +29,11 @@ export function probeTask(
   const id = newId("tsk", bytes);
   const accountId = newId("acct", bytes);
   const keyId = newId("key", bytes).slice(4, 12);
-  const model = String(probe.request["model"]);
+  const { session, listing } = to;
+  const { model } = listing;
+  const body = canonicalJson(probe.request as JsonValue);
+  const price = priceOf(listing);
+  const counts = { promptTokensMax: body.length, completionTokensMax: probe.tokensMax ?? 0 };
   const terms: Terms = {
     v: 1,
     task: id,
@@ -37,9 +43,9 @@ export function probeTask(
     model,
     region: session.region,
     streamed: false,
-    limit: "0",
-    input_micros_per_million: 0,
-    output_micros_per_million: 0,
+    limit: limitOf(counts, price).toString(),
+    input_micros_per_million: price.inputMicrosPerMillion,
+    output_micros_per_million: price.outputMicrosPerMillion,
     split: defaultSplit,
     created_ms: at.nowMs,
     expires_ms: at.nowMs + holdMs,
@@ -50,7 +56,7 @@ export function probeTask(
     accountId,
     keyId,
     model,
-    body: canonicalJson(probe.request as JsonValue),
+    body,
     streamed: false,
     usageChunk: false,
     choices: probe.choices,

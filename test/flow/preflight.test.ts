@@ -65,7 +65,7 @@ describe("a consumer who demands precision", () => {
     const found = await until("the registry has the listing", async () => {
       const response = await flow.fetch(`/api/v1/listings?model=${tiny}&bits_min=8`);
       const { data } = (await response.json()) as { data: Record<string, unknown>[] };
-      return data[0]?.["measured_samples"] != null && data[0];
+      return typeof data[0]?.["measured_samples"] === "number" && data[0];
     });
     expect(found).toMatchObject({ identity: "content", measured_success_share: 1 });
     const none = await flow.fetch(`/api/v1/listings?model=${tiny}&bits_min=9`);

@@ -110,7 +110,8 @@ describe("hubs are asked", () => {
       param: "octo",
       message:
         "No worker has m at 31 bits a weight or more, as octo.min_quantization demands; it is " +
-        "offered as Q4_0 (4.5 bits a weight), Q8_0 (16 bits a weight), Q8_0 (unknown bits a weight)",
+        "offered as Q4_0 (4.5 bits a weight), Q8_0 (16 bits a weight), " +
+        "Q8_0 (unknown bits a weight)",
     });
     expect(failure(asking({ identity: "content" }), digests.slice(3))).toMatchObject({
       param: "octo",
