@@ -269,7 +269,9 @@ export async function runAgent(
     }
     const all = await withUpstreams(config, leaving, log);
     await using opened = await openEngines(all, leaving, log, hardware, options.onDownload);
-    return await serve({ ...parts, ...opened }, leaving, options);
+    const stopped = await serve({ ...parts, ...opened }, leaving, options);
+    // It did as it was told: whatever keeps workers alive must not take that for a failure.
+    return control.hurry.aborted && stopped.kind === "aborted" ? { kind: "drained" } : stopped;
   } catch (error) {
     // Told to leave before there was anything to drain.
     if (leaving.aborted) return { kind: "drained" };

@@ -163,3 +163,16 @@ test("a worker that is stopped ends its answer first", async () => {
   expect(stream.events.some(({ choices }) => choices[0]?.finish_reason === "stop")).toBe(true);
   await flow.untilNothingHeld();
 });
+
+test("a worker that is stopped at once goes without having failed", async () => {
+  await untilAnswer(scripted, "hello", 200);
+  const { pid } = await status();
+  const stream = await OpenStream.open(flow, steady);
+  await stream.untilWord(3);
+  expect(JSON.parse(await octoWorker("stop", "--now"))).toEqual({ stopped: true, pid });
+  expect(await stream.over).toBe("ended");
+  expect(stream.text).toMatch(/error/);
+  await untilAnswer(scripted, "hello", 200);
+  expect(flow.network.workers[0]?.failure).toBeNull();
+  await flow.untilNothingHeld();
+});

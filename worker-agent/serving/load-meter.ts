@@ -22,11 +22,14 @@ export interface CpuTimes {
 
 /** nvidia-smi watches for a second before it says anything. */
 const gpuAnswerMs = 5_000;
+/** A driver that does not tell, or hangs, is not asked all the time. */
+const gpuRetryMs = 60_000;
 
 /** What other programs use of this machine. */
 export class LoadMeter {
   #before: CpuTimes | null = null;
   #hasNvidia = true;
+  #askAgainMs = 0;
 
   async read(work: OwnWork): Promise<LoadReadings> {
     const now = readCpuTimes();
@@ -37,9 +40,13 @@ export class LoadMeter {
   }
 
   async #readGpu(work: OwnWork): Promise<number | null> {
+    if (performance.now() < this.#askAgainMs) return null;
     const answer = await runTool("nvidia-smi", ["pmon", "-c", "1", "-s", "u"], gpuAnswerMs);
     if (answer.kind === "missing") this.#hasNvidia = false;
-    if (answer.kind !== "said") return null;
+    if (answer.kind !== "said") {
+      this.#askAgainMs = performance.now() + gpuRetryMs;
+      return null;
+    }
     return gpuUseOfOthers(answer.text, process.pid, work.isHere);
   }
 }
