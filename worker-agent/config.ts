@@ -45,6 +45,8 @@ export interface Config {
   readonly gpu: "auto" | "none";
   /** Guesses ahead for the model; null for none. */
   readonly draft: ModelSource | null;
+  /** A file with a chat template in place of the models' own; null leaves them theirs. */
+  readonly chatTemplateFile: string | null;
   readonly classCeiling: Class;
   /** The account that earns; null is the worker's own. */
   readonly account: string | null;
@@ -102,6 +104,7 @@ export function readConfig(inputs: Inputs): Config {
     threads: find("threads", form.orWord("auto", form.integer(1, 1024))) ?? defaultThreads(),
     gpu: find("gpu", form.choice(["auto", "none"])),
     draft: readDraft(findSetting("draft", inputs), models),
+    chatTemplateFile: find("chatTemplate", form.orWord("own", form.file(inputs.home))),
     classCeiling: find("class", form.choice(["public", "shared", "confidential", "private"])),
     account: find("account", form.orWord("own", form.account)),
     stateDir,

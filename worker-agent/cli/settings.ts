@@ -123,6 +123,14 @@ export const settings = {
     shape: "SOURCE",
     help: "a small GGUF model of the same family that guesses ahead for the model",
   },
+  chatTemplate: {
+    flag: "chat-template",
+    env: "OCTO_CHAT_TEMPLATE",
+    file: "chat_template",
+    fallback: "own",
+    shape: "FILE",
+    help: "a Jinja template in place of a GGUF model's `own`; it makes another model of it",
+  },
   class: {
     flag: "class",
     env: "OCTO_CLASS",

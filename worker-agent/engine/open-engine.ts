@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { freemem } from "node:os";
 import type { Log } from "../../shared/log.ts";
 import { defaultThreads } from "../hardware/hardware.ts";
@@ -8,7 +9,7 @@ import type { GgufFile } from "../models/gguf.ts";
 import { readGguf } from "../models/gguf.ts";
 import { assertFits, memoryNeed } from "../models/memory.ts";
 import { publicHubUrl } from "../models/hub.ts";
-import { modelDigest } from "../models/model-digest.ts";
+import { identityWithTemplate, modelDigest } from "../models/model-digest.ts";
 import { ModelError } from "../models/model-error.ts";
 import type { ModelSource } from "../models/model-source.ts";
 import { openUpstream } from "../upstream/open-upstream.ts";
@@ -30,6 +31,8 @@ export interface OpenEngineOptions {
   readonly gpu: "auto" | "none";
   /** A smaller GGUF model of the same vocabulary that guesses ahead; null for none. */
   readonly draft: ModelSource | null;
+  /** A file with a chat template in place of the model's own; it makes another model of it. */
+  readonly chatTemplateFile?: string | null;
   /** Memory the model may take; null is what the machine has free now. */
   readonly freeMemoryBytes: number | null;
   readonly hubUrl: string;
@@ -95,12 +98,24 @@ export async function openEngine(
   // Loaded only here: the package behind it takes a third of a second, and `--help` should not wait
   // for it.
   const { openEmbeddedEngine } = await import("./embedded-llama.ts");
-  const { quantization, parameterCount, architecture, chatTemplate } = file;
-  const { weightBytes } = file;
+  const { quantization, parameterCount, architecture, weightBytes } = file;
+  const template = await readChatTemplate(options.chatTemplateFile ?? null);
+  const chatTemplate = template ?? file.chatTemplate;
   const shape = { contextTokens, quantization, parameterCount, weightBytes, architecture, slots };
-  const model = { digest, identity: "content", ...shape } as const;
+  const identity = template === null ? digest : identityWithTemplate(digest, template);
+  const model = { digest: identity, identity: "content", ...shape } as const;
   const { threads, gpu, log } = options;
   return openEmbeddedEngine({ path, model, chatTemplate, threads, gpu, draft, log }, signal);
+}
+
+async function readChatTemplate(path: string | null): Promise<string | null> {
+  if (path === null) return null;
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    const message = `Cannot read the chat template ${path}`;
+    throw new ModelError("bad_file", message, { cause });
+  }
 }
 
 async function fetchDraft(source: ModelSource, options: FetchOptions): Promise<GgufFile> {

@@ -41,3 +41,10 @@ export function identityOf(files: readonly Pick<DigestedFile, "name" | "sha256">
   const digestsByName = Object.fromEntries(files.map(({ name, sha256 }) => [name, sha256]));
   return createHash("sha256").update(canonicalJson(digestsByName)).digest("hex");
 }
+
+/** The identity of a model that is asked through another chat template than its files have. */
+export function identityWithTemplate(digest: string, template: string): string {
+  const chatTemplate = createHash("sha256").update(template).digest("hex");
+  const both = canonicalJson({ chat_template: chatTemplate, model: digest });
+  return createHash("sha256").update(both).digest("hex");
+}

@@ -177,6 +177,7 @@ class ModelOpener {
         threads,
         gpu,
         draft,
+        chatTemplateFile: this.#config.chatTemplateFile,
         hubUrl,
         hubToken,
         freeMemoryBytes,

@@ -171,6 +171,25 @@ describe("opening an engine", () => {
     );
   });
 
+  test("another chat template makes another model of the same file", async () => {
+    await using world = await createWorld();
+    const path = join(world.folder, "template.jinja");
+    await writeFile(path, "{% for message in messages %}{{ message['content'] }}{% endfor %}");
+    await using engine = await world.open("octo-tiny", { chatTemplateFile: path });
+    expect(engine.model.digest).not.toBe(tinyDigest);
+    await using other = await world.open("octo-tiny", { chatTemplateFile: path });
+    expect(other.model.digest).toBe(engine.model.digest);
+    const question = chat("What is this?", { temperature: 0 });
+    const plain = await collect(engine, question);
+    await using own = await world.open("octo-tiny");
+    // Two marks, a role and two ends of lines less around the question.
+    const whole = await collect(own, question);
+    expect(plain.end.usage.prompt).toBeLessThan(whole.end.usage.prompt);
+    await expect(world.open("octo-tiny", { chatTemplateFile: "/nowhere" })).rejects.toThrow(
+      "Cannot read the chat template /nowhere",
+    );
+  });
+
   test("a file that is no model is refused before anything is loaded", async () => {
     await using world = await createWorld();
     const path = join(world.folder, "page.gguf");
