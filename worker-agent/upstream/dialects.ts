@@ -7,7 +7,10 @@ export type UpstreamKind = Exclude<EngineKind, "llama.cpp" | "transformers" | "s
 export interface Dialect {
   /** For people. */
   readonly title: string;
-  /** Fields of its own that it is documented to take, offered as `param:NAME`. */
+  /**
+   * Fields of its own that it is documented to take, offered as `param:NAME`. None that gives it a
+   * template, a grammar or a place to read from: those are programs of a stranger's.
+   */
   readonly params: readonly string[];
   /** More fields of each generation, so that it counts its tokens as they come. */
   readonly counting: Readonly<Record<string, unknown>>;
@@ -65,8 +68,6 @@ export const dialects: Readonly<Record<UpstreamKind, Dialect>> = {
       "mirostat",
       "mirostat_tau",
       "mirostat_eta",
-      "grammar",
-      "chat_template_kwargs",
     ],
     counting: { timings_per_token: true },
     prefix: {},
@@ -85,7 +86,6 @@ export const dialects: Readonly<Record<UpstreamKind, Dialect>> = {
       "ignore_eos",
       "min_tokens",
       "skip_special_tokens",
-      "chat_template_kwargs",
     ],
     streamOptions: runningUsage,
     prefix: { continue_final_message: true, add_generation_prompt: false },
@@ -102,7 +102,6 @@ export const dialects: Readonly<Record<UpstreamKind, Dialect>> = {
       "stop_token_ids",
       "ignore_eos",
       "skip_special_tokens",
-      "chat_template_kwargs",
     ],
     streamOptions: runningUsage,
     prefix: { continue_final_message: true },

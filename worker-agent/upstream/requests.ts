@@ -1,6 +1,9 @@
 import type { ChatMessage } from "../../shared/openai/chat-request.ts";
+import { chatRequestSchema } from "../../shared/openai/chat-request.ts";
+import { completionRequestSchema } from "../../shared/openai/completion-request.ts";
 import { cannot } from "../engine/cannot.ts";
 import type { GenerateTask } from "../engine/engine.ts";
+import { EngineError } from "../engine/engine.ts";
 import type { Dialect } from "./dialects.ts";
 
 /** The most tokens the whole answer may have, a prefix included; null where nobody said. */
@@ -15,8 +18,15 @@ export interface UpstreamRequest {
   readonly choices: number;
 }
 
-/** Only between a consumer and the edge; null is "not given", which not every server takes. */
+/** Only between a consumer and the edge, or named otherwise. */
 const notSent = new Set(["user", "stream", "stream_options", "max_completion_tokens"]);
+
+/** OpenAI's fields that servers know; some refuse a request for one they do not. */
+const commonFields: ReadonlySet<string> = new Set([
+  ...Object.keys(chatRequestSchema.shape),
+  ...Object.keys(completionRequestSchema.shape),
+  "reasoning_effort",
+]);
 
 /**
  * The consumer's request as `model` of a server gets it: unchanged but for its name, for what
@@ -31,7 +41,9 @@ export function upstreamRequest(
 ): UpstreamRequest {
   const body: Record<string, unknown> = {};
   for (const [field, value] of Object.entries(task.request)) {
-    if (value !== null && value !== undefined && !notSent.has(field)) body[field] = value;
+    // Null is "not given", which not every server takes.
+    if (value === null || value === undefined || notSent.has(field)) continue;
+    if (commonFields.has(field) || dialect.params.includes(field)) body[field] = value;
   }
   Object.assign(body, dialect.counting, {
     model,
@@ -52,6 +64,7 @@ export function upstreamRequest(
     return { path: "/v1/completions", body, choices };
   }
   const { messages } = task.request;
+  assertImagesInside(messages);
   body["messages"] = messages.map(plainRole);
   chooseTools(task, body, dialect);
   if (task.prefix !== undefined) {
@@ -63,6 +76,21 @@ export function upstreamRequest(
     Object.assign(body, dialect.prefix);
   }
   return { path: "/v1/chat/completions", body, choices };
+}
+
+/**
+ * Servers fetch what an address names: from the provider's own network, some from its disk. Only
+ * images that are in the request itself are passed on.
+ */
+function assertImagesInside(messages: readonly ChatMessage[]): void {
+  for (const { role, content } of messages) {
+    if (role !== "user" || typeof content === "string") continue;
+    for (const part of content) {
+      if (part.type !== "image_url" || /^data:image\//i.test(part.image_url.url)) continue;
+      const message = "Cannot fetch an image: send it in the request, as a data:image/… URL";
+      throw new EngineError("invalid_request", message);
+    }
+  }
 }
 
 /** Servers take −1 for "a random one", and some hold 32 bits: what is left means itself to all. */

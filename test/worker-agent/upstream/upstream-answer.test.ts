@@ -54,7 +54,8 @@ describe.each(dialects)("an answer of %s", (name, routes, model) => {
     await using world = await openWorld(routes());
     const engine = await world.open(model);
     const fields = { temperature: 0.5, stop: ["x"], seed: -3, max_completion_tokens: 9, top_k: 3 };
-    await collect(engine, chat("Hi", { ...fields, user: "somebody", logprobs: null }));
+    const others = { user: "somebody", logprobs: null, store: false, chat_template: "{{ x }}" };
+    await collect(engine, chat("Hi", { ...fields, ...others }));
     const body = world.server.bodies("/v1/chat/completions").at(-1);
     expect(body).toMatchObject({
       model,
@@ -64,9 +65,9 @@ describe.each(dialects)("an answer of %s", (name, routes, model) => {
       stop: ["x"],
       seed: 3,
       max_tokens: 9,
-      top_k: 3,
+      ...(name === "Ollama" ? {} : { top_k: 3 }),
     });
-    for (const left of ["user", "logprobs", "max_completion_tokens"]) {
+    for (const left of ["user", "logprobs", "max_completion_tokens", "store", "chat_template"]) {
       expect(body).not.toHaveProperty(left);
     }
   });
@@ -159,6 +160,19 @@ describe("an answer", () => {
     const forced = chat("Hi", { tools: [weather], tool_choice: "required" });
     await expect(collect(engine, forced)).rejects.toMatchObject({ code: "invalid_request" });
   });
+
+  test.each(["http://169.254.169.254/latest", "file:///etc/passwd", "/etc/passwd"])(
+    "is not made of %s: a server would fetch it from the provider's own network or disk",
+    async (url) => {
+      await using world = await openWorld(vllmRoutes());
+      const engine = await world.open("Qwen/Qwen2.5-VL-7B-Instruct");
+      const before = world.server.asked.length;
+      const content = [{ type: "image_url" as const, image_url: { url } }];
+      const task = chat("", { messages: [{ role: "user", content }] });
+      await expect(collect(engine, task)).rejects.toMatchObject({ code: "invalid_request" });
+      expect(world.server.asked).toHaveLength(before);
+    },
+  );
 
   test("to a developer's message is asked for with a system's, which templates know", async () => {
     await using world = await openWorld(vllmRoutes());
