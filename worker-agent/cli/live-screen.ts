@@ -26,7 +26,8 @@ export class LiveScreen {
   }
 
   draw(lines: readonly string[]): void {
-    const { columns = 80, rows = 24 } = this.#stream;
+    const columns = known(this.#stream.columns, 80);
+    const rows = known(this.#stream.rows, 24);
     const shown = lines.slice(0, rows - 1).map((line) => `${cut(line, columns)}${clearLine}`);
     this.#stream.write(`${home}${shown.join("\r\n")}\r\n${clearBelow}`);
   }
@@ -34,6 +35,11 @@ export class LiveScreen {
   close(): void {
     this.#stream.write(leave);
   }
+}
+
+/** A terminal that does not know its size says nothing, or 0. */
+function known(size: number | undefined, otherwise: number): number {
+  return size === undefined || size < 1 ? otherwise : size;
 }
 
 /** A line too long would wrap and push the others off the screen. */

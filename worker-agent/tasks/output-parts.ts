@@ -27,10 +27,26 @@ function merge(a: OutputPart, b: OutputPart): OutputPart {
   if (text !== "") merged.text = text;
   if (reasoning !== "") merged.reasoning = reasoning;
   if (a.tool_calls ?? b.tool_calls) {
-    merged.tool_calls = [...(a.tool_calls ?? []), ...(b.tool_calls ?? [])];
+    merged.tool_calls = joinToolCalls(a.tool_calls ?? [], b.tool_calls ?? []);
   }
   if (a.logprobs ?? b.logprobs) merged.logprobs = [...(a.logprobs ?? []), ...(b.logprobs ?? [])];
   return merged;
+}
+
+/** Arguments of one call that follow each other become one piece, as neighbouring texts do. */
+function joinToolCalls(a: readonly ToolCallDelta[], b: readonly ToolCallDelta[]): ToolCallDelta[] {
+  const joined = [...a];
+  for (const call of b) {
+    const last = joined.at(-1);
+    const goesOn = last?.index === call.index && call.id === undefined && call.name === undefined;
+    if (goesOn) {
+      joined[joined.length - 1] = {
+        ...last,
+        arguments: (last.arguments ?? "") + (call.arguments ?? ""),
+      };
+    } else joined.push(call);
+  }
+  return joined;
 }
 
 /**

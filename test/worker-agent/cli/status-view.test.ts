@@ -80,3 +80,11 @@ test("a live screen draws in one write, within the terminal, and leaves it as it
   expect(drawn).toContain("three");
   expect(drawn).not.toContain("four");
 });
+
+test("a terminal that does not know its size gets the customary one", () => {
+  const writes: string[] = [];
+  const stream = { columns: 0, rows: 0, write: (text: string) => writes.push(text) };
+  new LiveScreen(stream).draw(["x".repeat(80), "second"]);
+  expect(writes[1]).toContain("x".repeat(80));
+  expect(writes[1]).toContain("second");
+});

@@ -71,16 +71,23 @@ test("log probabilities and tool calls are joined in order", () => {
   driver.part({ text: "a" });
   driver.part({ text: "b", logprobs: [entry("b")] });
   driver.part({ text: "c", logprobs: [entry("c")], tool_calls: [{ index: 0, name: "f" }] });
-  driver.part({ tool_calls: [{ index: 0, arguments: "{}" }] });
+  driver.part({ tool_calls: [{ index: 0, arguments: "{" }] });
+  driver.part({
+    tool_calls: [
+      { index: 0, arguments: "}" },
+      { index: 1, name: "g" },
+    ],
+  });
   driver.end();
   expect(driver.draft?.parts).toEqual([
     {
       index: 0,
-      tokens: 3,
+      tokens: 4,
       text: "bc",
+      // The pieces of one call's arguments are one piece, as those of a text are.
       tool_calls: [
-        { index: 0, name: "f" },
-        { index: 0, arguments: "{}" },
+        { index: 0, name: "f", arguments: "{}" },
+        { index: 1, name: "g" },
       ],
       logprobs: [entry("b"), entry("c")],
     },
