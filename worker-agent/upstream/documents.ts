@@ -18,33 +18,42 @@ export interface DocumentRequest {
 type JsonTask = Exclude<ResultTask, { kind: "transcription" }>;
 
 export function documentRequest(task: JsonTask, model: string): DocumentRequest {
-  const fields = sentFields(task.request, model);
+  const fields = sentFields(task, model);
   switch (task.kind) {
     case "embedding":
       // Four bytes a number instead of some twenty; servers that do not know it send numbers.
       return { path: "/v1/embeddings", body: { ...fields, encoding_format: "base64" } };
-    case "rerank": {
+    case "rerank":
       // Every document's score is wanted; the edge leaves out what the consumer does not.
-      const { top_n: _, return_documents: __, ...rest } = fields;
-      return { path: "/v1/rerank", body: rest };
-    }
+      return { path: "/v1/rerank", body: fields };
     case "classification":
       return { path: "/classify", body: fields };
     case "image": {
       const size = task.request.size ?? imageSizeDefault;
-      const body = { ...fields, size, n: task.request.n ?? 1, response_format: "b64_json" };
+      const prompt = task.request.prompt.replaceAll(extraArguments, "");
+      const shape = { size, n: task.request.n ?? 1, response_format: "b64_json" };
+      const body = { ...fields, prompt, ...shape };
       return { path: "/v1/images/generations", body };
     }
   }
 }
 
-function sentFields(
-  request: Readonly<Record<string, unknown>>,
-  model: string,
-): Record<string, unknown> {
-  const given = Object.entries(request).filter(
-    ([name, value]) => value !== null && name !== "user",
-  );
+/** stable-diffusion.cpp takes settings out of the prompt, its steps and its files among them. */
+const extraArguments = /<sd_cpp_extra_args>[\s\S]*?(?:<\/sd_cpp_extra_args>|$)/g;
+
+/** What the kind's schema names; what else a request holds is nothing for somebody's server. */
+const fieldsByKind = {
+  embedding: ["input", "dimensions"],
+  rerank: ["query", "documents"],
+  classification: ["input"],
+  image: ["output_format"],
+} as const;
+
+function sentFields({ kind, request }: JsonTask, model: string): Record<string, unknown> {
+  const fields: readonly string[] = fieldsByKind[kind];
+  const given = Object.entries(request).filter(([name, value]) => {
+    return fields.includes(name) && value !== null && value !== undefined;
+  });
   return { ...Object.fromEntries(given), model };
 }
 

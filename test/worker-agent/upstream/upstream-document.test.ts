@@ -214,14 +214,17 @@ describe("other documents of another server", () => {
     const engine = await world.open("sd-cpp-local");
     expect(engine.kind).toBe("diffusion");
     expect(engine.model.abilities).toEqual(["images"]);
-    const request = { model: "m", prompt: "a cat", n: 2, size: "64x32" };
+    const prompt = 'a cat<sd_cpp_extra_args>{"steps":9999}</sd_cpp_extra_args> asleep';
+    const request = { model: "m", prompt, n: 2, size: "64x32", init_image: "/etc/passwd" };
     const { result, usage } = await engine.perform({ kind: "image", request }, never);
     expect(result).toEqual({ images: [redSquare, redSquare], format: "png" });
     expect(usage.completion).toBe(2 * 4 * 2);
     expect(world.server.bodies("/v1/images/generations").at(-1)).toMatchObject({
       model: "sd-cpp-local",
+      prompt: "a cat asleep",
       response_format: "b64_json",
     });
+    expect(world.server.bodies("/v1/images/generations").at(-1)).not.toHaveProperty("init_image");
     for (const json of [{ data: [] }, { data: [{ b64_json: "aGVsbG8=" }] }, { data: "x" }]) {
       world.server.routes["/v1/images/generations"] = { json };
       const failed = engine.perform({ kind: "image", request: { ...request, n: 1 } }, never);
