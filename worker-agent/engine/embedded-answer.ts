@@ -71,6 +71,16 @@ export class EmbeddedAnswer<Compiled, Grammar extends GrammarState> {
     return this.#watch?.beginning !== undefined && this.#watch.beginning !== null;
   }
 
+  /**
+   * Whether another token surely follows this one, but for a stop sequence: a call that may begin
+   * has to put its grammar in force first.
+   */
+  goesOnAfter(token: TokenId): boolean {
+    if (this.#watch !== null && !this.#watch.isCalling) return false;
+    if (this.made.length + 1 >= this.#plan.tokensMax) return false;
+    return !this.#plan.endTokens.has(token) && !this.#sources.loaded.isEnd(token);
+  }
+
   /** Takes one token; the part that may leave now, if any. */
   push({ token, probabilities }: Step): PartEvent | null {
     if (this.#plan.endTokens.has(token) || this.#sources.loaded.isEnd(token)) {

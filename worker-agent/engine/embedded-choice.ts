@@ -5,11 +5,11 @@ import type {
   GrammarState,
   LoadedSequence,
   SequenceStart,
-  Steps,
   StepSettings,
   TokenId,
 } from "./embedded-model.ts";
 import type { Plan } from "./embedded-plan.ts";
+import { StepsAhead } from "./embedded-steps.ts";
 import { choiceSeed, hasPenalty } from "./embedded-sampling.ts";
 import { EngineError } from "./engine.ts";
 import type { PartEvent } from "./part-assembler.ts";
@@ -75,12 +75,12 @@ export async function* runChoice<Compiled, Grammar extends GrammarState>(
   }
   const sequence = await sources.pool.take(signal, (free) => bestSequence(free, start));
   if (sequence === null) return { reason: null, tokens: 0, isPromptRead: false, cachedTokens: 0 };
-  let steps: Steps | null = null;
+  let steps: StepsAhead | null = null;
   try {
     const cachedTokens = await sequence.prepare(start, signal);
     if (signal.aborted) return { reason: null, tokens: 0, isPromptRead: false, cachedTokens: 0 };
     const settings = new ChoiceSettings(plan, answer, { index, toReplay: replay.length });
-    steps = sequence.steps(start, settings);
+    steps = new StepsAhead(sequence.steps(start, settings));
     let given: TokenId | undefined;
     for (const token of replay) {
       if (signal.aborted) break;
@@ -94,6 +94,7 @@ export async function* runChoice<Compiled, Grammar extends GrammarState>(
       given = undefined;
       isEnded = step.done === true;
       if (step.done === true) break;
+      if (answer.goesOnAfter(step.value.token)) steps.ask();
       const part = answer.push(step.value);
       if (part !== null) yield part;
       if (!answer.isAtCall) continue;
@@ -108,12 +109,13 @@ export async function* runChoice<Compiled, Grammar extends GrammarState>(
   } catch (cause) {
     const failure = failureOf(cause);
     // Nobody knows what a sequence holds that broke in the middle: a new one takes its place.
+    await steps?.close();
     steps = null;
     await sequence.replace();
     sources.onOutcome(failure);
     throw failure;
   } finally {
-    await steps?.return?.();
+    if ((await steps?.close()) === false) await sequence.replace();
     sources.pool.give(sequence);
   }
 }

@@ -16,7 +16,6 @@ import type {
   StepSettings,
   TokenId,
 } from "./embedded-model.ts";
-import type { Sampling } from "./embedded-sampling.ts";
 import { hasPenalty } from "./embedded-sampling.ts";
 
 /**
@@ -35,6 +34,13 @@ const repeatableBatchTokens = 128;
  * counted.
  */
 const penaltyTokensMax = 8192;
+
+const banned = Number.NEGATIVE_INFINITY;
+/**
+ * Beside a grammar a ban still leaves a token in reach: llama.cpp does not survive a step in which
+ * the one forbids all that the other allows, and a request can ask for that.
+ */
+const almostBanned = -10_000;
 
 type Library = typeof import("node-llama-cpp");
 
@@ -154,11 +160,14 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
       const penalties = { penalty, frequencyPenalty, presencePenalty };
       options.repeatPenalty = { punishTokens, maxPunishTokens, ...penalties };
     }
-    if (sampling.biasByTokenId.size > 0) options.tokenBias = this.#bias(sampling);
+    if (sampling.biasByTokenId.size > 0) options.tokenBias = this.#bias(settings);
     return options;
   }
 
-  #bias(sampling: Sampling): InstanceType<Library["TokenBias"]> {
+  #bias({
+    sampling,
+    mayUseGrammar,
+  }: StepSettings<EmbeddedGrammar>): InstanceType<Library["TokenBias"]> {
     const bias = this.#parts.library.TokenBias.for(this.#parts.model);
     // The library's own `set` ignores tokens that end an answer, and keeping those away is a common
     // wish.
@@ -166,7 +175,7 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
     assert(logitByToken instanceof Map, "node-llama-cpp 3.22 keeps biases in a map");
     for (const [id, logit] of sampling.biasByTokenId) {
       // OpenAI: values like -100 ban a token.
-      logitByToken.set(id, logit <= -100 ? Number.NEGATIVE_INFINITY : logit);
+      logitByToken.set(id, logit > -100 ? logit : mayUseGrammar ? almostBanned : banned);
     }
     return bias;
   }

@@ -98,6 +98,15 @@ describe("with response_format the answer", () => {
     expect(new TextDecoder().decode(Uint8Array.from(bytes))).toBe(texts[0]);
   });
 
+  test("comes also where its tokens are banned, of which the form leaves no others", async () => {
+    const logit_bias = Object.fromEntries(Array.from({ length: 1024 }, (_, id) => [id, -100]));
+    const schema = { const: { a: 1 } };
+    const response_format = { type: "json_schema" as const, json_schema: { name: "x", schema } };
+    const { texts, end } = await collect(tiny.engine, chat("Hi", { response_format, logit_bias }));
+    expect(JSON.parse(texts[0] ?? "")).toEqual({ a: 1 });
+    expect(end.finishes).toEqual([{ index: 0, reason: "stop" }]);
+  });
+
   test("is refused where the schema cannot be kept", async () => {
     const schema = { type: "string", pattern: "a+" };
     const response_format = { type: "json_schema" as const, json_schema: { name: "x", schema } };
