@@ -121,12 +121,16 @@ export class SimulatedWorker {
     if (frame.type === "task.end") sent.isComplete = frame.outcome === "complete";
   }
 
-  /** What is granted and not used is never more than the listed slots that nothing runs on. */
+  /**
+   * What is granted and not used is never more than the slots that nothing runs on, of models that
+   * are or were listed: one that failed its hub's probes leaves what was granted for it.
+   */
   #checkCredits(): void {
     const { state } = this.process;
     if (state.phase.kind !== "serving" || this.treachery !== null) return;
     const { credits } = state.phase;
-    const most = freeSlots(state, state.phase);
+    const listed = state.listings.map(({ model }) => model);
+    const most = freeSlots(state, { ...state.phase, listed });
     hold(credits <= most, "H2", () => `${this.name} granted ${credits} slots out of ${most}`);
     hold(slotsToGrant(state, state.phase) >= 0, "H2", () => "a grant is negative");
   }
