@@ -80,12 +80,19 @@ export class EmbeddedTemplate {
 
   /** Puts texts back where their stand-ins are, as plain text that is no mark of the template. */
   #withResults(text: LlamaText, results: ReadonlyMap<string, string>): LlamaText {
-    const pattern = new RegExp(`"?(${[...results.keys()].join("|")})"?`, "g");
-    const values = text.values.map((value) => {
-      if (typeof value !== "string") return value;
-      return value.replace(pattern, (_, key: string) => results.get(key) ?? key);
+    const { LlamaText: create, SpecialTokensText } = this.#library;
+    const pattern = new RegExp(`"?(${[...results.keys()].join("|")})"?`);
+    const values = text.values.flatMap((value): (typeof value)[] => {
+      const isMark = value instanceof SpecialTokensText;
+      if (typeof value !== "string" && !isMark) return [value];
+      // Every second piece is a stand-in.
+      const pieces = (isMark ? value.value : value).split(pattern);
+      return pieces.map((piece, at) => {
+        if (at % 2 === 1) return results.get(piece) ?? piece;
+        return isMark ? new SpecialTokensText(piece) : piece;
+      });
     });
-    return this.#library.LlamaText(values);
+    return create(values);
   }
 }
 
