@@ -61,7 +61,8 @@ export async function openEmbeddedEngine(
     const threads = threadsOf(llama, options);
     const devices = await llama.getGpuDeviceNames();
     const { backend } = loaded;
-    options.log("info", "Computing", { backend, devices: devices.join(", "), threads });
+    const names = devices.length === 0 ? {} : { devices: devices.join(", ") };
+    options.log("info", "Computing", { backend, ...names, threads });
     return new EmbeddedEngine(loaded, options.model);
   } catch (error) {
     await llama.dispose();

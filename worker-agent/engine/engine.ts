@@ -10,7 +10,10 @@ import type { TaskResult } from "../../shared/openai/results.ts";
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import type { TranscriptionRequest } from "../../shared/openai/transcription-request.ts";
 
-/** The beginning of an answer that another worker gave: this engine goes on from its end. */
+/**
+ * The beginning of an answer that another worker gave: this engine goes on from its end. The
+ * request's limit of tokens is the whole answer's, this beginning included.
+ */
 export interface AnswerPrefix {
   readonly text: string;
   /** The tokens of `text`, where they are known: exact, which tokenizing a cut text is not. */
