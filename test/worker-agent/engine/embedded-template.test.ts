@@ -15,9 +15,11 @@ const template = [
   `<|im_end|>\n{%- endif %}`,
   `{%- for message in messages %}`,
   `{%- if message.role == 'tool' %}`,
-  `{{- '<|im_start|>user\n<tool_response>\n' + message.content + '\n</tool_response><|im_end|>\n' }}`,
+  `{{- '<|im_start|>user\n<tool_response>\n' + ` +
+    `message.content + '\n</tool_response><|im_end|>\n' }}`,
   `{%- elif message.tool_calls %}`,
-  `{{- '<|im_start|>assistant' }}{%- if message.content %}{{- '\n' + message.content }}{%- endif %}`,
+  `{{- '<|im_start|>assistant' }}`,
+  `{%- if message.content %}{{- '\n' + message.content }}{%- endif %}`,
   `{%- for call in message.tool_calls %}{%- set call = call.function %}`,
   `{{- '\n<call>{"name": "' + call.name + '", "with": ' }}{{- call.arguments | tojson }}`,
   `{{- '}</call>' }}{%- endfor %}{{- '<|im_end|>\n' }}`,
