@@ -66,6 +66,15 @@ export interface Session {
 /** A session as it is kept and brought back: idle. */
 export type SessionRecord = Omit<Session, "modelsByAttempt" | "measuredMs">;
 
+/** How an attempt ended that gave no answer. */
+export interface Loss {
+  /** `lost: …` where the worker itself is gone. */
+  readonly outcome: string;
+  /** A sentence for the consumer. */
+  readonly message: string;
+  readonly countsAsFailure: boolean;
+}
+
 export interface TaskEntry {
   readonly task: InferenceTask;
   /** The preflight it is a probe of; null for a consumer's task. */
@@ -76,6 +85,8 @@ export interface TaskEntry {
   attempt: Attempt | null;
   attemptNumber: number;
   failures: number;
+  /** How its last attempt here ended without an answer; null before. */
+  lastLoss: Loss | null;
   placeByMs: number;
   /** Output has left for the consumer: from here on no other worker may answer. */
   started: boolean;
@@ -206,6 +217,7 @@ export function createTaskEntry(
     attempt: null,
     attemptNumber: task.attemptsBefore,
     failures: 0,
+    lastLoss: null,
     placeByMs,
     started: false,
     route: null,

@@ -11,6 +11,7 @@ import {
   type Attempt,
   type HubEffect,
   type HubState,
+  type Loss,
   priceOf,
   type Session,
   type TaskEnding,
@@ -46,13 +47,27 @@ export function placeTask(state: HubState, entry: TaskEntry, step: StepContext):
     offerTask(state, entry, choice, step);
     return;
   }
-  // A task that already had an attempt waits too: its worker may be the only one and be restarting.
-  if (choice.kind === "busy" || entry.attemptNumber > 0) {
-    wait(state, entry, step);
-    return;
+  const { lastLoss } = entry;
+  // A worker that was lost or is leaving may be the only one, and restarting; so may one of the hub
+  // before. One that is there and failed or refused is not asked again.
+  const mayReturn =
+    lastLoss === null ? entry.attemptNumber > 0 : /^lost: |: draining$/.test(lastLoss.outcome);
+  if (choice.kind === "busy" || mayReturn) wait(state, entry, step);
+  else endTask(state, entry, step, whyUnplaced(entry, choice.excluded, lastLoss));
+}
+
+/** Why nobody is left to ask: the last worker's own words where there was one. */
+function whyUnplaced(
+  entry: TaskEntry,
+  excluded: Partial<Record<Exclusion, number>>,
+  lastLoss: Loss | null,
+): FailedEnding {
+  if (lastLoss === null) {
+    return { kind: "failed", ...whyNobody(entry, excluded), retryAfterS: null };
   }
-  const { code, message, param } = whyNobody(entry, choice.excluded);
-  endTask(state, entry, step, { kind: "failed", code, message, param, retryAfterS: null });
+  const { message, countsAsFailure } = lastLoss;
+  if (!countsAsFailure) return noCapacity(message);
+  return { kind: "failed", code: "worker_failed", message, param: null, retryAfterS: 1 };
 }
 
 function wait(state: HubState, entry: TaskEntry, step: StepContext): void {
@@ -246,7 +261,7 @@ export function closeAttempt(
 export function loseAttempt(
   state: HubState,
   attempt: Attempt,
-  loss: { readonly outcome: string; readonly message: string; readonly countsAsFailure: boolean },
+  loss: Loss,
   step: StepContext,
 ): void {
   const { entry } = attempt;
@@ -260,6 +275,7 @@ export function loseAttempt(
     endCancelled(state, attempt, step);
     return;
   }
+  entry.lastLoss = loss;
   if (loss.countsAsFailure) entry.failures += 1;
   const made = entry.attemptNumber - entry.task.attemptsBefore;
   if (entry.started || entry.failures >= state.config.failuresMax) {

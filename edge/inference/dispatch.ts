@@ -42,15 +42,23 @@ export async function dispatch(
     }
     if (result.kind !== "failed") return { kind: "answer", result };
     if (result.record === null) return { kind: "settled", failure: result };
-    failure = result;
+    // What a worker said of the task tells more than that another hub has nobody.
+    if (failure.code !== "worker_failed" || result.code === "worker_failed") failure = result;
     task = {
       ...task,
       attemptsBefore: result.attempts,
       earlierAttempts: result.record.attempts,
     };
-    if (result.code !== "no_capacity") break;
+    if (!isWorthAnotherHub(result)) break;
   }
   return { kind: "unplaced", failure, task };
+}
+
+/** Other hubs may have room, or a worker that does not fail; the fourth rarely fares better. */
+function isWorthAnotherHub({ code, record }: FailedRun): boolean {
+  if (code === "no_capacity") return true;
+  const made = record?.attempts.length ?? 0;
+  return code === "worker_failed" && made < defaultHubConfig.failuresMax;
 }
 
 function* lostOnceMore(hubIds: readonly string[], lost: readonly string[]): Generator<string> {

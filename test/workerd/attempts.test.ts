@@ -50,11 +50,17 @@ describe("before the first token every failure of a worker is invisible", () => 
     async (_what, fail) => {
       const model = newModel();
       const consumer = await newFunded();
-      const failing = await serve(model, { slots: 1, script: fail });
+      const joined = Promise.withResolvers<void>();
+      const failing = await serve(model, {
+        slots: 1,
+        script: (attempt) => void joined.promise.then(() => fail(attempt)),
+      });
       await untilListed(model);
       const answered = chat(consumer, model, { stream: true });
       await failing.attempt();
       await serve(model, { script: answering("fine"), slots: 8 });
+      await untilListed(model, 2);
+      joined.resolve();
       const response = await answered;
       expect(await readStream(response)).toMatchObject({ text: "fine", isDone: true });
       const { task, attempts } = await storedTask(consumer, taskOf(response));

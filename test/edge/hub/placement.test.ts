@@ -159,7 +159,7 @@ describe("another worker is asked", () => {
     const scene = new HubScene();
     scene.join("v");
     scene.submit(task("a"));
-    scene.send("v", { type: "task.refuse", attempt: first, reason: "busy" });
+    scene.send("v", { type: "task.refuse", attempt: first, reason: "draining" });
     expect(scene.send("v", { type: "credit.grant", slots: 1 })).toEqual([]);
     scene.nowMs = 10;
     scene.open("v again", "v");
@@ -167,6 +167,22 @@ describe("another worker is asked", () => {
     expect(offersOf(scene.send("v again", { type: "credit.grant", slots: 1 }))).toEqual([
       "v again .2",
     ]);
+  });
+
+  test("but where there is no other, what the only one said is the answer at once", () => {
+    const failing = new HubScene();
+    failing.join("v");
+    failing.submit(task("a"));
+    const message = "the GPU is gone";
+    const code = "engine_failed" as const;
+    const failed = failing.send("v", { type: "task.fail", attempt: first, seq: 0, code, message });
+    expect(howEnded(failed)).toBe("worker_failed");
+    expect(JSON.stringify(failed)).toContain("The worker failed: the GPU is gone");
+    const paused = new HubScene();
+    paused.join("v");
+    paused.submit(task("a"));
+    const refusal = { type: "task.refuse", attempt: first, reason: "unknown_model" } as const;
+    expect(howEnded(paused.send("v", refusal))).toBe("no_capacity");
   });
 
   test("at most as often as failures are allowed", () => {

@@ -72,11 +72,18 @@ describe("a document that is no answer", () => {
   test("sends the task to the next worker, and the consumer sees nothing of it", async () => {
     const model = newModel();
     const consumer = await newFunded();
-    const bad = await serveDocuments(model, ["embeddings"], { vectors: [vector] });
+    const joined = Promise.withResolvers<void>();
+    const answerBadly = documents({ vectors: [vector] });
+    const bad = await serve(model, {
+      listing: { abilities: ["embeddings"] },
+      script: (attempt) => void joined.promise.then(() => answerBadly(attempt)),
+    });
     await untilListed(model);
     const asked = embed(consumer, model);
     await bad.attempt();
     const good = await serveDocuments(model, ["embeddings"], { vectors: [vector, vector] });
+    await untilListed(model, 2);
+    joined.resolve();
     const response = await asked;
     expect(response.status).toBe(200);
     expect(response.headers.get("x-octo-worker")).toBe(good.id);
