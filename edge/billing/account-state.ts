@@ -6,6 +6,7 @@ import {
   type Price,
   splitParties,
 } from "../../shared/money.ts";
+import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import type { TaskClosing } from "./closing.ts";
 
 /**
@@ -211,11 +212,20 @@ export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: nu
 }
 
 function boundedCost(closing: Extract<TaskClosing, { kind: "post" }>): Micros {
-  // An answer of no tokens costs nothing, whatever its prompt was.
-  if (closing.counts.completionTokens === 0) return 0n;
+  if (isNothing(closing)) return 0n;
   const cost = costMicros(closing.counts, closing.price);
   const limit = BigInt(closing.terms.limit);
   return cost < limit ? cost : limit;
+}
+
+/**
+ * Whether nothing was delivered, whatever the prompt was: a text of no tokens, or a document that
+ * was cancelled, of which no piece is worth anything. Vectors, scores and labels are no tokens, so
+ * a whole document is paid by its prompt alone.
+ */
+function isNothing({ terms, counts, record }: TaskClosing & { readonly kind: "post" }): boolean {
+  if (isGenerated(terms.kind)) return counts.completionTokens === 0;
+  return record.finish === "cancelled";
 }
 
 /**

@@ -91,6 +91,29 @@ describe("closing a task", () => {
     expect([state.balance, state.held]).toEqual([1_000n, 0n]);
   });
 
+  test.each(["embedding", "rerank", "classification", "transcription", "image"] as const)(
+    "of a whole %s is paid by its prompt, where nothing in it is a token",
+    (kind) => {
+      const state = accountWith(1_000n);
+      holdFor(state, "a", 1_000n);
+      const closing = post("a", { promptTokens: 100, completionTokens: 0 }, { kind });
+      const { cost, earning } = resolveTask(state, closing, 5);
+      expect([cost, earning]).toEqual([100n, { accountId: providerId, micros: 70n }]);
+      expect([state.balance, state.held]).toEqual([900n, 0n]);
+    },
+  );
+
+  test.each(["embedding", "transcription", "image"] as const)(
+    "of half a document (%s) costs nothing: no piece of it was delivered",
+    (kind) => {
+      const state = accountWith(1_000n);
+      const whole = post("a", { promptTokens: 100, completionTokens: 30 }, { kind });
+      const closing = { ...whole, record: { ...record, finish: "cancelled" } };
+      expect(resolveTask(state, closing, 5)).toMatchObject({ cost: 0n, earning: null });
+      expect(state.balance).toBe(1_000n);
+    },
+  );
+
   test("by voiding it gives the whole hold back", () => {
     const state = accountWith(1_000n);
     holdFor(state, "a", 1_000n);
