@@ -72,7 +72,9 @@ function onModel(state: PoolState, event: ModelEvent, model: PooledModel, nowMs:
     case "load-failed":
       return onLoadFailed(state, name, model, event);
     case "unloaded": {
-      const isWanted = model.isStale || model.waiting.length > 0;
+      // P5: the provider may have stopped needing the machine while it was unloaded.
+      const isMissed = !state.isResting && isSlow(state, model);
+      const isWanted = model.isStale || isMissed || model.waiting.length > 0;
       const gone = { ...model, phase: { kind: "unloaded" }, isStale: false } as const;
       const next = withModel(state, name, gone);
       return advance(isWanted ? enqueue(next, name) : next, []);

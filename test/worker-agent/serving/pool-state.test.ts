@@ -149,6 +149,13 @@ test("a model that failed is opened again once its last task has left it", () =>
   ]);
 });
 
+test("a slow model whose unloading outlives the pause is loaded again when it is done", () => {
+  const driver = new PoolDriver({ a: 9_000 });
+  driver.tell({ kind: "rest", isResting: true });
+  expect(driver.tell({ kind: "rest", isResting: false })).toEqual([]);
+  expect(driver.tell({ kind: "unloaded", model: "a" })).toEqual([{ kind: "load", model: "a" }]);
+});
+
 test("while the provider needs the machine everything idle goes, and slow models come back after", () => {
   const driver = new PoolDriver({ quick: 1, slow: 60_000 });
   expect(driver.tell({ kind: "rest", isResting: true })).toEqual([
