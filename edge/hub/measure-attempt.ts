@@ -1,4 +1,4 @@
-import type { Attempt } from "./hub-state.ts";
+import type { Attempt, HubState } from "./hub-state.ts";
 import type { StepContext } from "./place-task.ts";
 import { isBaseAbility } from "./preflight.ts";
 import { rememberSpeed } from "./worker-memory.ts";
@@ -17,7 +17,12 @@ const neutralOutcomes: ReadonlySet<string> = new Set([
 ]);
 
 /** Notes how fast and how well a worker served one attempt that is over. */
-export function measureAttempt(attempt: Attempt, outcome: string, step: StepContext): void {
+export function measureAttempt(
+  state: HubState,
+  attempt: Attempt,
+  outcome: string,
+  step: StepContext,
+): void {
   const { session, listing, entry } = attempt;
   if (outcome.startsWith("refused") || !tellsSpeed(attempt)) return;
   if (neutralOutcomes.has(outcome) && attempt.firstTokenMs === null) return;
@@ -29,6 +34,8 @@ export function measureAttempt(attempt: Attempt, outcome: string, step: StepCont
     decodeTokensPerS: decodeRate(attempt),
     running: session.modelsByAttempt.size + 1,
   });
+  // Whoever has left is told of by `unlisted`: a word after it would bring it back online.
+  if (!state.sessions.has(session.id)) return;
   if (entry.probe !== null || step.nowMs - session.measuredMs < tellEveryMs) return;
   session.measuredMs = step.nowMs;
   step.effects.push({ kind: "measured", session });

@@ -240,7 +240,7 @@ export function closeAttempt(
   entry.attempt = null;
   state.attempts.delete(attempt.id);
   attempt.session.modelsByAttempt.delete(attempt.id);
-  measureAttempt(attempt, outcome, step);
+  measureAttempt(state, attempt, outcome, step);
   const record: AttemptRecord = {
     number: attempt.number,
     workerId: attempt.session.workerId,

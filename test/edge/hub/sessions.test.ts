@@ -49,6 +49,18 @@ describe("a second connection of a worker", () => {
   });
 });
 
+describe("a worker lost in the middle of an answer", () => {
+  test("is told of last as one that left: a measurement after it would bring it back", () => {
+    const scene = new HubScene();
+    scene.nowMs = 1_000_000_000;
+    scene.join("v");
+    scene.submit(task("a"));
+    scene.delta("v", attempt, 0, "half an");
+    const effects = scene.step({ kind: "session.closed", sessionId: "v", reason: "closed 1006" });
+    expect(effects.map(({ kind }) => kind)).toEqual(["unlisted", "ended"]);
+  });
+});
+
 describe("listings", () => {
   function resultOf(network: "local" | "public", listings: ReturnType<typeof listing>[]) {
     const scene = new HubScene({ network });
