@@ -92,7 +92,7 @@ export class TransformersEngine implements Engine {
   }
 
   stats(): EngineStats {
-    return { running: this.#running, waiting: 0, memoryBytes: null };
+    return { running: this.#running, waiting: 0, memoryBytes: this.#folder.weightBytes };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -162,8 +162,10 @@ class ModelOpener {
     const { memory, gpu, draft, stateDir, contextTokensMax, threads } = this.#config;
     const { hubUrl, hubToken } = this.#config;
     const isOurs = source.kind !== "upstream";
+    // ONNX models compute on the processor: the cards' memory is none of theirs.
+    const place = source.kind === "onnx" ? "none" : gpu;
     const freeMemoryBytes = isOurs
-      ? memoryAllowance(memory, await readFreeBytes(gpu), this.pool?.heldBytes ?? 0)
+      ? memoryAllowance(memory, await readFreeBytes(place), this.pool?.heldBytes ?? 0)
       : null;
     let sinceMs = performance.now();
     const engine = await openEngine(

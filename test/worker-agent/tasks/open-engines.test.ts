@@ -6,6 +6,8 @@ import { readConfig } from "../../../worker-agent/config.ts";
 import { hardwareOf, readMachine } from "../../../worker-agent/hardware/machine.ts";
 import { bundledModelPath } from "../../../worker-agent/models/model-source.ts";
 import { openEngines } from "../../../worker-agent/tasks/open-engines.ts";
+import { writeEmbedder } from "../../helpers/onnx-models.ts";
+import { until } from "../../helpers/until.ts";
 import { scratchFolder } from "../models/scratch-folder.ts";
 
 const never = new AbortController().signal;
@@ -66,4 +68,25 @@ test("models that do not fit together take turns, and each answers", async () =>
     expect(opened.pool.isLoaded(name)).toBe(true);
   }
   expect(opened.pool.isLoaded("one")).toBe(false);
+});
+
+test("ONNX models share the memory given, take turns, and are opened again", async () => {
+  await using scratch = await scratchFolder();
+  const folder = scratch.path;
+  const models = ["one", "two"].map((name) => `onnx:${writeEmbedder(join(folder, name))}`);
+  const alone = await open(folder, models.slice(0, 1), "90%");
+  const held = alone.pool.heldBytes;
+  expect(held).toBe(alone.engines[0]?.engine.model.weightBytes);
+  alone.pool.reopen("one");
+  expect(alone.pool.isLoaded("one")).toBe(false);
+  await until("it is loaded again", () => alone.pool.isLoaded("one"));
+  await alone[Symbol.asyncDispose]();
+  // A thousand bytes: room for one of them.
+  expect(held).toBeGreaterThan(500);
+  await using opened = await open(folder, models, "0.001MB");
+  const loaded = () => opened.engines.map(({ name }) => opened.pool.isLoaded(name));
+  expect(loaded()).toEqual([false, true]);
+  const [one] = opened.engines;
+  expect(await one?.engine.tokenize("red blue", never)).toHaveLength(2);
+  expect(loaded()).toEqual([true, false]);
 });
