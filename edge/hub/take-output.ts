@@ -1,9 +1,10 @@
 import type { OutputPart } from "../../shared/openai/output.ts";
-import { partBytes } from "../../shared/protocol/receipt.ts";
 import { resultFault } from "../inference/result-fault.ts";
 import type { TaskDelta, TaskEnd, TaskFail } from "../../shared/protocol/task.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
 import { priceOf } from "./hub-state.ts";
+import { outputFault } from "./output-fault.ts";
+import type { Preflight } from "./preflight-state.ts";
 import { closeAttempt, endTask, loseAttempt, sendCancel, type StepContext } from "./place-task.ts";
 
 /** A worker that breaks the rules of an attempt loses its socket, and the attempt with it. */
@@ -42,9 +43,15 @@ function takeParts(
   step: StepContext,
 ): boolean {
   const { entry } = attempt;
+  // Nobody pays for a probe, so what still comes of one that was cancelled is not kept.
+  if (entry.probe !== null && attempt.cancelledMs !== null) return true;
   const fault = outputFault(state, attempt, parts);
+  if (fault !== null && fault.isSize && entry.probe !== null) {
+    giveUpProbe(attempt, entry.probe, fault.reason, step);
+    return true;
+  }
   if (fault !== null) {
-    breach(attempt, fault, step);
+    breach(attempt, fault.reason, step);
     return false;
   }
   for (const part of parts) attempt.transcript.add(part);
@@ -64,39 +71,32 @@ function takeParts(
   return true;
 }
 
-/** What is wrong with more output: judged before a byte of it is kept or counted (H5, H6). */
-function outputFault(
-  state: HubState,
+/**
+ * More came than a probe can be answered with: its claim does not hold, which is no breach. The
+ * attempt stays open until the worker has said its last word, as in preflight-state.ts.
+ */
+function giveUpProbe(
   attempt: Attempt,
-  parts: readonly OutputPart[],
-): string | null {
-  const { choices } = attempt.entry.task;
-  let { bytes } = attempt.transcript;
-  for (const part of parts) {
-    if (part.index >= choices) return `choice ${part.index} was not asked for`;
-    bytes += partBytes(part);
-    attempt.memoryBytes += memoryOf(part);
-  }
-  const { outputMemoryMax } = state.config;
-  if (attempt.memoryBytes > outputMemoryMax) return `output of over ${outputMemoryMax} bytes`;
-  // A cancelled worker may send what was granted before; nothing is granted after.
-  if (bytes > attempt.grantedBytes) return `more than the granted ${attempt.grantedBytes} bytes`;
-  const { probe } = attempt.entry;
-  const outputBytesMax = probe === null ? state.config.outputBytesMax : probeBytesMax;
-  return bytes > outputBytesMax ? `more than ${outputBytesMax} bytes of output` : null;
-}
-
-/** An image of 256 × 256 in any format, as base64, four times over. */
-const probeBytesMax = 1024 * 1024;
-
-/** An object of ours is about 64 bytes beside its text. */
-const objectBytes = 64;
-
-function memoryOf(part: OutputPart): number {
-  const logprobs = part.logprobs ?? [];
-  const tops = logprobs.reduce((sum, logprob) => sum + logprob.top_logprobs.length, 0);
-  const objects = 1 + (part.tool_calls?.length ?? 0) + logprobs.length + tops;
-  return partBytes(part) + objects * objectBytes;
+  preflight: Preflight,
+  reason: string,
+  step: StepContext,
+): void {
+  attempt.cancelledMs = step.nowMs;
+  attempt.bytesAtCancel = attempt.transcript.bytes;
+  attempt.held.length = 0;
+  sendCancel(attempt, "overflow", step);
+  step.probed.push({
+    entry: attempt.entry,
+    preflight,
+    ending: {
+      kind: "failed",
+      code: "worker_failed",
+      message: `It answers a small request with ${reason}`,
+      param: null,
+      retryAfterS: null,
+    },
+    isRefused: false,
+  });
 }
 
 /** Keeps a full window open beyond what has come; called when the consumer has read. */

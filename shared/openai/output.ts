@@ -4,10 +4,17 @@ import { z } from "zod";
 export const finishReasons = ["stop", "length", "tool_calls", "content_filter"] as const;
 export type FinishReason = (typeof finishReasons)[number];
 
+/** The longest tokens of known vocabularies are some hundred spaces. */
+const tokenCharsMax = 1024;
+
 const topLogprob = z.object({
-  token: z.string().max(1024),
+  token: z.string().max(tokenCharsMax),
   logprob: z.number(),
-  bytes: z.array(z.int().min(0).max(255)).nullable(),
+  /** Of one token: no character of a string takes more than three in UTF-8. */
+  bytes: z
+    .array(z.int().min(0).max(255))
+    .max(3 * tokenCharsMax)
+    .nullable(),
 });
 
 /** One token's entry in `choices[].logprobs.content`. */
