@@ -282,6 +282,43 @@ describe("tools", () => {
     expect(final.choices[0]?.message.tool_calls).toMatchObject([call]);
   });
 
+  const forced = {
+    model: tiny,
+    messages: [user("What is the weather in Rome?")],
+    tools: [
+      {
+        type: "function" as const,
+        function: {
+          name: "weather",
+          parameters: {
+            type: "object",
+            properties: { city: { type: "string", enum: ["Rome", "Oslo"] } },
+            required: ["city"],
+            additionalProperties: false,
+          },
+        },
+      },
+    ],
+    tool_choice: { type: "function" as const, function: { name: "weather" } },
+    temperature: 0,
+    max_tokens: 64,
+  };
+
+  test("the real engine calls the function that it must, with arguments of its schema", async () => {
+    const answer = await client.chat.completions.create(forced);
+    const [choice] = answer.choices;
+    expect(choice?.finish_reason).toBe("tool_calls");
+    const [made] = choice?.message.tool_calls ?? [];
+    const called = made?.type === "function" ? made.function : null;
+    expect(called?.name).toBe("weather");
+    expect(["Rome", "Oslo"]).toContain(JSON.parse(called?.arguments ?? "{}").city);
+
+    const stream = client.chat.completions.stream({ ...forced, stream: true });
+    const final = (await stream.finalChatCompletion()).choices[0];
+    expect(final?.finish_reason).toBe("tool_calls");
+    expect(final?.message.tool_calls?.[0]).toMatchObject({ function: called });
+  });
+
   test("a tool's result goes back into the conversation", async () => {
     const asked = await client.chat.completions.create(request);
     const message = asked.choices[0]?.message;

@@ -4,14 +4,12 @@ import { dirname, join } from "node:path";
 import { launchdAgent, launchdLabel, launchdLogPath } from "./launchd-agent.ts";
 import { mustRun, runTool } from "./run-tool.ts";
 import type { AutostartCommand } from "./autostart-command.ts";
-import { AutostartError } from "./autostart-command.ts";
+import { AutostartError, environmentPath } from "./autostart-command.ts";
 import { systemdUnit, systemdUnitName } from "./systemd-unit.ts";
 
 export interface AutostartState {
   readonly isInstalled: boolean;
   readonly isRunning: boolean;
-  /** The unit's or agent's file. */
-  readonly path: string;
   /** A command that shows the log. */
   readonly logs: string;
 }
@@ -19,12 +17,16 @@ export interface AutostartState {
 /** The program that keeps a user's services on this system. */
 export interface Autostart {
   readonly name: "systemd" | "launchd";
+  /** Where it keeps the file that describes the service. */
+  readonly path: string;
   /** The file that describes the service, for `install` and for who wants to read it first. */
   describe(command: AutostartCommand): string;
   /** Writes it, starts it, and starts it again at every login. Gives what is left to do, if any. */
   install(command: AutostartCommand): Promise<string | null>;
   uninstall(): Promise<void>;
   state(stateDir: string): Promise<AutostartState>;
+  /** How variables that are no settings, HF_TOKEN and the like, reach the worker. */
+  secrets(stateDir: string): string;
 }
 
 /** The manager of `platform`. Throws AutostartError where there is none we know. */
@@ -51,6 +53,7 @@ function systemd(path: string): Autostart {
   const user = ["--user"];
   return {
     name: "systemd",
+    path,
     describe: systemdUnit,
     async install(command) {
       await writeNew(path, systemdUnit(command));
@@ -63,6 +66,7 @@ function systemd(path: string): Autostart {
         ? null
         : "it stops when you log out: loginctl enable-linger lets it run on";
     },
+    secrets: (stateDir) => `NAME=value a line in ${environmentPath(stateDir)}`,
     async uninstall() {
       await mustRun("systemctl", [...user, "disable", "--now", systemdUnitName]);
       await rm(path, { force: true });
@@ -73,7 +77,6 @@ function systemd(path: string): Autostart {
       return {
         isInstalled: existsSync(path),
         isRunning: active.code === 0,
-        path,
         logs: `journalctl --user -u ${systemdUnitName} -f`,
       };
     },
@@ -85,6 +88,7 @@ function launchd(path: string): Autostart {
   const target = `${domain}/${launchdLabel}`;
   return {
     name: "launchd",
+    path,
     describe: launchdAgent,
     async install(command) {
       await mkdir(dirname(launchdLogPath(command.stateDir)), { recursive: true, mode: 0o700 });
@@ -94,6 +98,7 @@ function launchd(path: string): Autostart {
       await mustRun("launchctl", ["bootstrap", domain, path]);
       return null;
     },
+    secrets: () => "launchctl setenv NAME VALUE, again after each login",
     async uninstall() {
       await mustRun("launchctl", ["bootout", target]);
       await rm(path, { force: true });
@@ -103,7 +108,6 @@ function launchd(path: string): Autostart {
       return {
         isInstalled: existsSync(path),
         isRunning: printed.code === 0 && /state = running/.test(printed.output),
-        path,
         logs: `tail -f ${launchdLogPath(stateDir)}`,
       };
     },

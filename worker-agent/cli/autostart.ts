@@ -1,9 +1,11 @@
 import { homedir } from "node:os";
+import { join } from "node:path";
 import { assert } from "../../shared/assert.ts";
 import { readConfig } from "../config.ts";
 import type { Autostart } from "../autostart/autostart.ts";
 import { autostartOf } from "../autostart/autostart.ts";
-import { environmentPath, autostartCommand } from "../autostart/autostart-command.ts";
+import { autostartCommand } from "../autostart/autostart-command.ts";
+import { absoluteValue } from "./absolute-paths.ts";
 import type { Inputs } from "./find-settings.ts";
 import type { Call } from "./parse-command-line.ts";
 import { settingNames, settings } from "./settings.ts";
@@ -38,17 +40,20 @@ async function perform(
     case "install":
     case "show": {
       const script = process.argv[1] ?? "";
-      const command = autostartCommand({ script, stateDir, drainMs, flags: flagsOf(inputs) });
+      const flags = flagsOf(inputs, join(stateDir, "models"));
+      const command = autostartCommand({ script, stateDir, drainMs, flags });
+      const { path } = system;
       if (verb === "show") {
-        terminal.write(system.describe(command).trimEnd());
+        const text = system.describe(command).trimEnd();
+        say({ under: system.name, path, text }, [text]);
         return 0;
       }
       const left = await system.install(command);
-      const { path, logs } = await system.state(stateDir);
+      const { logs } = await system.state(stateDir);
       say({ installed: true, under: system.name, path, logs, left_to_do: left }, [
         `Service   ${terminal.paint("green", "installed and running")} (${path})`,
         `Log       ${logs}`,
-        `Secrets   HF_TOKEN and the like go into ${environmentPath(stateDir)}, NAME=value a line`,
+        `Secrets   HF_TOKEN and the like: ${system.secrets(stateDir)}`,
         ...(left === null ? [] : [`To do     ${left}`]),
       ]);
       return 0;
@@ -60,7 +65,8 @@ async function perform(
       ]);
       return 0;
     case "status": {
-      const { isInstalled, isRunning, path, logs } = await system.state(stateDir);
+      const { isInstalled, isRunning, logs } = await system.state(stateDir);
+      const { path } = system;
       const fields = { installed: isInstalled, running: isRunning, under: system.name };
       say({ ...fields, path, logs }, [
         `Service   ${isInstalled ? (isRunning ? "running" : "installed, not running") : "none"}`,
@@ -72,13 +78,14 @@ async function perform(
 }
 
 /** The flags given, so that the service starts as this command line would have. */
-function flagsOf(inputs: Inputs): string[] {
+function flagsOf(inputs: Inputs, modelsFolder: string): string[] {
   const words: string[] = [];
   for (const name of settingNames) {
     if (name === "stateDir" || name === "json" || name === "as") continue;
     const { flag, shape } = settings[name];
     for (const [at, value] of (inputs.flags[name] ?? []).entries()) {
-      words.push(`--${flag}`, ...(shape === null ? [] : [value]));
+      const said = absoluteValue(name, value, modelsFolder);
+      words.push(`--${flag}`, ...(shape === null ? [] : [said]));
       const as = name === "model" ? (inputs.flags.as?.[at] ?? "") : "";
       if (as !== "") words.push("--as", as);
     }

@@ -5,9 +5,8 @@ import type { Machine } from "../hardware/machine.ts";
 import { hardwareOf } from "../hardware/machine.ts";
 import type { Check } from "./check.ts";
 import { inMebibytes } from "./check.ts";
+import { isNodeNewEnough, nodeLeast } from "./node-version.ts";
 
-/** package.json asks for the same. */
-const nodeMajorLeast = 20;
 /** A socket a task for another server's engine, some for the edge, and the files of models. */
 const openFilesLeast = 512;
 
@@ -22,8 +21,8 @@ export function checkMachine(config: Pick<Config, "threads" | "gpu">, machine: M
 }
 
 function checkNode(): Check {
-  const isNew = Number(process.versions.node.split(".")[0]) >= nodeMajorLeast;
-  const remedy = isNew ? null : `install Node ${nodeMajorLeast} or later from nodejs.org`;
+  const isNew = isNodeNewEnough(process.versions.node);
+  const remedy = isNew ? null : `install Node ${nodeLeast} or later from nodejs.org`;
   return { name: "Node", found: process.versions.node, remedy };
 }
 

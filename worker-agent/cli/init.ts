@@ -1,6 +1,8 @@
 import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { readConfig } from "../config.ts";
 import { createIdentity, identityPath } from "../identity.ts";
+import { absoluteValue } from "./absolute-paths.ts";
 import type { ConfigFile, Inputs } from "./find-settings.ts";
 import { findSetting } from "./find-settings.ts";
 import { listSettings, settingNames, settings } from "./settings.ts";
@@ -11,7 +13,8 @@ export async function init(inputs: Inputs, terminal: Terminal): Promise<number> 
   const config = readConfig(inputs);
   const key = await createIdentity(config.stateDir);
   const { path } = inputs.file;
-  const text = `${JSON.stringify(settingsToKeep(inputs), null, 2)}\n`;
+  const kept = settingsToKeep(inputs, join(config.stateDir, "models"));
+  const text = `${JSON.stringify(kept, null, 2)}\n`;
   await writeFile(path, text, { mode: 0o600 });
   if (config.json) {
     terminal.write(
@@ -31,7 +34,7 @@ export async function init(inputs: Inputs, terminal: Terminal): Promise<number> 
 }
 
 /** What a later start needs to be told again, and the two settings everybody looks for. */
-function settingsToKeep(inputs: Inputs): ConfigFile {
+function settingsToKeep(inputs: Inputs, modelsFolder: string): ConfigFile {
   const kept: ConfigFile = {};
   for (const name of settingNames) {
     // The folder is where this file is, and how to write is each call's own matter.
@@ -40,7 +43,8 @@ function settingsToKeep(inputs: Inputs): ConfigFile {
     if (level === "default" && name !== "edge" && name !== "model") continue;
     if (name === "as" && texts.every((text) => text === "")) continue;
     const isList = listSettings.has(name);
-    kept[settings[name].file] = isList ? [...texts] : (texts[0] ?? "");
+    const said = texts.map((text) => absoluteValue(name, text, modelsFolder));
+    kept[settings[name].file] = isList ? said : (said[0] ?? "");
   }
   return kept;
 }

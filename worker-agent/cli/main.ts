@@ -15,6 +15,7 @@ import { init } from "./init.ts";
 import type { CommandName } from "./command-forms.ts";
 import { models } from "./models.ts";
 import type { Call, CommandLine } from "./parse-command-line.ts";
+import { isNodeNewEnough, nodeLeast } from "./node-version.ts";
 import { parseCommandLine, UsageError } from "./parse-command-line.ts";
 import { autostart } from "./autostart.ts";
 import { pause } from "./pause.ts";
@@ -48,6 +49,11 @@ export async function main(
   args: readonly string[],
   terminal: Terminal = systemTerminal(),
 ): Promise<number> {
+  const { node } = process.versions;
+  if (!isNodeNewEnough(node)) {
+    terminal.error(`octo-worker needs Node ${nodeLeast} or later, and this is ${node}: update it`);
+    return 1;
+  }
   try {
     return await run(parseCommandLine(args), terminal);
   } catch (error) {

@@ -11,7 +11,7 @@ import type { Call } from "./parse-command-line.ts";
 import { flag, path } from "./setting-forms.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** The worker writes its status every two seconds; looking twice as often misses none. */
+/** The worker writes its status as often. */
 const lookEveryMs = 1_000;
 
 interface Found {
