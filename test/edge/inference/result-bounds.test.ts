@@ -70,6 +70,7 @@ describe("a recording", () => {
   test("of plain sound is as long as its header says", () => {
     expect(seconds(recording(wavFile(10)))).toBeCloseTo(10, 0);
     expect(seconds(recording(wavFile(10, 16_000)))).toBeCloseTo(10, 1);
+    expect(seconds(recording(extensibleWav(1)))).toBeCloseTo(7.5, 0);
   });
 
   test("has its figures computed, whatever the header says of bytes a second", () => {
@@ -92,8 +93,36 @@ describe("a recording", () => {
     ["is a WAV file of compressed sound", compressedWav()],
     ["is nothing but a header's beginning", Buffer.from("RIFF    WAVE".padEnd(7_500))],
     ["says it is slower than any speech", wavFile(7_456, 1)],
+    ["says it has 65,535 channels", changedWav(22, 0xffff)],
+    ["says it has millions of samples a second", changedWav(26, 0xffff)],
+    ["says it has samples of 65,528 bits", changedWav(34, 0xfff8)],
+    ["says that its format is another's, and has none", changedWav(20, 0xfffe)],
+    ["has compressed sound under the newer header", extensibleWav(0x55)],
+    ["has no sound after its format", wavFile(7.456).fill("junk", 36, 40, "latin1")],
   ])("that %s is as long as the lowest rate would make it", (_, bytes) => {
     expect(seconds(recording(bytes))).toBeCloseTo(10, 1);
+  });
+
+  test("with two formats is as long as the slower of them makes it", () => {
+    const slow = wavFile(10);
+    const fast = Buffer.from(slow.subarray(12, 36));
+    fast.writeUInt32LE(768_000, 12);
+    for (const order of [
+      [slow.subarray(12, 36), fast],
+      [fast, slow.subarray(12, 36)],
+    ]) {
+      const file = Buffer.concat([slow.subarray(0, 12), ...order, slow.subarray(36)]);
+      expect(seconds(recording(file))).toBeCloseTo(10, 0);
+    }
+  });
+
+  test("has its format found behind a picture", () => {
+    const plain = wavFile(100);
+    const picture = Buffer.alloc(8 + 10_000);
+    picture.write("LIST", 0, "latin1");
+    picture.writeUInt32LE(10_000, 4);
+    const file = Buffer.concat([plain.subarray(0, 12), picture, plain.subarray(12)]);
+    expect(seconds(recording(file))).toBeCloseTo(110, 0);
   });
 
   test("bounds the text as well, with its prompt counted apart", () => {
@@ -104,11 +133,24 @@ describe("a recording", () => {
   });
 });
 
-function compressedWav(): Buffer {
+/** MPEG layer 3 in a WAV file. */
+const compressedWav = () => changedWav(20, 0x55);
+
+/** 7,500 bytes that are a good WAV file but for one number of its header. */
+function changedWav(at: number, value: number): Buffer {
   const bytes = wavFile(7.456);
-  // MPEG layer 3 in a WAV file.
-  bytes.writeUInt16LE(0x55, 20);
+  bytes.writeUInt16LE(value, at);
   return bytes;
+}
+
+/** 7,500 bytes of a WAV file with the header of 2001, whose samples are of this format. */
+function extensibleWav(format: number): Buffer {
+  const plain = wavFile(7.432);
+  plain.writeUInt32LE(40, 16);
+  plain.writeUInt16LE(0xfffe, 20);
+  const extension = Buffer.alloc(24);
+  extension.writeUInt16LE(format, 8);
+  return Buffer.concat([plain.subarray(0, 36), extension, plain.subarray(36)]);
 }
 
 describe("what an engine gets", () => {
