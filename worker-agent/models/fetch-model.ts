@@ -140,19 +140,22 @@ async function fetchedChoice(source: HubChoiceSource, folder: string): Promise<s
   const { owner, repository, revision, quantization } = source;
   const pinned = revision === "main" ? [] : [revision];
   const prefix = `${[owner, repository, ...pinned].join("--")}--`;
-  const names = await readdir(folder).catch((): string[] => []);
-  // What has more dashes behind may be of another revision, or lie deeper: the hub knows.
-  const isOurs = (one: string) =>
-    one.startsWith(prefix) && !one.slice(prefix.length).includes("--");
-  for (const name of names.filter(isOurs).toSorted()) {
+  // What has this name may be of another revision, or lie deeper: the whole name tells.
+  const isOurs = (place: string, file: string) =>
+    storedFileName({ kind: "hub", owner, repository, revision, file }) === place;
+  for (const name of (await readdir(folder).catch((): string[] => [])).toSorted()) {
     const isWished = quantization === null || quantizationInName(name) === quantization;
-    if (!isWished) continue;
-    if (name.endsWith(".gguf")) return join(folder, name);
+    if (!isWished || !name.startsWith(prefix)) continue;
+    if (name.endsWith(".gguf")) {
+      const file = name.slice(prefix.length);
+      const bare = file.replace(/-[0-9a-f]{16}\.gguf$/, ".gguf");
+      if ([file, bare].some((one) => isOurs(name, one))) return join(folder, name);
+      continue;
+    }
     const parts = await readdir(join(folder, name)).catch((): string[] => []);
     const first = parts.find((part) => parseSplitName(part)?.part === 1);
-    if (first !== undefined && partNames(first).every((part) => parts.includes(part))) {
-      return join(folder, name, first);
-    }
+    if (first === undefined || !isOurs(`${name}/${first}`, first)) continue;
+    if (partNames(first).every((part) => parts.includes(part))) return join(folder, name, first);
   }
   return null;
 }

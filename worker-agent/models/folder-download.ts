@@ -16,6 +16,7 @@ import type { FolderSource } from "./folder-source.ts";
 import { httpGet } from "./http-get.ts";
 import { resolveHubFile } from "./hub.ts";
 import { ModelError } from "./model-error.ts";
+import { sourceMark } from "./model-source.ts";
 
 export interface FolderDownload {
   readonly modelsFolder: string;
@@ -41,12 +42,20 @@ export async function fetchFolder(source: FolderSource, options: FolderDownload)
       `Cannot use the model in ${place.path}: there is no such folder`,
     );
   }
-  const { owner, repository, revision } = place;
-  // Each choice of weights has a folder of its own, so that "the best that is there" is the hub's.
-  const parts = [owner, repository, ...(revision === "main" ? [] : [revision]), source.dtype];
-  const folder = join(options.modelsFolder, parts.filter((part) => part !== null).join("--"));
+  const folder = join(options.modelsFolder, storedFolderName(place, source.dtype));
   if (!(await isWhole(folder, source))) await fetchAll(place, source, { ...options, folder });
   return folder;
+}
+
+/** Each choice of weights has its own folder, so that "the best that is there" is the hub's. */
+function storedFolderName(place: HubPlace, dtype: FolderSource["dtype"]): string {
+  const { owner, repository, revision } = place;
+  const pinned = revision === "main" ? [] : [revision];
+  const parts = [owner, repository, ...pinned, ...(dtype === null ? [] : [dtype])];
+  // A revision may be named like a form of weights, and names may have dashes.
+  const isPlain = parts.length === 2 && parts.every((part) => !part.includes("--"));
+  const source = `onnx:hf:${owner}/${repository}@${revision}?dtype=${dtype ?? ""}`;
+  return (isPlain ? parts : [...parts, sourceMark(source)]).join("--");
 }
 
 /** Weights come last, so a model whose weights are there has all its files. */

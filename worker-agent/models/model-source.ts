@@ -1,10 +1,11 @@
-import { resolve } from "node:path";
+import { createHash } from "node:crypto";
+import { posix, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { FolderSource } from "./folder-source.ts";
 import { parseFolderSource } from "./folder-source.ts";
 import type { HubChoiceSource, StoredSource } from "./hub-source.ts";
 import { parseHubChoice } from "./hub-source.ts";
-import { parseSplitName } from "./split-names.ts";
+import { parseSplitName, partNames } from "./split-names.ts";
 import type { UpstreamSource } from "../upstream/upstream-source.ts";
 import { ModelError } from "./model-error.ts";
 
@@ -84,23 +85,53 @@ export function bundledModelPath(): string {
 }
 
 /**
- * What the file of a hub or URL source is called on this disk. The parts of a split model keep
- * their names, which are in its identity, in a folder of their own.
+ * What the file of a hub or URL source is called on this disk: no two sources share a name, since
+ * what is there is used without asking again. The parts of a split model keep their names, which
+ * are in its identity, in a folder of their own.
  */
 export function storedFileName(source: Extract<ModelSource, { kind: "hub" | "url" }>): string {
-  if (source.kind === "url") {
-    const last = new URL(source.url).pathname.split("/").at(-1) ?? "";
-    const bare = decodeURIComponent(last).replaceAll(/[^A-Za-z0-9._-]/g, "_");
-    const split = parseSplitName(bare);
-    return split === null ? bare : `${split.stem}/${bare}`;
-  }
+  return source.kind === "url" ? storedUrlName(source.url) : storedHubName(source);
+}
+
+/** Digits of a SHA-256 behind a name: nobody finds another source with the same 64 bits. */
+const markDigits = 16;
+
+/** Tells a source from others whose names would be the same. */
+export function sourceMark(source: string): string {
+  return createHash("sha256").update(source).digest("hex").slice(0, markDigits);
+}
+
+function storedUrlName(text: string): string {
+  const url = new URL(text);
+  const { dir, base } = posix.parse(url.pathname);
+  // All parts of a split model have one folder, which the first one's address names.
+  url.pathname = posix.join(dir, partNames(base)[0] ?? base);
+  const mark = sourceMark(url.href);
+  const bare = decodeURIComponent(base).replaceAll(/[^A-Za-z0-9._-]/g, "_");
+  const split = parseSplitName(bare);
+  const stem = split?.stem ?? bare.replace(/\.gguf$/, "");
+  // Two dashes are what a hub's names have.
+  const place = `${stem.replaceAll(/-{2,}/g, "-").slice(0, stemCharsMax)}-${mark}`;
+  return split === null ? `${place}.gguf` : `${place}/${bare}`;
+}
+
+/** File systems take 255; a download's unfinished file says more behind the name. */
+const stemCharsMax = 100;
+
+function storedHubName(source: Extract<ModelSource, { kind: "hub" }>): string {
   const { owner, repository, file, revision } = source;
-  const pinned = revision === "main" ? [] : [revision];
   const folders = file.split("/");
   const base = folders.pop() ?? "";
   const split = parseSplitName(base);
-  const place = [owner, repository, ...pinned, ...folders, split?.stem ?? base].join("--");
-  return split === null ? place : `${place}/${base}`;
+  const pinned = revision === "main" ? [] : [revision];
+  const stem = split?.stem ?? base.replace(/\.gguf$/, "");
+  const parts = [owner, repository, ...pinned, ...folders, stem];
+  const first = [...folders, partNames(base)[0] ?? base].join("/");
+  // Only these three are told apart by the dashes alone.
+  const isPlain = parts.length === 3 && parts.every((part) => !part.includes("--"));
+  const mark = isPlain ? "" : `-${sourceMark(`hf:${owner}/${repository}/${first}@${revision}`)}`;
+  const place = parts.join("--") + mark;
+  return split === null ? `${place}.gguf` : `${place}/${base}`;
 }
 
 function parseUrl(text: string): ModelSource {

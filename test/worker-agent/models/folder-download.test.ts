@@ -109,9 +109,26 @@ test("another form of the weights is another folder", async () => {
   serveFolder(hub, original);
   const wished = parseFolderSource("onnx:hf:owner/model?dtype=q8");
   const folder = await fetchFolder(wished, optionsFor(hub, join(scratch.path, "models")));
-  expect(folder).toBe(join(scratch.path, "models", "owner--model--q8"));
+  expect(folder).toContain(join(scratch.path, "models", "owner--model--q8"));
   expect((await readFolder(folder, wished)).dtype).toBe("q8");
   expect(existsSync(join(folder, "onnx/model.onnx"))).toBe(false);
+});
+
+test("a revision named like a form of the weights is another folder", async () => {
+  await using hub = await startFileServer(Buffer.alloc(0));
+  await using scratch = await scratchFolder();
+  const original = writeEmbedder(join(scratch.path, "original"));
+  writeFiles(original, {
+    "onnx/model_fp16.onnx": readFileSync(join(original, "onnx/model.onnx")),
+  });
+  serveFolder(hub, original);
+  const listing = hub.contentByPath.get("/api/models/owner/model/revision/main");
+  hub.contentByPath.set("/api/models/owner/model/revision/fp16", listing ?? Buffer.alloc(0));
+  const options = optionsFor(hub, join(scratch.path, "models"));
+  const form = await fetchFolder(parseFolderSource("onnx:hf:owner/model?dtype=fp16"), options);
+  const revision = await fetchFolder(parseFolderSource("onnx:hf:owner/model@fp16"), options);
+  expect(revision).not.toBe(form);
+  expect(existsSync(join(revision, "onnx/model.onnx"))).toBe(true);
 });
 
 test("what a hub does not have is said by name", async () => {

@@ -1,5 +1,5 @@
 import { readFile, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { chooseHubModel } from "../../../worker-agent/models/choose-hub-model.ts";
 import type { FetchOptions } from "../../../worker-agent/models/fetch-model.ts";
@@ -106,7 +106,8 @@ describe("a repository of the hub", () => {
       Buffer.from(JSON.stringify([{ type: "file", path: "m-Q8_0.gguf", size: 1_898_784 }])),
     );
     const pinned = await hub.fetching("hf:owner/repo@v2");
-    expect(pinned.path).toBe(join(hub.folder, "owner--repo--v2--m-Q8_0.gguf"));
+    expect(basename(pinned.path)).toMatch(/^owner--repo--v2--m-Q8_0-[0-9a-f]{16}\.gguf$/);
+    expect(await hub.fetching("hf:owner/repo:Q8_0@v2")).toEqual({ ...pinned, isNew: false });
     expect((await hub.fetching("hf:owner/repo")).path).toBe(
       join(hub.folder, "owner--repo--m-Q8_0.gguf"),
     );

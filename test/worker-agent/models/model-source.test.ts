@@ -12,6 +12,11 @@ import {
 
 const hash = "ab".repeat(32);
 
+function nameOf(text: string): string {
+  const source = parseModelSource(text);
+  return source.kind === "hub" || source.kind === "url" ? storedFileName(source) : "";
+}
+
 function choice(own: Partial<HubChoiceSource>): HubChoiceSource {
   const any = { owner: "owner", repository: "repo", quantization: null, revision: "main" };
   return { kind: "hub-choice", ...any, ...own };
@@ -74,20 +79,36 @@ describe("--model", () => {
   });
 
   test("stored files of different sources have different names, with no path in them", () => {
-    const names = ["hf:o/r/a/f.gguf", "hf:o/r/f.gguf", "hf:o/r/f.gguf@v2"].map((text) => {
-      const source = parseModelSource(text);
-      return source.kind === "hub" ? storedFileName(source) : "";
-    });
-    expect(names).toEqual(["o--r--a--f.gguf", "o--r--f.gguf", "o--r--v2--f.gguf"]);
-    const url = parseModelSource("https://h.example/x/a%2F..%2Fb.gguf");
-    expect(url.kind === "url" && storedFileName(url)).toBe("a_.._b.gguf");
+    const texts = [
+      "hf:o/r/f.gguf",
+      "hf:o/r/a/f.gguf",
+      "hf:o/r/f.gguf@a",
+      "hf:o/r--a/f.gguf",
+      "hf:o/r/f.gguf@v2",
+      "https://h.example/o--r--f.gguf",
+      "https://h.example/a/f.gguf",
+      "https://h.example/b/f.gguf",
+      "https://h.example/b/f.gguf?version=2",
+      "https://other.example/b/f.gguf",
+      "https://h.example/x/a%2F..%2Fb.gguf",
+    ];
+    const names = texts.map(nameOf);
+    expect(new Set(names).size).toBe(texts.length);
+    expect(names.filter((name) => !/^[A-Za-z0-9][A-Za-z0-9._-]*\.gguf$/.test(name))).toEqual([]);
+    expect(names[0]).toBe("o--r--f.gguf");
+    expect(names[1]).toMatch(/^o--r--a--f-[0-9a-f]{16}\.gguf$/);
+    expect(names[5]).toMatch(/^o-r-f-[0-9a-f]{16}\.gguf$/);
   });
 
   test("the parts of a split model keep their names, in a folder of their own", () => {
-    const source = parseModelSource("hf:o/r/q4/m-00002-of-00003.gguf");
-    expect(source.kind === "hub" && storedFileName(source)).toBe(
-      "o--r--q4--m/m-00002-of-00003.gguf",
-    );
+    expect(nameOf("hf:o/r/m-00002-of-00003.gguf")).toBe("o--r--m/m-00002-of-00003.gguf");
+    for (const where of ["hf:o/r/q4", "https://h.example/q4"]) {
+      const names = [1, 2].map((part) => nameOf(`${where}/m-0000${part}-of-00002.gguf`));
+      const [folders, files] = [0, 1].map((at) => names.map((name) => name.split("/")[at]));
+      expect(files).toEqual(["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]);
+      expect(new Set(folders).size).toBe(1);
+      expect(folders?.[0]).toMatch(/m-[0-9a-f]{16}$/);
+    }
   });
 });
 
