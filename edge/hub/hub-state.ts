@@ -61,10 +61,12 @@ export interface Session {
   readonly memory: WorkerMemory;
   /** When what was measured of it was last told. */
   measuredMs: number;
+  /** Its last slot went to a probe: the next one is for a task that waits. */
+  probedLast: boolean;
 }
 
 /** A session as it is kept and brought back: idle. */
-export type SessionRecord = Omit<Session, "modelsByAttempt" | "measuredMs">;
+export type SessionRecord = Omit<Session, "modelsByAttempt" | "measuredMs" | "probedLast">;
 
 /** How an attempt ended that gave no answer. */
 export interface Loss {

@@ -171,6 +171,7 @@ export function offerTask(
   assert(entry.attempt === null, `task ${task.id} is on no attempt when it is offered`);
   assert(session.credits > 0, "an offer uses up a credit that was granted (H2)");
   session.credits -= 1;
+  session.probedLast = entry.probe !== null;
   entry.attemptNumber += 1;
   const attempt: Attempt = {
     id: attemptId(task.id, entry.attemptNumber),

@@ -24,7 +24,8 @@ import { rememberVerdict, verdictKey, verdictOn } from "./worker-memory.ts";
 /*
  * The preflight of listings: what a worker claims is asked of it before a consumer may rely on it.
  * P1. A session has at most one probe that counts at a time; its models are probed one after the
- *     other, each for at most `preflightMs` of its worker's time.
+ *     other, each for at most `preflightMs` of its worker's time. Probes and tasks that wait take
+ *     turns where slots are few.
  * P2. A probe takes a granted slot like any offer, is never retried elsewhere, and leaves no trace
  *     in any account, ledger or task list.
  * P3. A claim is listed only after a verdict: nothing that is pending is ever routed to.
@@ -118,6 +119,17 @@ export function dropPreflight(
   sendCancel(attempt, reason, step);
 }
 
+/**
+ * Gives a session's free slots away: a probe first, once, so that tasks cannot keep it waiting; but
+ * after a probe a task that waits comes first.
+ */
+export function fillSlots(state: HubState, session: Session, step: StepContext): void {
+  const { probedLast } = session;
+  if (!probedLast) pumpPreflight(state, session, step);
+  placeWaiting(state, step);
+  if (probedLast) pumpPreflight(state, session, step);
+}
+
 /** Asks the next probe of a session that has a claim to be probed and a free slot. */
 export function pumpPreflight(state: HubState, session: Session, step: StepContext): void {
   if (session.draining || session.vetting.pending.length === 0) return;
@@ -195,7 +207,7 @@ export function takeProbed(state: HubState, probed: Probed, step: StepContext): 
       refuse(state, session, { running, reason: "it refuses what it is asked" }, step);
     }
   } else takeAnswer(state, session, { running, answer: probeAnswer(ending) }, step);
-  pumpPreflight(state, session, step);
+  fillSlots(state, session, step);
 }
 
 function probeAnswer(ending: Probed["ending"]): ProbeAnswer {
@@ -302,8 +314,7 @@ function leave(state: HubState, session: Session, step: StepContext): void {
   state.preflights.delete(session.id);
   tellResult(session, step);
   step.effects.push({ kind: "listed", session });
-  placeWaiting(state, step);
-  pumpPreflight(state, session, step);
+  fillSlots(state, session, step);
 }
 
 function tellResult(session: Session, step: StepContext): void {

@@ -68,7 +68,7 @@ export class Presence {
   }
 
   #toStored(session: Session): StoredSession {
-    const { modelsByAttempt: _, memory: __, measuredMs: ___, ...plain } = session;
+    const { modelsByAttempt: _, memory: __, measuredMs: ___, probedLast: ____, ...plain } = session;
     const { listings, vetting } = session;
     const claims = [...listings, ...vetting.pending.map(({ listing }) => listing)];
     const slots = Math.max(0, ...claims.map((listing) => listing.slots));

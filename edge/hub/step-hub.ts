@@ -16,11 +16,11 @@ import {
   loseAttempt,
   noCapacity,
   placeTask,
-  placeWaiting,
   sendCancel,
   type StepContext,
 } from "./place-task.ts";
 import {
+  fillSlots,
   passPreflights,
   passProbeDeadline,
   pumpPreflight,
@@ -59,7 +59,8 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       openSession(state, event, step);
       break;
     case "session.restored": {
-      const session = { ...event.session, modelsByAttempt: new Map(), measuredMs: 0 };
+      const fresh = { modelsByAttempt: new Map(), measuredMs: 0, probedLast: false };
+      const session = { ...event.session, ...fresh };
       addSession(state, session);
       pumpPreflight(state, session, step);
       break;
@@ -128,6 +129,7 @@ function openSession(
     modelsByAttempt: new Map(),
     memory: event.memory ?? emptyMemory(),
     measuredMs: 0,
+    probedLast: false,
   });
 }
 
@@ -167,9 +169,7 @@ function takeFrame(state: HubState, sessionId: string, frame: UpFrame, step: Ste
       return;
     case "credit.grant":
       session.credits = Math.min(session.credits + frame.slots, creditsMax);
-      // One slot, once: tasks that wait have the others, and the next grant.
-      pumpPreflight(state, session, step);
-      placeWaiting(state, step);
+      fillSlots(state, session, step);
       return;
     case "worker.drain":
       session.draining = true;
@@ -256,8 +256,7 @@ function takeListings(
     { kind: "send", sessionId: session.id, frame: result },
     { kind: "listed", session },
   );
-  pumpPreflight(state, session, step);
-  placeWaiting(state, step);
+  fillSlots(state, session, step);
 }
 
 const nothingUnread: ReadonlySet<string> = new Set();

@@ -24,6 +24,7 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     hardware: null,
     memory: emptyMemory(),
     measuredMs: 0,
+    probedLast: false,
     ...changes,
   };
 }

@@ -18,6 +18,7 @@ import {
   type Asked,
   type FakeEngine,
   lastResult,
+  type ProbeRequest,
 } from "./preflight-scene.ts";
 
 const all = listing({
@@ -177,6 +178,29 @@ describe("a claim", () => {
     expect(scene.end("v", attempt, 0).at(-1)).toMatchObject({ ending: { kind: "answered" } });
     const granted = scene.send("v", { type: "credit.grant", slots: 1 });
     expect(framesOf(granted, "task.offer")).toMatchObject([{ model: "other" }]);
+  });
+});
+
+describe("a worker with one slot that adds a model", () => {
+  test("serves a task that waits after each probe, and is probed on between tasks", () => {
+    const one = { ...all, slots: 1 };
+    const { scene, effects } = joined([one]);
+    answerProbes(scene, "v", effects);
+    const published = publish(scene, [one, { ...one, model: "new", engine: "vllm" }], 2);
+    const waiting = ["a", "b"].flatMap((name) => scene.submit(task(name)));
+    expect(waiting).toEqual([]);
+    const served: string[] = [];
+    let last = published;
+    for (let turn = 0; turn < 5; turn++) {
+      const offer = framesOf(last, "task.offer").at(-1);
+      if (offer === undefined) throw new Error(`nothing is offered in turn ${turn}`);
+      served.push(offer.model);
+      const said = ableEngine(JSON.parse(offer.body) as ProbeRequest);
+      const frame = { ...endFrame("v", offer.attempt, 0, { ...said?.end }), ...said?.end };
+      scene.send("v", { ...frame, parts: said?.parts ?? [] });
+      last = scene.send("v", { type: "credit.grant", slots: 1 });
+    }
+    expect(served).toEqual(["new", "m", "new", "m", "new"]);
   });
 });
 
