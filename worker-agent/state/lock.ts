@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -33,34 +34,92 @@ export interface Lock {
  */
 export async function takeLock(stateDir: string): Promise<Lock> {
   const path = lockPath(stateDir);
-  const own: LockOwner = { pid: process.pid, started: startOf(process.pid) };
-  // Twice, because a stale lock is removed first; whoever creates the file has it.
-  for (let attempt = 0; attempt < 2; attempt++) {
-    const file = await open(path, "wx", 0o600).catch((error: unknown) => {
-      if (error instanceof Error && "code" in error && error.code === "EEXIST") return null;
-      throw error;
-    });
-    if (file !== null) {
-      await file.writeFile(JSON.stringify(own));
-      await file.close();
-      return { owner: own, release: () => rmSync(path, { force: true }) };
-    }
-    const owner = await lockOwner(stateDir);
-    if (owner !== null) {
-      throw new LockError(
-        `Cannot start: octo-worker runs already from ${stateDir} (process ${owner.pid}); ` +
-          "stop it, or give this one another folder with --state-dir",
-      );
-    }
-    if (await isFresh(path)) break;
-    await rm(path, { force: true });
+  const owner: LockOwner = { pid: process.pid, started: startOf(process.pid) };
+  const text = JSON.stringify(owner);
+  const found = await takeFile(path, text);
+  if (found === "taken") return { owner, release: () => removeOwn(path, text) };
+  if (found === "unclear") {
+    throw new LockError(`Cannot start: another octo-worker is just starting from ${stateDir}`);
   }
-  throw new LockError(`Cannot start: another octo-worker is just starting from ${stateDir}`);
+  throw new LockError(
+    `Cannot start: octo-worker runs already from ${stateDir} (process ${found.pid}); ` +
+      "stop it, or give this one another folder with --state-dir",
+  );
+}
+
+/** Two to remove what dead processes left, and one for a lock that was given back meanwhile. */
+const attemptsMax = 3;
+
+/**
+ * Whoever creates the file has it. A stale one is removed only by the process that holds the claim
+ * to exactly that one: a slower process, which read it too, would remove the lock of the faster.
+ */
+async function takeFile(path: string, own: string): Promise<"taken" | "unclear" | LockOwner> {
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    if (await createFile(path, own)) return "taken";
+    const stale = await readText(path);
+    // Given back in this moment.
+    if (stale === null) continue;
+    const owner = liveOwner(stale);
+    if (owner !== null) return owner;
+    if (await isFresh(path)) return "unclear";
+    // A claim is a lock like any other: that of a process which died over it is stale as well.
+    const claim = claimPath(path, stale);
+    if ((await takeFile(claim, own)) !== "taken") return "unclear";
+    try {
+      const isSame = (await readText(path)) === stale && liveOwner(stale) === null;
+      if (isSame && !(await isFresh(path))) await rm(path, { force: true });
+    } finally {
+      await rm(claim, { force: true });
+    }
+  }
+  return "unclear";
+}
+
+/** The file by which one process claims the stale lock that holds `text`. */
+export function claimPath(path: string, text: string): string {
+  return `${path}.${createHash("sha256").update(text).digest("hex").slice(0, 8)}`;
+}
+
+async function createFile(path: string, text: string): Promise<boolean> {
+  const file = await open(path, "wx", 0o600).catch((error: unknown) => {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return null;
+    throw error;
+  });
+  if (file === null) return false;
+  try {
+    await file.writeFile(text);
+  } finally {
+    await file.close();
+  }
+  return true;
+}
+
+/** Null where there is no such file. */
+async function readText(path: string): Promise<string | null> {
+  return readFile(path, "utf8").catch((error: unknown) => {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  });
+}
+
+/** Another worker may have the folder by now: its lock stays. */
+function removeOwn(path: string, own: string): void {
+  let text: string | null = null;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    // It is gone already.
+  }
+  if (text === own) rmSync(path, { force: true });
 }
 
 /** The process that holds the lock, or null where none that lives does. */
 export async function lockOwner(stateDir: string): Promise<LockOwner | null> {
-  const text = await readFile(lockPath(stateDir), "utf8").catch(() => "");
+  return liveOwner(await readFile(lockPath(stateDir), "utf8").catch(() => ""));
+}
+
+function liveOwner(text: string): LockOwner | null {
   const parsed = ownerSchema.safeParse(parseJson(text));
   if (!parsed.success || !isAlive(parsed.data.pid)) return null;
   // The number may have been given to another process since.
