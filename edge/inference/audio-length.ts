@@ -1,4 +1,6 @@
 import { Base64Bytes } from "./base64-bytes.ts";
+import { mp3Length } from "./mp3-length.ts";
+import { opusSeconds } from "./opus-length.ts";
 import { wavBytesPerSecond } from "./wav-rate.ts";
 
 /**
@@ -8,11 +10,20 @@ import { wavBytesPerSecond } from "./wav-rate.ts";
 const bytesPerSecondLeast = 750;
 
 /**
- * At most how many seconds of sound a file (as base64) holds: exactly for uncompressed WAV files,
- * whose header tells the rate; for all others what the lowest sensible rate would make of their
- * size.
+ * At most how many seconds of sound a file (as base64) holds: exactly for uncompressed WAV, for MP3
+ * and for Opus in Ogg, whose bytes tell; for all others what the lowest sensible rate would make of
+ * their size.
  */
 export function audioSeconds(base64: string): number {
   const file = new Base64Bytes(base64);
-  return file.length / Math.max(bytesPerSecondLeast, wavBytesPerSecond(file) ?? 0);
+  return Math.min(file.length / bytesPerSecondLeast, readSeconds(file) ?? Infinity);
+}
+
+function readSeconds(file: Base64Bytes): number | null {
+  const rate = wavBytesPerSecond(file);
+  if (rate !== null) return file.length / rate;
+  const mp3 = mp3Length(file);
+  // A decoder may make something of the bytes that are in no frame.
+  if (mp3 !== null) return mp3.seconds + mp3.strayBytes / bytesPerSecondLeast;
+  return opusSeconds(file);
 }

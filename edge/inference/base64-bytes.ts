@@ -33,11 +33,12 @@ export class Base64Bytes {
     return this.uint16(at) + this.uint16(at + 2) * 0x1_00_00;
   }
 
-  /** So many bytes as Latin-1. */
-  text(at: number, count: number): string {
-    return String.fromCharCode(
-      ...Array.from({ length: count }, (_, index) => this.byte(at + index)),
-    );
+  /** Whether the file holds this mark there: a text of Latin-1. */
+  has(mark: string, at: number): boolean {
+    for (let index = 0; index < mark.length; index++) {
+      if (this.byte(at + index) !== mark.charCodeAt(index)) return false;
+    }
+    return true;
   }
 
   #value(digit: number): number {

@@ -12,13 +12,12 @@ const chunksMax = 256;
  * a decoder may go by any, so the slowest of them counts.
  */
 export function wavBytesPerSecond(file: Base64Bytes): number | null {
-  if (file.text(0, 4) !== "RIFF" || file.text(8, 4) !== "WAVE") return null;
+  if (!file.has("RIFF", 0) || !file.has("WAVE", 8)) return null;
   let slowest: number | null = null;
   for (let at = 12, count = 0; at + 8 <= file.length && count < chunksMax; count++) {
-    const id = file.text(at, 4);
     const size = file.uint32(at + 4);
-    if (id === "data") return slowest;
-    if (id === "fmt ") {
+    if (file.has("data", at)) return slowest;
+    if (file.has("fmt ", at)) {
       const rate = formatRate(file, at + 8, size);
       if (rate === null) return null;
       slowest = Math.min(rate, slowest ?? rate);
