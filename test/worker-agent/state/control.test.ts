@@ -1,4 +1,5 @@
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
   changeControl,
@@ -30,6 +31,27 @@ test("what is asked is changed one thing at a time", async () => {
   });
   await changeControl(folder, { pause: null, stop: null });
   expect(await readControl(folder)).toEqual(nothing);
+});
+
+test("a pause and a stop that are asked for at once are both heard", async () => {
+  await using scratch = await scratchFolder();
+  const folder = scratch.path;
+  const stop = { pid: 7, started: "1", now: true };
+  for (let round = 1; round <= 30; round++) {
+    const pause = { since_ms: round, until_ms: null };
+    const changes = [{ pause }, { stop: { ...stop, pid: round } }, { pause }];
+    await Promise.all(changes.map((change) => changeControl(folder, change)));
+    expect(await readControl(folder)).toEqual({ v: 1, pause, stop: { ...stop, pid: round } });
+  }
+  expect(readdirSync(folder)).toHaveLength(2);
+});
+
+test("a stop that cannot be understood stops nobody, and the pause is heard", async () => {
+  await using scratch = await scratchFolder();
+  const folder = scratch.path;
+  await changeControl(folder, { pause: paused, stop: { ...owner, now: true } });
+  writeFileSync(join(folder, "stop.json"), "{");
+  expect(await readControl(folder)).toEqual({ ...nothing, pause: paused });
 });
 
 test.for(["", "{", "null", '{"v":2}', '{"v":1,"pause":{"since_ms":"x"},"stop":null}'])(
