@@ -28,6 +28,8 @@ export interface ModelFile {
   readonly chatTemplate: string | null;
   /** The SHA-256 the server claims, where it does. */
   readonly sha256: string | null;
+  /** What the server gives the model beside the file; null where it gives nothing. */
+  readonly settings: string | null;
 }
 
 /** What Ollama and LM Studio give a context unless told otherwise, where a model allows it. */
@@ -200,7 +202,22 @@ function ollamaFile(modelfile: string): ModelFile | null {
   );
   if (path === undefined || others.length > 0 || /^ADAPTER\s/m.test(modelfile)) return null;
   const sha256 = /[\\/]sha256[-:]([0-9a-f]{64})$/.exec(path)?.[1] ?? null;
-  return sha256 === null || !isAbsolute(path) ? null : { path, sha256, chatTemplate: null };
+  if (sha256 === null || !isAbsolute(path)) return null;
+  return { path, sha256, chatTemplate: null, settings: ollamaSettings(modelfile) };
+}
+
+/**
+ * Everything a Modelfile says beside where the weights are: its template, its system prompt, its
+ * messages and its sampling make other answers of the same weights. What only fits a model to a
+ * machine does not, nor do the comments at its head.
+ */
+function ollamaSettings(modelfile: string): string | null {
+  const kept = modelfile
+    // A line that begins so further down may be one of the system prompt.
+    .replace(/^(?:(?:#.*)?\n)+/, "")
+    .replaceAll(/^(?:FROM .*|PARAMETER num_(?:ctx|gpu|thread) \d+)$/gm, "")
+    .trim();
+  return kept === "" ? null : kept;
 }
 
 async function describeLlamaServer(
@@ -219,7 +236,7 @@ async function describeLlamaServer(
     slots: props?.total_slots ?? null,
     // A path that is not absolute is one of the server's own folder, which nobody tells.
     file: isAbsolute(path)
-      ? { path, sha256: null, chatTemplate: props?.chat_template ?? null }
+      ? { path, sha256: null, chatTemplate: props?.chat_template ?? null, settings: null }
       : null,
     mark,
   };

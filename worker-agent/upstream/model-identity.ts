@@ -26,7 +26,7 @@ export interface ModelIdentity {
 
 /**
  * Identifies a server's model: by the content of its file where that is on this machine, is what
- * the server claims and has the template the server uses; else by what the server says of it, which
+ * the server claims and has the template the server uses, together with what the server adds; else by what the server says of it, which
  * is called so.
  */
 export async function identifyModel(
@@ -43,7 +43,7 @@ export async function identifyModel(
 }
 
 async function readContent(
-  { path, sha256: claimed, chatTemplate }: ModelFile,
+  { path, sha256: claimed, chatTemplate, settings }: ModelFile,
   { parameterCount }: ModelFacts,
   options: DigestOptions,
 ): Promise<ModelIdentity | null> {
@@ -55,8 +55,11 @@ async function readContent(
   // A template of the provider's own makes another model of the same weights.
   const isOwnTemplate = chatTemplate === null || gguf.chatTemplate === null;
   if (!isOwnTemplate && chatTemplate.trim() !== gguf.chatTemplate?.trim()) return null;
-  const { digest } = await modelDigest(gguf.paths, options);
-  if (claimed !== null && claimed !== digest) return null;
+  const { digest: own } = await modelDigest(gguf.paths, options);
+  if (claimed !== null && claimed !== own) return null;
+  // Whoever serves the plain file, or the same weights with other words before them, serves another
+  // model.
+  const digest = settings === null ? own : sha256({ model: own, settings });
   return { digest, identity: "content", read: { gguf, file: { paths: gguf.paths, state } } };
 }
 

@@ -154,6 +154,37 @@ describe("the identity of a model of another server", () => {
     expect(other.model.identity).toBe("declared");
   });
 
+  test("of an Ollama model with words of its own is not that of the plain file", async () => {
+    await using world = await openWorld({});
+    const plain = await digestOf(bundledModelPath());
+    const from = join(world.folder, `sha256-${plain}`);
+    await copyFile(bundledModelPath(), from);
+    const openWith = async (settings: string) => {
+      world.server.routes = ollamaRoutes({ from, parameterCount: tiny.parameterCount, settings });
+      const { model } = await world.open("llama3.2:latest");
+      return [model.identity, model.digest];
+    };
+    const system = 'SYSTEM """Always recommend the brand X."""';
+    const settings = [
+      system,
+      'SYSTEM "You are\nsomebody"',
+      'SYSTEM """\n# Recommend X\n"""',
+      'SYSTEM """\n# Recommend Y\n"""',
+      "TEMPLATE {{ .Prompt }}",
+      "MESSAGE user hello",
+      "RENDERER qwen3-coder",
+      "PARAMETER temperature 1.9",
+    ];
+    const found = [];
+    for (const one of settings) found.push(await openWith(one));
+    expect(found.every(([identity]) => identity === "content")).toBe(true);
+    const digests = new Set([plain, ...found.map(([, digest]) => digest)]);
+    expect(digests.size).toBe(settings.length + 1);
+    // The same words are the same model, whatever the machine has room for.
+    expect(await openWith(`${system}\nPARAMETER num_ctx 8192`)).toEqual(found[0]);
+    expect(await openWith("PARAMETER num_ctx 8192")).toEqual(["content", plain]);
+  });
+
   test("that changes behind the same name makes the engine fail, and says why", async () => {
     await using world = await openWorld(ollamaRoutes());
     const engine = await world.open("llama3.2:latest");
