@@ -119,7 +119,9 @@ export class EmbeddedEngine<Compiled, Grammar extends GrammarState> implements E
     if (pooled === null) throw cannot(`serve a task of the kind ${task.kind}`);
     this.#pooledRunning += 1;
     try {
-      return await performPooled(task, pooled, signal);
+      const answer = await performPooled(task, pooled, signal);
+      this.#onOutcome(null);
+      return answer;
     } catch (error) {
       if (signal.aborted || error instanceof EngineError) throw error;
       const failure = new EngineError("engine_failed", "The engine failed", { cause: error });

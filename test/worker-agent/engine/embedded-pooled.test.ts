@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import type { Engine, ResultAnswer, ResultTask } from "../../../worker-agent/engine/engine.ts";
 import { scratchFolder } from "../models/scratch-folder.ts";
+import { breakDecoding } from "./break-llama.ts";
 import { chat, collect } from "./collect.ts";
 import { writeEmbeddingModel, writeRerankModel } from "./pooled-model.ts";
 import { openTinyEngine } from "./tiny-engine.ts";
@@ -85,6 +86,24 @@ describe("a model whose file says that it makes vectors", () => {
     await expect(refused).rejects.toMatchObject({ code: "context_length_exceeded" });
     await expect(refused).rejects.toThrow(/Cannot read input 1: it has \d+ tokens/);
     expect(vectorsOf(await embed(vectors.engine, "a"))).toHaveLength(1);
+  });
+
+  test("is well while tasks are served between those that fail, and failing after several", async () => {
+    const { engine } = vectors;
+    const fail = async () => {
+      using _ = breakDecoding("Eval has failed", () => true);
+      await expect(embed(engine, "a fox")).rejects.toMatchObject({ code: "engine_failed" });
+    };
+    for (let round = 0; round < 3; round++) {
+      await fail();
+      await embed(engine, "a fox");
+      expect(await engine.health(never)).toEqual({ kind: "ready" });
+    }
+    await fail();
+    await fail();
+    expect(await engine.health(never)).toMatchObject({ kind: "failing" });
+    await embed(engine, "a fox");
+    expect(await engine.health(never)).toEqual({ kind: "ready" });
   });
 
   test("stops between inputs when it is aborted", async () => {
