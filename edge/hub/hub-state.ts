@@ -102,6 +102,7 @@ export interface Attempt {
   readonly session: Session;
   readonly listing: Listing;
   readonly startedMs: number;
+  /** When the first byte of its output came. */
   firstTokenMs: number | null;
   lastFrameMs: number;
   seqNext: number;

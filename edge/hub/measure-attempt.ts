@@ -1,3 +1,4 @@
+import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
 import type { StepContext } from "./place-task.ts";
 import { isBaseAbility } from "./preflight.ts";
@@ -50,8 +51,11 @@ function tellsSpeed({ entry }: Attempt): boolean {
 function decodeRate(attempt: Attempt): number | null {
   const { firstTokenMs, lastFrameMs, transcript, entry } = attempt;
   // One who was held up by a consumer that did not read was not slow.
-  if (firstTokenMs === null || attempt.wasHeldUp) return null;
-  const tokens = transcript.tokens / entry.task.choices;
+  if (firstTokenMs === null || attempt.wasHeldUp || !isGenerated(entry.task.kind)) return null;
+  // The worker counts its tokens; no token is less than a byte, nor are there more than were asked.
+  const { completionTokensMax } = entry.task;
+  const made = Math.min(transcript.tokens, transcript.bytes, completionTokensMax ?? Infinity);
+  const tokens = made / entry.task.choices;
   const tookMs = lastFrameMs - firstTokenMs;
   return tokens < decodeTokensMin || tookMs < decodeMsMin ? null : (tokens * 1000) / tookMs;
 }

@@ -1,4 +1,5 @@
 import type { OutputPart } from "../../shared/openai/output.ts";
+import { countsWithin } from "../inference/result-counts.ts";
 import { resultFault } from "../inference/result-fault.ts";
 import type { TaskDelta, TaskEnd, TaskFail } from "../../shared/protocol/task.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
@@ -56,7 +57,8 @@ function takeParts(
   }
   for (const part of parts) attempt.transcript.add(part);
   if (attempt.cancelledMs !== null || parts.length === 0) return true;
-  attempt.firstTokenMs ??= step.nowMs;
+  // A part without text shows nothing yet, whatever number of tokens it claims to be.
+  if (attempt.transcript.bytes > 0) attempt.firstTokenMs ??= step.nowMs;
   if (entry.task.streamed) {
     if (!entry.started) {
       entry.started = true;
@@ -158,15 +160,15 @@ export function takeEnd(
     kind: cancelled ? "cancelled" : "answered",
     attempt,
     finishes: frame.finishes,
-    counts: {
-      // H5: the least of what the worker claims, what was delivered, and what can be.
+    // H5: the least of what the worker claims, what was delivered, and what can be.
+    counts: countsWithin(result, transcript.text(0), {
       promptTokens: Math.min(frame.usage.prompt, entry.task.promptTokensMax),
       completionTokens: Math.min(
         frame.usage.completion,
         deliveredTokensMax(attempt),
         entry.task.completionTokensMax ?? Number.MAX_SAFE_INTEGER,
       ),
-    },
+    }),
     price: priceOf(attempt.listing),
     receipt: frame.receipt,
   });

@@ -117,6 +117,34 @@ describe("an attempt", () => {
     expect(speed(scene)).toMatchObject({ firstTokenMs: 100, decodeTokensPerS: null });
   });
 
+  test("counts no token before its bytes, and no more tokens than bytes", () => {
+    const { scene } = served([]);
+    const delta = (seq: number, part: object) => {
+      const parts = [{ index: 0, tokens: 0, ...part }];
+      scene.send("v", { type: "task.delta", attempt, seq, parts });
+    };
+    scene.nowMs = 1;
+    delta(0, {});
+    scene.nowMs = 9_000;
+    delta(1, { tokens: 1_000_000, text: "x" });
+    scene.nowMs = 10_000;
+    delta(2, { text: "123456789" });
+    scene.end("v", attempt, 3);
+    expect(speed(scene)).toMatchObject({ firstTokenMs: 9_000, decodeTokensPerS: 10 });
+  });
+
+  test("whose answer is a document has no pace", () => {
+    const scene = new HubScene();
+    scene.join("v", { listings: [listing({ abilities: ["images"] })] });
+    scene.submit(task("a", { kind: "image", demands: ["images"], streamed: false }));
+    for (let seq = 0; seq < 9; seq++) {
+      scene.nowMs += 100;
+      scene.delta("v", attempt, seq, "iVBORw0KGgo");
+    }
+    scene.end("v", attempt, 9);
+    expect(speed(scene)).toMatchObject({ firstTokenMs: 100, decodeTokensPerS: null });
+  });
+
   test("that fails counts against its worker, one that was refused or wrong to ask does not", () => {
     const failing = served([]);
     const frame = { type: "task.fail", attempt, seq: 0, message: "x" } as const;
