@@ -74,7 +74,17 @@ export class Flow implements AsyncDisposable {
     });
     const flow = new Flow(network, folder);
     await flow.untilListed(models.length * workers);
+    flow.#assertNothingStruck();
     return flow;
+  }
+
+  /** Our own engines can do all that they claim: a probe that fails is their mistake or the hub's. */
+  #assertNothingStruck(): void {
+    for (const { logPath } of this.network.workers) {
+      const lines = readFileSync(logPath, "utf8").split("\n");
+      const struck = lines.filter((line) => line.includes("Listed without an ability"));
+      if (struck.length > 0) throw new Error(`A probe failed: ${struck.join(" ")}`);
+    }
   }
 
   get url(): string {
