@@ -58,8 +58,11 @@ export function textsOf(input: string | readonly string[]): readonly string[] {
 }
 
 function spokenBounds(request: TranscriptionRequest) {
-  const seconds = audioSeconds(request.audio);
-  const promptBytes = utf8Length(request.prompt ?? "");
+  return spokenTokens(audioSeconds(request.audio), utf8Length(request.prompt ?? ""));
+}
+
+/** The most tokens of so many seconds of speech, and of the prompt that goes with it. */
+export function spokenTokens(seconds: number, promptBytes: number) {
   return {
     promptTokensMax: Math.ceil(seconds * tokensPerSecond) + promptBytes + tokensPerText,
     completionTokensMax: spokenTokensLeast + Math.ceil(seconds * spokenTokensPerSecond),

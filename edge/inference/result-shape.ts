@@ -1,4 +1,5 @@
 import { imageSizeDefault } from "../../shared/openai/image-request.ts";
+import { utf8Length } from "../../shared/protocol/receipt.ts";
 import type { InferenceRequest } from "./engine-request.ts";
 import { textsOf } from "./result-bounds.ts";
 
@@ -7,7 +8,12 @@ export type ResultShape =
   | { readonly kind: "embedding"; readonly vectors: number; readonly dimensions: number | null }
   | { readonly kind: "rerank"; readonly scores: number }
   | { readonly kind: "classification"; readonly inputs: number }
-  | { readonly kind: "transcription"; readonly words: boolean }
+  | {
+      readonly kind: "transcription";
+      readonly words: boolean;
+      /** Of the prompt that goes with the sound, if one does. */
+      readonly promptBytes?: number;
+    }
   | {
       readonly kind: "image";
       readonly images: number;
@@ -36,7 +42,8 @@ export function resultShapeOf(wanted: InferenceRequest): ResultShape | null {
       return { kind: "classification", inputs: textsOf(wanted.request.input).length };
     case "transcription": {
       const granularities = wanted.request.timestamp_granularities ?? [];
-      return { kind: "transcription", words: granularities.includes("word") };
+      const promptBytes = utf8Length(wanted.request.prompt ?? "");
+      return { kind: "transcription", words: granularities.includes("word"), promptBytes };
     }
     case "image": {
       const { n, size, output_format: format } = wanted.request;

@@ -106,3 +106,28 @@ test.each(Object.entries(cases))(
     expect(await ledgerSum()).toBe(0n);
   },
 );
+
+test("a transcript is not billed for more speech than it says there is", async () => {
+  const model = newModel();
+  const consumer = await newFunded();
+  const heard = { ...silence, text: "Hello", duration_s: 2 };
+  const script: Script = async (attempt) => {
+    attempt.parts([{ index: 0, tokens: 60, text: JSON.stringify(heard) }]);
+    const usage = { prompt: 1_000, completion: 60, cached: 0 };
+    await attempt.end({ receipt: { prompt_tokens: usage.prompt }, frame: { usage } });
+  };
+  await serve(model, { listing: { abilities: ["transcription"] }, script });
+  await untilListed(model);
+  const file = new File([new Uint8Array(20_000)], "a.mp3");
+  const response = await edge.fetch(
+    new Request("https://edge.test/v1/audio/transcriptions", {
+      method: "POST",
+      body: bodyOf(model, { file }),
+      headers: { authorization: `Bearer ${consumer.key}` },
+    }),
+  );
+  const { usage } = (await response.json()) as { usage: unknown };
+  expect(usage).toMatchObject({ input_tokens: 2 * 50 + 64, output_tokens: 60 });
+  const { task } = await storedTask(consumer, response.headers.get("x-octo-task") ?? "");
+  expect(task).toMatchObject({ promptTokens: 164, completionTokens: 60 });
+});
