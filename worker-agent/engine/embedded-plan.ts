@@ -87,7 +87,7 @@ function assertBiases(sampling: Sampling, vocabularySize: number): void {
 
 type AnyLoaded = LoadedModel<unknown, GrammarState>;
 type PromptSource = Pick<AnyLoaded, "textPrompt" | "isChatModel" | "chatPrompt">;
-type PrefixSource = Pick<AnyLoaded, "text" | "tokensOf">;
+type PrefixSource = Pick<AnyLoaded, "text" | "tokensOf" | "vocabulary">;
 
 function promptOf(task: GenerateTask, loaded: PromptSource): ChatPrompt {
   if (task.kind === "completion") {
@@ -118,13 +118,17 @@ function prefixOf(
     throw new EngineError("invalid_request", "Cannot continue an answer of several choices");
   }
   const { text, tokenIds } = prefix;
-  if (tokenIds !== null) {
+  const vocabularySize = loaded.vocabulary.tokens.length;
+  // llama.cpp does not survive a token that its model does not have.
+  const isKnown = (id: number) => Number.isInteger(id) && id >= 0 && id < vocabularySize;
+  if (tokenIds !== null && tokenIds.every(isKnown)) {
     const spelled = loaded.text(tokenIds, prompt.slice(-lookBackTokens));
     // Tokens may spell more than was delivered, where a stop sequence could have begun.
     if (spelled.startsWith(text)) {
       return { text, tokens: tokenIds, surplus: spelled.slice(text.length), isExact: true };
     }
   }
+  if (text === "") return null;
   return { text, tokens: loaded.tokensOf(text), surplus: "", isExact: false };
 }
 

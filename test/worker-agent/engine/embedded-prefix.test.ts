@@ -67,6 +67,17 @@ describe("an answer that another worker began", () => {
     expect(await text(continued(task, whole.slice(0, cut), [1, 2, 3]))).toBe(rest);
   });
 
+  test("goes on from its text where its tokens are none of this model's", async () => {
+    const task = chat("What is this?", { temperature: 0 });
+    const whole = await text(task);
+    const cut = whole.indexOf(" in front");
+    const rest = await text(continued(task, whole.slice(0, cut), null));
+    for (const id of [2 ** 31 - 1, 1e6, -1, -7, 0.5, Number.NaN]) {
+      expect(await text(continued(task, whole.slice(0, cut), [id]))).toBe(rest);
+    }
+    expect(await text(continued(task, "", [1e6]))).toBe(whole);
+  });
+
   test("keeps the limit of the whole answer", async () => {
     const task = chat("Tell me a long story about an octopus", { temperature: 0, max_tokens: 20 });
     const whole = await collect(engine, task);
