@@ -37,11 +37,16 @@ export function refusalError(status: number, body: string, key: Secret | null): 
   const isOwnFault = status === 400 || status === 413 || status === 422;
   const code = codeOf(isOwnFault, sentence, body);
   if (code === "engine_failed") {
-    return new EngineError(code, `Cannot answer: the model's server answered ${status}`);
+    const message = `Cannot answer: the model's server answered ${status}`;
+    const isAbsent = status === 404 || status === 405 || status === 501;
+    return isAbsent ? new AbsentError(code, message) : new EngineError(code, message);
   }
   const reason = sentence === "" ? `the model's server answered ${status}` : sentence;
   return new EngineError(code, `Cannot answer: ${reason}`);
 }
+
+/** The server has no such endpoint: unlike other failures, it would say the same again. */
+export class AbsentError extends EngineError {}
 
 function codeOf(isOwnFault: boolean, sentence: string, body: string): EngineErrorCode {
   if (contextPattern.test(sentence) || contextCodePattern.test(body)) {

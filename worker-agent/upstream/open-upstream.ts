@@ -98,6 +98,10 @@ async function open(
   if (probed.abilities.length === 0) {
     throw refuse(server.url, `its model ${name} answers nothing it was asked`);
   }
+  if (!probed.isCertain) {
+    const fields = { model: name, server: dialects[kind].title };
+    log("warn", "Its server failed to answer some of it, and is asked at each start", fields);
+  }
   const limits = { signal, timeoutMs: factsMs };
   const known = facts.contextTokens ?? (await loadedContext(server, kind, name, limits));
   const trained = identity.read?.gguf.contextTokens ?? Infinity;

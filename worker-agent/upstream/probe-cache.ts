@@ -5,13 +5,13 @@ import { z } from "zod";
 import type { JsonValue } from "../../shared/crypto/jcs.ts";
 import { canonicalJson } from "../../shared/crypto/jcs.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
-import { abilities } from "../../shared/openai/demands.ts";
+import { abilities as allAbilities } from "../../shared/openai/demands.ts";
 import type { Probed } from "./probe-model.ts";
 
 /** Probes that ask otherwise find otherwise: a change of theirs counts this up. */
-const probesVersion = 1;
+const probesVersion = 2;
 
-const known = new Set<string>(abilities);
+const known = new Set<string>(allAbilities);
 const cachedSchema = z.object({
   abilities: z.array(z.string().refine((text): text is Ability => known.has(text))).min(1),
   transcriptionFormat: z.enum(["verbose_json", "json"]),
@@ -31,11 +31,12 @@ export async function cachedProbe(
   const found = await read(path);
   if (found !== null) return found;
   const probed = await probe();
-  // A model that can do nothing may only have been busy: it is asked again.
-  if (probed.abilities.length === 0) return probed;
+  // A server that was busy or gone for a moment, even with all of it, is asked again.
+  if (!probed.isCertain || probed.abilities.length === 0) return probed;
+  const { abilities, transcriptionFormat } = probed;
   await mkdir(folder, { recursive: true });
   const draft = `${path}.${process.pid}`;
-  await writeFile(draft, JSON.stringify(probed));
+  await writeFile(draft, JSON.stringify({ abilities, transcriptionFormat }));
   await rename(draft, path);
   return probed;
 }
@@ -50,7 +51,7 @@ async function read(path: string): Promise<Probed | null> {
   }
   try {
     const parsed = cachedSchema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : null;
+    return parsed.success ? { ...parsed.data, isCertain: true } : null;
   } catch {
     // A file that was cut by a crash.
     return null;

@@ -8,7 +8,12 @@ import type { UpstreamEngine } from "./upstream-engine.ts";
 export interface Probed {
   readonly abilities: readonly Ability[];
   readonly transcriptionFormat: TranscriptionFormat;
+  /** Whether nothing failed: else the model may do more than this. */
+  readonly isCertain: boolean;
 }
+
+type Found = Omit<Probed, "isCertain">;
+type SubjectIn = (format: TranscriptionFormat) => ProbeSubject;
 
 /** A server that serves others as well is not to be filled by questions about itself. */
 const atOnce = 2;
@@ -22,7 +27,17 @@ export async function probeModel(
   engineWith: (format: TranscriptionFormat) => UpstreamEngine,
   signal: AbortSignal,
 ): Promise<Probed> {
-  const subject = new ProbeSubject(name, engineWith("verbose_json"), signal);
+  const subjects: ProbeSubject[] = [];
+  const found = await probeAll((format) => {
+    const subject = new ProbeSubject(name, engineWith(format), signal);
+    subjects.push(subject);
+    return subject;
+  });
+  return { ...found, isCertain: !subjects.some(({ hasFailed }) => hasFailed) };
+}
+
+async function probeAll(subjectIn: SubjectIn): Promise<Found> {
+  const subject = subjectIn("verbose_json");
   const abilities = new Set<Ability>();
   // First and alone: it may load the model, which takes as long as it takes.
   if (await probe.canChat(subject)) {
@@ -39,23 +54,19 @@ export async function probeModel(
     abilities.add("embedding_dimensions");
   }
   if (abilities.size > 0) return { abilities: [...abilities], transcriptionFormat: "json" };
-  return probeMedia(name, engineWith, signal);
+  return probeMedia(subjectIn);
 }
 
 /** Sound or images: only a model that does nothing else is asked, because it costs seconds. */
-async function probeMedia(
-  name: string,
-  engineWith: (format: TranscriptionFormat) => UpstreamEngine,
-  signal: AbortSignal,
-): Promise<Probed> {
+async function probeMedia(subjectIn: SubjectIn): Promise<Found> {
   for (const transcriptionFormat of ["verbose_json", "json"] as const) {
-    const subject = new ProbeSubject(name, engineWith(transcriptionFormat), signal);
+    const subject = subjectIn(transcriptionFormat);
     if (!(await probe.transcribes(subject))) continue;
     const abilities: Ability[] = ["transcription"];
     if (await probe.timesWords(subject)) abilities.push("word_timestamps");
     return { abilities, transcriptionFormat };
   }
-  const subject = new ProbeSubject(name, engineWith("json"), signal);
+  const subject = subjectIn("json");
   const abilities: Ability[] = (await probe.draws(subject)) ? ["images"] : [];
   return { abilities, transcriptionFormat: "json" };
 }

@@ -1,6 +1,7 @@
 import type { TokenLogprob } from "../../shared/openai/output.ts";
 import type { Engine, GenerateTask, ResultAnswer, ResultTask } from "../engine/engine.ts";
 import { EngineError } from "../engine/engine.ts";
+import { AbsentError } from "./errors.ts";
 
 /** What a probe's generation came to. */
 export interface ProbedAnswer {
@@ -20,11 +21,17 @@ export class ProbeSubject {
   readonly #signal: AbortSignal;
   #isLoaded = false;
   #timeouts = 0;
+  #hasFailed = false;
 
   constructor(name: string, engine: Engine, signal: AbortSignal) {
     this.name = name;
     this.#engine = engine;
     this.#signal = signal;
+  }
+
+  /** Whether a question went without an answer that would be the same another time. */
+  get hasFailed(): boolean {
+    return this.#hasFailed || this.#timeouts > 0;
   }
 
   chat(
@@ -92,10 +99,17 @@ export class ProbeSubject {
       this.#signal.throwIfAborted();
       // A refusal is an answer to a probe, and so is silence.
       if (limit.aborted) this.#timeouts += 1;
+      if (isFailure(error)) this.#hasFailed = true;
       if (error instanceof EngineError || limit.aborted) return null;
       throw error;
     }
   }
+}
+
+/** A busy, broken or vanished server, as opposed to one that says no. */
+function isFailure(error: unknown): boolean {
+  if (!(error instanceof EngineError) || error instanceof AbsentError) return false;
+  return error.code === "engine_failed" || error.code === "out_of_memory";
 }
 
 /** A few tokens of a slow machine; what takes longer would make every task late. */

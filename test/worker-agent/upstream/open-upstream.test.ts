@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { bundledModelPath } from "../../../worker-agent/models/model-source.ts";
 import { readGguf } from "../../../worker-agent/models/gguf.ts";
 import { openWorld } from "./open-recorded.ts";
+import type { Route } from "./recorded-server.ts";
 import { llamaServerRoutes } from "./recorded-llama-server.ts";
 import { ollamaRoutes } from "./recorded-ollama.ts";
 import { vllmRoutes } from "./recorded-vllm.ts";
@@ -91,6 +92,40 @@ describe("what a model of another server is", () => {
     world.server.routes["/version"] = { json: { version: "0.16.0" } };
     await world.open("Qwen/Qwen2.5-VL-7B-Instruct");
     expect(asked()).toBe(2 * before);
+  });
+
+  test("a probe that fails once takes its ability away until the next start only", async () => {
+    const name = "Qwen/Qwen2.5-VL-7B-Instruct";
+    const routes = vllmRoutes();
+    await using world = await openWorld(routes);
+    const chat = routes["/v1/chat/completions"];
+    const busy: Route = (asked) => {
+      if (asked.body["tools"] !== undefined) return { status: 503, json: { error: "busy" } };
+      return typeof chat === "function" ? chat(asked) : { hang: true };
+    };
+    const said: string[] = [];
+    const log = (_level: string, message: string) => void said.push(message);
+    world.server.routes = { ...routes, "/v1/chat/completions": busy };
+    expect((await world.open(name, { log })).model.abilities).not.toContain("tools");
+    expect(said).toContain("Its server failed to answer some of it, and is asked at each start");
+    world.server.routes = routes;
+    expect((await world.open(name)).model.abilities).toContain("tools");
+    world.server.asked.length = 0;
+    await world.open(name);
+    expect(world.server.bodies("/v1/chat/completions")).toEqual([]);
+  });
+
+  test("a server without the endpoints of other models is not asked at each start", async () => {
+    const embeddings: Route = ({ body }) => {
+      const data = [body["input"]].flat().map((_, index) => ({ index, embedding: [index, 1] }));
+      return { json: { data, usage: { prompt_tokens: 2, total_tokens: 2 } } };
+    };
+    const models = { json: { data: [{ id: "m", owned_by: "somebody" }] } };
+    await using world = await openWorld({ "/v1/models": models, "/v1/embeddings": embeddings });
+    await world.open("m");
+    world.server.asked.length = 0;
+    expect((await world.open("m")).model.abilities).toEqual(["embeddings"]);
+    expect(world.server.bodies("/v1/embeddings")).toEqual([]);
   });
 
   test("the provider's own limit of context holds for another server's model too", async () => {
