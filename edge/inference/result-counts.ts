@@ -1,4 +1,5 @@
 import type { TokenCounts } from "../../shared/money.ts";
+import { utf8Length } from "../../shared/protocol/receipt.ts";
 import { spokenTokens } from "./result-bounds.ts";
 import { readResult } from "./result-fault.ts";
 import type { ResultShape } from "./result-shape.ts";
@@ -17,9 +18,12 @@ export function countsWithin(
   const read = readResult("transcription", text);
   // Half a document says nothing, and costs nothing.
   if (read.kind === "fault") return counts;
-  const most = spokenTokens(read.result.duration_s, shape.promptBytes ?? 0);
+  const { duration_s: seconds, text: spoken } = read.result;
+  const most = spokenTokens(seconds, shape.promptBytes ?? 0);
+  // Some engines tell the text alone: no token of it is less than a byte.
+  const spokenMax = seconds === 0 ? utf8Length(spoken) : most.completionTokensMax;
   return {
     promptTokens: Math.min(counts.promptTokens, most.promptTokensMax),
-    completionTokens: Math.min(counts.completionTokens, most.completionTokensMax),
+    completionTokens: Math.min(counts.completionTokens, spokenMax),
   };
 }

@@ -15,6 +15,17 @@ test("a transcript costs no more than the seconds it says it heard", () => {
   expect(countsWithin(shape, spoken(60), few)).toEqual(few);
 });
 
+test("a transcript that tells no time is paid by its text alone", () => {
+  const shape = { kind: "transcription", words: false } as const;
+  const text = "word ".repeat(1_000);
+  const read = JSON.stringify({ ...JSON.parse(spoken(0)), text });
+  expect(countsWithin(shape, read, { promptTokens: 900, completionTokens: 1_000 })).toEqual({
+    promptTokens: 64,
+    completionTokens: 1_000,
+  });
+  expect(countsWithin(shape, read, counts).completionTokens).toBe(5_000);
+});
+
 test("nothing else is counted by its document", () => {
   const shape = { kind: "transcription", words: false } as const;
   expect(countsWithin(shape, '{"text": "Hel', counts)).toEqual(counts);
