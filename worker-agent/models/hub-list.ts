@@ -55,6 +55,7 @@ async function ask(url: string, what: string, options: HubOptions): Promise<Resp
     response = await httpGet(url, { token, signal });
   } catch (cause) {
     signal.throwIfAborted();
+    if (cause instanceof ModelError) throw cause;
     const message = `Cannot reach ${new URL(url).origin} to list ${what}`;
     throw new ModelError("download_failed", message, { cause });
   }

@@ -36,6 +36,7 @@ export async function resolveHubFile(
     response = await httpGet(url, { method: "HEAD", token, signal, staysOnHost: true });
   } catch (cause) {
     signal.throwIfAborted();
+    if (cause instanceof ModelError) throw cause;
     const message = `Cannot reach ${base} for ${owner}/${repository}/${file}`;
     throw new ModelError("download_failed", message, { cause });
   }
