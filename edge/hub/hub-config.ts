@@ -41,6 +41,8 @@ export interface HubConfig {
   readonly preflightMs: number;
   /** When a claim that failed is probed again; each failure makes it later. */
   readonly preflightRetryMs: number;
+  /** About how often some of what is listed is probed again, at moments nobody can foresee. */
+  readonly preflightAgainMs: number;
   /** How long workers may gather output before sending. */
   readonly paceMs: number;
   readonly windowBytes: number;
@@ -64,6 +66,7 @@ export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
   preflight: true,
   preflightMs: 60_000,
   preflightRetryMs: 5 * 60_000,
+  preflightAgainMs: 4 * 60 * 60_000,
   paceMs: 25,
   windowBytes: 64 * 1024,
   outputBytesMax: answerBytesMax,

@@ -7,6 +7,7 @@ import {
   type Session,
   type TaskEntry,
 } from "./hub-state.ts";
+import { keepVerdict, listClaim, unlistClaim } from "./list-claim.ts";
 import {
   loseAttempt,
   offerTask,
@@ -18,8 +19,9 @@ import {
 import { contextProbe, isBaseAbility, judge, type Probe, probesFor } from "./preflight.ts";
 import { answerOf, type ProbeAnswer } from "./probe-answer.ts";
 import { probeTask } from "./probe-task.ts";
-import { listingResult, type PendingListing, withoutStruck } from "./vetting.ts";
-import { rememberVerdict, verdictKey, verdictOn } from "./worker-memory.ts";
+import { someProbes } from "./some-probes.ts";
+import { type Claim, listingResult, withoutStruck } from "./vetting.ts";
+import { type Verdict, verdictKey, verdictOn } from "./worker-memory.ts";
 
 /*
  * The preflight of listings: what a worker claims is asked of it before a consumer may rely on it.
@@ -28,15 +30,17 @@ import { rememberVerdict, verdictKey, verdictOn } from "./worker-memory.ts";
  *     turns where slots are few.
  * P2. A probe takes a granted slot like any offer, is never retried elsewhere, and leaves no trace
  *     in any account, ledger or task list.
- * P3. A claim is listed only after a verdict: nothing that is pending is ever routed to.
+ * P3. A claim is listed only after a verdict, and stays listed under it while it is probed again.
  * P4. Frames of a preflight that is over (a newer revision, no time left) change nothing; their
  *     receipts are acknowledged all the same.
+ * P5. What is listed is probed again at moments its worker cannot foresee, by requests like any
+ *     consumer's: to serve probes well and consumers badly does not pay.
  */
 
-/** The probes of one listing, under way. */
+/** The probes of one claim, under way. */
 export interface Preflight {
   readonly session: Session;
-  pending: PendingListing;
+  claim: Claim;
   /** Still to be asked; the first one is now. */
   probes: Probe[];
   /** What the first of them was answered so far, a run each. */
@@ -49,6 +53,8 @@ export interface Preflight {
   askedMs: number;
   usedMs: number;
   tokensPerWord: number;
+  /** When all of the claim was probed last: now, unless these are some of its probes. */
+  readonly wholeMs: number;
   readonly done: Set<string>;
   readonly struck: { ability: string; reason: string }[];
 }
@@ -62,8 +68,8 @@ const retryFactor = 4;
 const retryMsMax = 60 * 60_000;
 
 /**
- * Takes a session's new set of claims: those with a verdict are listed at once, the others are
- * probed.
+ * Takes a session's new set of claims: those that were borne out are listed at once, and each is
+ * probed when its time has come, however often it is claimed.
  */
 export function vetListings(
   state: HubState,
@@ -73,31 +79,25 @@ export function vetListings(
 ): void {
   const { vetting, memory } = session;
   const running = state.preflights.get(session.id);
-  vetting.pending = [];
+  vetting.claims = [];
   vetting.struck = [];
   session.listings = [];
   for (const listing of claims) {
-    const verdict = verdictOn(memory, listing, step.nowMs);
-    if (verdict !== null) list(session, listing, verdict.struck);
-    else vetting.pending.push({ listing, dueMs: step.nowMs, failures: 0, reason: null });
+    const verdict = verdictOn(memory, listing);
+    const { dueMs, failures, refused: reason } = verdict ?? unknown(step);
+    vetting.claims.push({ listing, dueMs, failures, reason });
+    if (verdict?.refused === null) listClaim(session, listing, verdict.struck);
   }
   if (running === undefined) return;
-  const { listing } = running.pending;
-  const same = vetting.pending.find(
-    ({ listing: other }) =>
-      other.model === listing.model && verdictKey(other) === verdictKey(listing),
-  );
-  if (same !== undefined) running.pending = same;
+  const key = verdictKey(running.claim.listing);
+  const same = vetting.claims.find(({ listing }) => verdictKey(listing) === key);
+  if (same !== undefined) running.claim = same;
   else dropPreflight(state, session, "superseded", step);
 }
 
-function list(
-  session: Session,
-  listing: Listing,
-  struck: readonly { readonly ability: string; readonly reason: string }[],
-): void {
-  session.listings = [...session.listings, withoutStruck(listing, struck)];
-  for (const one of struck) session.vetting.struck.push({ model: listing.model, ...one });
+/** What is known of a claim that was never probed. */
+function unknown({ nowMs }: StepContext): Pick<Verdict, "dueMs" | "failures" | "refused"> {
+  return { dueMs: nowMs, failures: 0, refused: null };
 }
 
 /** Ends a session's preflight without a verdict. */
@@ -132,7 +132,7 @@ export function fillSlots(state: HubState, session: Session, step: StepContext):
 
 /** Asks the next probe of a session that has a claim to be probed and a free slot. */
 export function pumpPreflight(state: HubState, session: Session, step: StepContext): void {
-  if (session.draining || session.vetting.pending.length === 0) return;
+  if (session.draining || session.vetting.claims.length === 0) return;
   const running = state.preflights.get(session.id) ?? begin(state, session, step);
   if (running === null || running.entry !== null) return;
   const probe = running.probes[0] ?? addContextProbe(running, step);
@@ -140,7 +140,7 @@ export function pumpPreflight(state: HubState, session: Session, step: StepConte
     conclude(state, session, running, step);
     return;
   }
-  const { listing } = running.pending;
+  const { listing } = running.claim;
   if (freeSlotsOf(session, listing) < 1) return;
   const task = probeTask(probe, { session, listing }, step);
   const entry = createTaskEntry(task, step.nowMs, running);
@@ -152,7 +152,7 @@ export function pumpPreflight(state: HubState, session: Session, step: StepConte
 
 /** The last probe, made when it is known how many tokens a word is for this model. */
 function addContextProbe(running: Preflight, step: StepContext): Probe | undefined {
-  const listing = withoutStruck(running.pending.listing, running.struck);
+  const listing = withoutStruck(running.claim.listing, running.struck);
   const isText = listing.abilities.some((one) => one === "chat" || one === "completions");
   if (!isText || running.done.has("context")) return undefined;
   const probe = contextProbe(listing, running.tokensPerWord, step.random);
@@ -161,12 +161,14 @@ function addContextProbe(running: Preflight, step: StepContext): Probe | undefin
 }
 
 function begin(state: HubState, session: Session, step: StepContext): Preflight | null {
-  const pending = session.vetting.pending.find(({ dueMs }) => dueMs <= step.nowMs);
-  if (pending === undefined) return null;
+  const claim = session.vetting.claims.find(({ dueMs }) => dueMs <= step.nowMs);
+  if (claim === undefined) return null;
+  const verdict = verdictOn(session.memory, claim.listing);
+  const some = verdict === null ? null : someProbes(claim.listing, verdict, step);
   const running: Preflight = {
     session,
-    pending,
-    probes: probesFor(pending.listing, step.random),
+    claim,
+    probes: some ?? probesFor(claim.listing, step.random),
     answers: [],
     faults: 0,
     entry: null,
@@ -174,12 +176,13 @@ function begin(state: HubState, session: Session, step: StepContext): Preflight 
     askedMs: step.nowMs,
     usedMs: 0,
     tokensPerWord: 1,
-    done: new Set(),
+    wholeMs: some === null || verdict === null ? step.nowMs : verdict.atMs,
+    done: new Set(some === null ? [] : ["context"]),
     struck: [],
   };
   state.preflights.set(session.id, running);
   // It was refused before: its worker takes offers of it only once it is told so.
-  if (pending.reason !== null) tellResult(session, step);
+  if (claim.reason !== null) tellResult(session, step);
   return running;
 }
 
@@ -261,7 +264,7 @@ function strike(
 ): void {
   const [probe] = running.probes;
   if (probe === undefined) return;
-  const { listing } = running.pending;
+  const { listing } = running.claim;
   if (probe.aim === "context") {
     const claim = `its context of ${listing.context_tokens} tokens is not there`;
     refuse(state, session, { running, reason: `${claim}: ${reason}` }, step);
@@ -279,17 +282,22 @@ function strike(
 
 /** Every probe has been asked. */
 function conclude(state: HubState, session: Session, running: Preflight, step: StepContext): void {
-  const { listing } = running.pending;
+  const { listing } = running.claim;
   if (!withoutStruck(listing, running.struck).abilities.some(isBaseAbility)) {
     refuse(state, session, { running, reason: "it claims no kind of task" }, step);
     return;
   }
-  const { vetting, memory } = session;
   const { struck } = running;
-  vetting.pending = vetting.pending.filter((other) => other !== running.pending);
-  rememberVerdict(memory, { key: verdictKey(listing), struck, atMs: step.nowMs });
-  list(session, listing, struck);
-  leave(state, session, step);
+  const dueMs =
+    struck.length > 0
+      ? retryMs(state, running.claim, step)
+      : step.nowMs + Math.round(state.config.preflightAgainMs * (0.5 + step.random()));
+  const known = verdictOn(session.memory, listing);
+  keepVerdict(session, running, { struck, refused: null, dueMs });
+  listClaim(session, listing, struck);
+  const isNews =
+    known === null || known.refused !== null || known.struck.length + struck.length > 0;
+  leave(state, session, { isNews }, step);
 }
 
 function refuse(
@@ -298,21 +306,26 @@ function refuse(
   { running, reason }: { readonly running: Preflight; readonly reason: string },
   step: StepContext,
 ): void {
-  const { pending } = running;
-  const waitMs = Math.min(
-    state.config.preflightRetryMs * retryFactor ** pending.failures,
-    retryMsMax,
-  );
-  pending.failures += 1;
-  pending.reason = reason;
-  pending.dueMs = step.nowMs + waitMs;
-  leave(state, session, step);
+  const dueMs = retryMs(state, running.claim, step);
+  keepVerdict(session, running, { struck: [], refused: reason, dueMs });
+  unlistClaim(session, running.claim.listing.model);
+  leave(state, session, { isNews: true }, step);
+}
+
+/** When a claim of which something was not there has its next chance. */
+function retryMs({ config }: HubState, { failures }: Claim, { nowMs }: StepContext): number {
+  return nowMs + Math.min(config.preflightRetryMs * retryFactor ** failures, retryMsMax);
 }
 
 /** A verdict has been reached: its worker and everyone who lists it are told. */
-function leave(state: HubState, session: Session, step: StepContext): void {
+function leave(
+  state: HubState,
+  session: Session,
+  { isNews }: { readonly isNews: boolean },
+  step: StepContext,
+): void {
   state.preflights.delete(session.id);
-  tellResult(session, step);
+  if (isNews) tellResult(session, step);
   step.effects.push({ kind: "listed", session });
   fillSlots(state, session, step);
 }
@@ -349,7 +362,7 @@ function runOut(state: HubState, session: Session, running: Preflight, step: Ste
     if (aim !== "context") running.struck.push({ ability: aim, reason });
   }
   running.probes = [];
-  const left = withoutStruck(running.pending.listing, running.struck);
+  const left = withoutStruck(running.claim.listing, running.struck);
   if (left.abilities.some(isBaseAbility)) conclude(state, session, running, step);
   else {
     const late = `it did not answer within ${seconds} s`;
@@ -360,6 +373,6 @@ function runOut(state: HubState, session: Session, running: Preflight, step: Ste
 /** Claims whose next chance has come are probed again. */
 export function passPreflights(state: HubState, step: StepContext): void {
   for (const session of state.sessions.values()) {
-    if (session.vetting.pending.length > 0) pumpPreflight(state, session, step);
+    if (session.vetting.claims.length > 0) pumpPreflight(state, session, step);
   }
 }

@@ -70,7 +70,7 @@ export class Presence {
   #toStored(session: Session): StoredSession {
     const { modelsByAttempt: _, memory: __, measuredMs: ___, probedLast: ____, ...plain } = session;
     const { listings, vetting } = session;
-    const claims = [...listings, ...vetting.pending.map(({ listing }) => listing)];
+    const claims = [...listings, ...vetting.claims.map(({ listing }) => listing)];
     const slots = Math.max(0, ...claims.map((listing) => listing.slots));
     return { ...plain, agent: this.#agents.get(session.id) ?? "", slots };
   }

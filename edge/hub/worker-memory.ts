@@ -22,7 +22,14 @@ const verdictSchema = z.object({
   key: z.string(),
   /** The abilities that were claimed and not there. */
   struck: z.array(z.object({ ability: z.string(), reason: z.string() })),
+  /** Why nothing of it is listed; null where it is. */
+  refused: z.string().nullable(),
+  /** When all of it was probed last. */
   atMs: z.int(),
+  /** When it is to be probed again: kept here, so that to claim it anew changes nothing. */
+  dueMs: z.int(),
+  /** How often in a row something of it was not there. */
+  failures: z.int(),
 });
 export type Verdict = z.infer<typeof verdictSchema>;
 
@@ -38,28 +45,30 @@ export function emptyMemory(): WorkerMemory {
 }
 
 /** Engines and weights change under a worker that keeps its claims, but not every day. */
-const cleanVerdictMs = 24 * 60 * 60_000;
-/** Somebody may be mending what was struck. */
-const struckVerdictMs = 10 * 60_000;
+const wholeVerdictMs = 24 * 60 * 60_000;
 /**
  * Verdicts and speeds of one worker: as many as it may have listings at once, twice over, so that
  * one that changes its set back and forth is not probed each time.
  */
 const entriesMax = 64;
 
-/** Everything a verdict is about: another model, engine, ability or context is another claim. */
+/** Everything a verdict is about: under another name, weights or abilities it is another claim. */
 export function verdictKey(listing: Listing): string {
-  const { digest, engine, context_tokens: contextTokens, abilities } = listing;
-  return JSON.stringify([digest, engine, contextTokens, ...abilities.toSorted()]);
+  const { model, digest, quantization, bits_per_weight: bits, engine, identity } = listing;
+  const { context_tokens: contextTokens, abilities } = listing;
+  const weights = [model, digest, identity, quantization, bits];
+  return JSON.stringify([...weights, engine, contextTokens, ...abilities.toSorted()]);
 }
 
-/** The verdict that spares a listing its probes, or null where it must be probed. */
-export function verdictOn(memory: WorkerMemory, listing: Listing, nowMs: number): Verdict | null {
+/** What probes have shown of a claim, or null where nothing of it was probed yet. */
+export function verdictOn(memory: WorkerMemory, listing: Listing): Verdict | null {
   const key = verdictKey(listing);
-  const verdict = memory.verdicts.find((candidate) => candidate.key === key);
-  if (verdict === undefined) return null;
-  const keptMs = verdict.struck.length === 0 ? cleanVerdictMs : struckVerdictMs;
-  return nowMs - verdict.atMs < keptMs ? verdict : null;
+  return memory.verdicts.find((candidate) => candidate.key === key) ?? null;
+}
+
+/** Whether all of a claim has to be probed again, because the last time is long ago. */
+export function isStale(verdict: Verdict, nowMs: number): boolean {
+  return nowMs - verdict.atMs >= wholeVerdictMs;
 }
 
 export function rememberVerdict(memory: WorkerMemory, verdict: Verdict): void {
@@ -68,11 +77,12 @@ export function rememberVerdict(memory: WorkerMemory, verdict: Verdict): void {
 }
 
 /**
- * What is kept on the disk: abilities that were struck are probed again when their worker comes
- * back, because coming back is how most faults are mended.
+ * What is kept on the disk: what was struck or refused is probed again when its worker comes back,
+ * because coming back is how most faults are mended.
  */
 export function lastingMemory(memory: WorkerMemory): WorkerMemory {
-  return { ...memory, verdicts: memory.verdicts.filter(({ struck }) => struck.length === 0) };
+  const isClean = ({ struck, refused }: Verdict) => struck.length === 0 && refused === null;
+  return { ...memory, verdicts: memory.verdicts.filter(isClean) };
 }
 
 export function speedOf(

@@ -346,7 +346,7 @@ export class SimulatedHub {
       case "listed": {
         const { modelsByAttempt: _, measuredMs: __, ...plain } = effect.session;
         const { listings, vetting } = plain;
-        const claims = [...listings, ...vetting.pending.map(({ listing }) => listing)];
+        const claims = [...listings, ...vetting.claims.map(({ listing }) => listing)];
         const slots = Math.max(0, ...claims.map((listing) => listing.slots));
         this.#stored.set(plain.id, structuredClone({ ...plain, slots }));
         return;

@@ -78,7 +78,7 @@ describe("a worker that answers a probe with more than it can be answered with",
     scene.nowMs = 5_000;
     expect([...scene.state.attempts.values()].map(({ held }) => held)).toEqual([[], []]);
     const session = scene.state.sessions.get("w");
-    expect(session?.vetting.pending).toMatchObject([
+    expect(session?.vetting.claims).toMatchObject([
       {
         reason:
           "images does not work: It answers a small request with more than 1048576 bytes of output",

@@ -2,7 +2,8 @@ import type { HubEffect } from "../../../edge/hub/hub-state.ts";
 import type { OutputPart } from "../../../shared/openai/output.ts";
 import type { DownFrame } from "../../../shared/protocol/frames.ts";
 import type { TaskEnd, TaskOffer } from "../../../shared/protocol/task.ts";
-import { framesOf, type HubScene, endFrame } from "./hub-scene.ts";
+import type { Listing } from "../../../shared/protocol/listing.ts";
+import { endFrame, framesOf, HubScene, listing } from "./hub-scene.ts";
 
 export interface ProbeRequest {
   readonly messages?: { readonly content: string }[];
@@ -90,3 +91,30 @@ export function lastResult(
 ): Extract<DownFrame, { type: "listing.result" }> | undefined {
   return framesOf(effects, "listing.result").at(-1);
 }
+
+/** A claim of most of what a text model can do. */
+export const all = listing({
+  abilities: ["chat", "seed", "logprobs", "choices", "tools", "json_object", "json_schema"],
+  context_tokens: 4_096,
+});
+
+export function publish(scene: HubScene, listings: Listing[], revision = 1): HubEffect[] {
+  return scene.send("v", { type: "listing.publish", revision, listings });
+}
+
+/** A worker whose claims are being probed, with `slots` to give. */
+export function joined(listings: Listing[] = [all], slots = 1) {
+  const scene = new HubScene({ preflight: true });
+  scene.open("v");
+  const published = publish(scene, listings);
+  const effects = [...published, ...scene.send("v", { type: "credit.grant", slots })];
+  return { scene, effects };
+}
+
+export function listedOf(scene: HubScene): readonly Listing[] {
+  return scene.state.sessions.get("v")?.listings ?? [];
+}
+
+/** An engine that knows nothing of tools. */
+export const deaf: FakeEngine = (request) =>
+  ableEngine(request.tools === undefined ? request : { messages: request.messages ?? [] });

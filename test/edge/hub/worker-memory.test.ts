@@ -12,6 +12,7 @@ import {
 import { framesOf, HubScene, listing, task, taskId } from "./hub-scene.ts";
 
 const attempt = `${taskId("a")}.1`;
+const clean = { struck: [], refused: null, atMs: 0, dueMs: 0, failures: 0 };
 const one = { model: "m", digest: "d", isSuccess: true, running: 1 } as const;
 
 describe("what is measured", () => {
@@ -47,7 +48,7 @@ describe("what is measured", () => {
     for (let at = 0; at < 100; at++) {
       const model = `m${at}`;
       rememberSpeed(memory, { ...one, model, firstTokenMs: 1, decodeTokensPerS: 1 });
-      rememberVerdict(memory, { key: model, struck: [], atMs: 0 });
+      rememberVerdict(memory, { ...clean, key: model });
     }
     expect(memory.speeds).toHaveLength(64);
     expect(memory.verdicts.at(0)?.key).toBe("m36");
@@ -57,12 +58,16 @@ describe("what is measured", () => {
 describe("a verdict", () => {
   const struck = [{ ability: "tools", reason: "no" }];
 
-  test("is of a model, an engine, a context and a set of abilities, in any order", () => {
+  test("is of a name, weights, an engine, a context and a set of abilities, in any order", () => {
     const base = listing({ abilities: ["chat", "seed"] });
     const same = { ...base, abilities: ["seed", "chat"], slots: 9 };
     expect(verdictKey(same)).toBe(verdictKey(base));
     for (const other of [
+      { model: "never-probed-405b" },
       { digest: "e".repeat(64) },
+      { quantization: "F16" },
+      { bits_per_weight: 16 },
+      { identity: "declared" as const },
       { engine: "vllm" },
       { context_tokens: 7 },
       { abilities: ["chat"] },
@@ -71,12 +76,14 @@ describe("a verdict", () => {
     }
   });
 
-  test("with something struck is kept for minutes only, and not on the disk", () => {
+  test("with something struck or refused is not kept on the disk", () => {
     const memory = emptyMemory();
-    rememberVerdict(memory, { key: verdictKey(listing()), struck, atMs: 0 });
-    expect(verdictOn(memory, listing(), 9 * 60_000)?.struck).toEqual(struck);
-    expect(verdictOn(memory, listing(), 10 * 60_000)).toBeNull();
-    expect(lastingMemory(memory).verdicts).toEqual([]);
+    const good = { ...clean, key: "good" };
+    rememberVerdict(memory, good);
+    rememberVerdict(memory, { ...clean, key: verdictKey(listing()), struck });
+    rememberVerdict(memory, { ...clean, key: "bad", refused: "no" });
+    expect(verdictOn(memory, listing())?.struck).toEqual(struck);
+    expect(lastingMemory(memory).verdicts).toEqual([good]);
   });
 });
 
