@@ -56,6 +56,7 @@ export function whyNone(
       const message = `${query.model} does not offer ${ability}; ${listed(others)} ${verb(others)}`;
       return new OctoError("model_not_found", message, { param: "model" });
     }
+    if (ability.startsWith("audio:")) return unheard(query.model, ability, named, others);
     if (others.length === 0 && natures.has(ability)) return offeredByNobody(ability, models, field);
     const instead = others.length === 0 ? "" : `; ${listed(others)} can`;
     const message = `No worker with ${query.model} can do what ${field} asks for (${ability})`;
@@ -68,6 +69,27 @@ export function whyNone(
     "unsupported_parameter",
     `No single worker with ${query.model} can do all of ${fields} for ${query.class} tasks`,
   );
+}
+
+/** A file that no worker of the model reads: what it could be instead, or who reads it. */
+function unheard(
+  model: string,
+  ability: Ability,
+  named: readonly ModelDigest[],
+  others: readonly string[],
+): OctoError {
+  const offered = [...new Set(named.flatMap((one) => one.abilities))].filter((one) =>
+    one.startsWith("audio:"),
+  );
+  const formats = offered.map(formatOf).toSorted();
+  const reads = formats.length === 0 ? "nothing that is known" : listed(formats);
+  const instead = others.length === 0 ? "" : `; ${listed(others)} can`;
+  const message = `No worker with ${model} reads ${formatOf(ability)} files; it reads ${reads}`;
+  return new OctoError("unsupported_parameter", `${message}${instead}`, { param: "file" });
+}
+
+function formatOf(ability: Ability): string {
+  return ability.slice("audio:".length);
 }
 
 /** What is demanded of the weights, where that alone is missing. */

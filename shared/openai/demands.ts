@@ -1,3 +1,4 @@
+import type { AudioAbility } from "./audio-format.ts";
 import type { ChatRequest } from "./chat-request.ts";
 import { chatRequestSchema } from "./chat-request.ts";
 import type { CompletionRequest } from "./completion-request.ts";
@@ -5,7 +6,8 @@ import { completionRequestSchema } from "./completion-request.ts";
 
 /**
  * What an engine can do beyond plain sampling. A listing states its abilities and a request demands
- * some. `param:NAME` is an engine's own request field (say `param:top_k`).
+ * some. `param:NAME` is an engine's own request field (say `param:top_k`), `audio:FORMAT` a sort of
+ * file it hears (say `audio:mp3`).
  */
 export const abilities = [
   "chat",
@@ -35,7 +37,7 @@ export const abilities = [
   "web_search",
 ] as const;
 
-export type Ability = (typeof abilities)[number] | `param:${string}`;
+export type Ability = (typeof abilities)[number] | AudioAbility | `param:${string}`;
 
 /** What one request asks of an engine, and which request field asked for each ability. */
 export interface Demands {

@@ -1,3 +1,4 @@
+import { audioAbility, audioFormatOf } from "./audio-format.ts";
 import {
   type ClassificationRequest,
   classificationRequestSchema,
@@ -31,6 +32,9 @@ export function classificationDemands(request: ClassificationRequest): Demands {
 /** What a request to transcribe speech demands. */
 export function transcriptionDemands(request: TranscriptionRequest): Demands {
   const fieldByAbility = new Map<Ability, string>([["transcription", "file"]]);
+  const format = audioFormatOf(request.audio);
+  // A file of another sort is for its worker to judge.
+  if (format !== null) fieldByAbility.set(audioAbility(format), "file");
   const granularities = request.timestamp_granularities ?? [];
   if (granularities.includes("word")) {
     fieldByAbility.set("word_timestamps", "timestamp_granularities");

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { audioAbility, audioFormats } from "../../shared/openai/audio-format.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import { imageTokens } from "../../shared/openai/image-request.ts";
 import type {
@@ -23,6 +24,7 @@ export const resultAbilities: readonly Ability[] = [
   "rerank",
   "classification",
   "transcription",
+  ...audioFormats.map(audioAbility),
   "word_timestamps",
   "images",
 ];

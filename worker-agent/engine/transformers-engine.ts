@@ -204,6 +204,7 @@ function document(result: ResultAnswer["result"], prompt: number): ResultAnswer 
 function abilitiesOf({ task, shorterLengths }: FolderModel, hasWordTimes: boolean): Ability[] {
   const more: Ability[] = [];
   if (task === "embeddings" && shorterLengths.length > 0) more.push("embedding_dimensions");
+  if (task === "transcription") more.push("audio:wav");
   if (task === "transcription" && hasWordTimes) more.push("word_timestamps");
   return [task, ...more];
 }

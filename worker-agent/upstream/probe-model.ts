@@ -1,3 +1,4 @@
+import { audioAbility, audioFormats } from "../../shared/openai/audio-format.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import { ProbeSubject } from "./probe-subject.ts";
 import * as probe from "./probes.ts";
@@ -62,7 +63,9 @@ async function probeMedia(subjectIn: SubjectIn): Promise<Found> {
   for (const transcriptionFormat of ["verbose_json", "json"] as const) {
     const subject = subjectIn(transcriptionFormat);
     if (!(await probe.transcribes(subject))) continue;
-    const abilities: Ability[] = ["transcription"];
+    // What reads a compressed file has a decoder for those that OpenAI's endpoint takes.
+    const formats = (await probe.hearsMp3(subject)) ? audioFormats : (["wav"] as const);
+    const abilities: Ability[] = ["transcription", ...formats.map(audioAbility)];
     if (await probe.timesWords(subject)) abilities.push("word_timestamps");
     return { abilities, transcriptionFormat };
   }

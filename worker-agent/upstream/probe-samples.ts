@@ -4,6 +4,13 @@ export const redSquare =
   "EFDcjxBQ3I8QUNyPEFDcjxBQ3I8QUNyPEFDcjxBQ3I8QUNyPEFDcjxBQ3I8QUNyPEFDcjxBQ3I8QUNyPEFDcjxBQ3I" +
   "8QUNyPEFDcjxBQ3IPanc8OLDQitxAAAAAElFTkSuQmCC";
 
+/** A second of silence as an MP3 file: frames of 32 kbit/s and 44.1 kHz whose body is empty. */
+export function silentMp3(): string {
+  const frame = Buffer.alloc(104);
+  frame.set([0xff, 0xfb, 0x10, 0xc4]);
+  return Buffer.concat(Array.from({ length: 40 }, () => frame)).toString("base64");
+}
+
 /** A second of silence as a WAV file: 16 kHz, 16 bits, one channel. */
 export function silence(): string {
   const bytes = 16_000 * 2;

@@ -1,7 +1,7 @@
 import type { Ability } from "../../shared/openai/demands.ts";
 import type { EmbeddingResult, RerankResult } from "../../shared/openai/results.ts";
 import type { ProbedAnswer, ProbeSubject } from "./probe-subject.ts";
-import { redSquare, silence } from "./probe-samples.ts";
+import { redSquare, silence, silentMp3 } from "./probe-samples.ts";
 
 /*
  * One small request for each ability. What its answer does not prove is not listed, whatever the
@@ -218,6 +218,11 @@ export const otherProbes: readonly (readonly [Ability, Probe])[] = [
 
 export const transcribes: Probe = async (subject) => {
   const request = { model: subject.name, audio: silence(), file_name: "silence.wav" };
+  return (await subject.perform({ kind: "transcription", request })) !== null;
+};
+
+export const hearsMp3: Probe = async (subject) => {
+  const request = { model: subject.name, audio: silentMp3(), file_name: "silence.mp3" };
   return (await subject.perform({ kind: "transcription", request })) !== null;
 };
 

@@ -157,6 +157,21 @@ describe("a consumer is told", () => {
     expect(failure(query(), []).message).toContain("offers no models just now");
   });
 
+  test("which files a model of speech reads, and who reads the others", () => {
+    const wavs: Ability[] = ["transcription", "audio:wav"];
+    const mp3s: Ability[] = ["transcription", "audio:mp3", "audio:wav"];
+    const of = (name: string, set: Ability[]) =>
+      model({ model: name, abilities: set, abilitySets: [set] });
+    const wanted = query({}, ["transcription", "audio:mp3"]);
+    const alone = failure(wanted, [hub("a", of("m", wavs))]);
+    expect(alone).toMatchObject({ code: "unsupported_parameter", param: "file" });
+    expect(alone.message).toBe("No worker with m reads mp3 files; it reads wav");
+    const digests = [hub("a", of("m", wavs)), hub("b", of("other", mp3s))];
+    expect(failure(wanted, digests).message).toMatch(/it reads wav; other can$/);
+    const hubs = [hub("a", of("m", wavs)), hub("b", of("m", mp3s))];
+    expect(chooseHub(wanted, hubs, () => 0).hubIds).toEqual(["b"]);
+  });
+
   test("which field asks for what its model cannot do, and which models can", () => {
     const able: Ability[] = ["chat", "seed"];
     const other = model({ model: "other", abilities: able, abilitySets: [able] });

@@ -48,6 +48,34 @@ describe("a field demands more", () => {
   });
 });
 
+test.each([
+  ["wav", "RIFF\0\0\0\0WAVEfmt "],
+  ["mp3", "ID3\x04"],
+  ["mp3", "\xff\xfb\x90\xc4"],
+  ["mp3", "\xff\xf3\x14\xc4"],
+  ["flac", "fLaC"],
+  ["ogg", "OggS"],
+  ["mp4", "\0\0\0\x20ftypM4A "],
+  ["webm", "\x1aE\xdf\xa3"],
+])(
+  "a recording demands that its worker reads its format (%s), by its first bytes",
+  (format, head) => {
+    const file = Buffer.from(head.padEnd(20, "\0"), "latin1").toString("base64");
+    const { fieldByAbility } = transcriptionDemands({ ...audio, audio: file });
+    expect([...fieldByAbility]).toEqual([
+      ["transcription", "file"],
+      [`audio:${format}`, "file"],
+    ]);
+  },
+);
+
+test("a recording of no known format is for its worker to judge", () => {
+  for (const head of ["", "abc", "RIFF\0\0\0\0AVI ", "\xff\xf1\x50\x80"]) {
+    const file = Buffer.from(head, "latin1").toString("base64");
+    expect(abilities(transcriptionDemands({ ...audio, audio: file }))).toEqual(["transcription"]);
+  }
+});
+
 test.each<[string, Demands]>([
   ["what only the edge reads", embeddingDemands({ ...embedding, encoding_format: "base64" })],
   ["who asks", imageDemands({ ...image, user: "u", metadata: {} })],

@@ -22,7 +22,7 @@ describe("a speech model", () => {
     [8_000, { bits: 32, isFloat: true }],
   ] as const)("writes down what sounds at %i samples a second", async (rate, form) => {
     await using engine = await here.open(writeListener(here.at(`listener-${rate}`)));
-    expect(engine.model.abilities).toEqual(["transcription"]);
+    expect(engine.model.abilities).toEqual(["transcription", "audio:wav"]);
     const sound = spell("octo the cell", rate);
     const { result, usage } = await transcribe(engine, wavOf([sound, sound], { rate, ...form }));
     expect(result).toEqual({

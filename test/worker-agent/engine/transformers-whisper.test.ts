@@ -30,7 +30,7 @@ describe("a model in the form of Whisper", () => {
   test("is made of its two graphs", () => {
     expect(engine.model).toMatchObject({
       architecture: "whisper",
-      abilities: ["transcription"],
+      abilities: ["transcription", "audio:wav"],
       // Two hours of sound.
       contextTokens: 360_000,
     });

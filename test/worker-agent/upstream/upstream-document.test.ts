@@ -170,7 +170,16 @@ describe("other documents of another server", () => {
     });
     await using world = await openWorld(serverOf("/v1/audio/transcriptions", route));
     const engine = await world.open("m");
-    expect(engine.model.abilities).toEqual(["transcription", "word_timestamps"]);
+    expect(engine.model.abilities).toEqual([
+      "transcription",
+      "audio:wav",
+      "audio:mp3",
+      "audio:flac",
+      "audio:ogg",
+      "audio:mp4",
+      "audio:webm",
+      "word_timestamps",
+    ]);
     const file = { audio: silence(), file_name: 'a"\r\nx: y.mp3' };
     const request = { model: "m", ...file, language: "en", temperature: 0 };
     const { result, usage } = await engine.perform({ kind: "transcription", request }, never);
@@ -183,6 +192,16 @@ describe("other documents of another server", () => {
     expect(sent).toContain(Buffer.from(file.audio, "base64").toString("latin1"));
   });
 
+  test("a server of speech that reads plain sound alone is offered for no other", async () => {
+    const route: Route = ({ text }) =>
+      text.includes("RIFF")
+        ? { json: { text: "hello" } }
+        : { status: 400, json: { error: "Failed to read audio" } };
+    await using world = await openWorld(serverOf("/v1/audio/transcriptions", route));
+    const { abilities } = (await world.open("m")).model;
+    expect(abilities).toEqual(["transcription", "audio:wav"]);
+  });
+
   test("a server of speech that tells no times is asked for the text alone", async () => {
     const route: Route = ({ text }) =>
       text.includes("verbose_json")
@@ -190,7 +209,7 @@ describe("other documents of another server", () => {
         : { json: { text: "hello" } };
     await using world = await openWorld(serverOf("/v1/audio/transcriptions", route));
     const engine = await world.open("m");
-    expect(engine.model.abilities).toEqual(["transcription"]);
+    expect(engine.model.abilities).not.toContain("word_timestamps");
     const request = { model: "m", audio: silence(), file_name: "a.wav" };
     const { result } = await engine.perform({ kind: "transcription", request }, never);
     expect(result).toEqual({

@@ -202,6 +202,26 @@ describe("a form", () => {
     expect(request).not.toHaveProperty("response_format");
   });
 
+  test("goes to a worker that reads its format, however good another is", async () => {
+    const model = newModel();
+    const consumer = await newFunded();
+    const abilities: Ability[] = ["transcription", "audio:wav"];
+    const free = { input_micros_per_million: 0, output_micros_per_million: 0 };
+    const script = documents(transcript);
+    const reads = (more: Ability[]) => ({ abilities: [...abilities, ...more] });
+    await serve(model, { listing: { ...reads([]), ...free }, script });
+    await untilListed(model);
+    const file = new File(["ID3 and so on"], "a.wav");
+    const error = await refused(await post(consumer, path, { body: form(model, ["file", file]) }));
+    expect(error).toMatchObject({ status: 400, code: "unsupported_parameter", param: "file" });
+    expect(error.message).toBe(`No worker with ${model} reads mp3 files; it reads wav`);
+    const able = await serve(model, { listing: reads(["audio:mp3"]), script });
+    await untilListed(model, 2);
+    const response = await post(consumer, path, { body: form(model, ["file", file]) });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("x-octo-worker")).toBe(able.id);
+  });
+
   test("of nearly 4 MiB is served", async () => {
     const { model, consumer, worker } = await world(async (attempt) => {
       await until("the whole body has come", () => isWhole(attempt));
