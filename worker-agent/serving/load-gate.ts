@@ -19,15 +19,15 @@ const openAfterMs = 30_000;
 
 export const openGate: LoadGate = { isShut: false, crossedMs: null };
 
-/** The gate after a reading in percent; null is none, and changes nothing. */
+/** The gate after a reading in percent; null is none: what was not seen did not last. */
 export function stepGate(
   gate: LoadGate,
   percent: number | null,
   limits: LoadLimits,
   nowMs: number,
 ): LoadGate {
-  if (percent === null) return gate;
-  const isAcross = gate.isShut ? percent <= limits.openAt : percent > limits.shutAbove;
+  const isAcross =
+    percent !== null && (gate.isShut ? percent <= limits.openAt : percent > limits.shutAbove);
   if (!isAcross) return gate.crossedMs === null ? gate : { ...gate, crossedMs: null };
   const crossedMs = gate.crossedMs ?? nowMs;
   const afterMs = gate.isShut ? openAfterMs : shutAfterMs;

@@ -40,15 +40,19 @@ const tickMs = 1_000;
 /** Load lasts for seconds before it counts; nvidia-smi itself takes one. */
 const readLoadEveryMs = 2_000;
 
+const unread: LoadReadings = { cpu: null, gpu: null };
+
 /** What a worker offers at any moment: what is well, at hand, and wanted by its provider. */
 export class Serving {
   readonly #options: ServingOptions;
   readonly #supervisor: Supervisor;
   #availability: AvailabilityState = createAvailability(Date.now());
-  #readings: LoadReadings = { cpu: null, gpu: null };
+  #readings: LoadReadings = unread;
   #offered: readonly string[] = [];
   #timers: NodeJS.Timeout[] = [];
   #isReading = false;
+  /** Whether a server beside this worker has computed for us since the last look at the load. */
+  #hasRunElsewhere = false;
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -90,10 +94,12 @@ export class Serving {
   }
 
   taskDone(model: string): void {
+    this.#noteTask(model);
     this.#supervisor.tell({ kind: "task-done", model });
   }
 
   taskFailed(model: string, { code, message }: EngineError): void {
+    this.#noteTask(model);
     this.#supervisor.tell({ kind: "task-failed", model, code, message });
   }
 
@@ -130,6 +136,7 @@ export class Serving {
   }
 
   #tick(): void {
+    this.#noteWork();
     this.#supervisor.tell({ kind: "tick" });
     this.#stepAvailability();
     this.#offer();
@@ -172,13 +179,30 @@ export class Serving {
     if (this.#isReading) return;
     this.#isReading = true;
     try {
-      this.#readings = await this.#options.readLoad(this.#ownWork());
+      const { isHere, isElsewhere } = this.#ownWork();
+      // A reading tells of all the time since the one before it.
+      const work = { isHere, isElsewhere: isElsewhere || this.#hasRunElsewhere };
+      this.#hasRunElsewhere = isElsewhere;
+      const readings = await this.#options.readLoad(work);
+      this.#noteWork();
+      // What began meanwhile is in it as well.
+      this.#readings = this.#hasRunElsewhere ? unread : readings;
     } catch (error) {
-      this.#readings = { cpu: null, gpu: null };
+      this.#readings = unread;
       this.#options.log("debug", "Cannot read the load", { error: describeError(error) });
     } finally {
       this.#isReading = false;
     }
+  }
+
+  #noteWork(): void {
+    this.#hasRunElsewhere ||= this.#ownWork().isElsewhere;
+  }
+
+  /** One that came and went between two looks. */
+  #noteTask(model: string): void {
+    const engine = this.#options.enginesByModel.get(model);
+    this.#hasRunElsewhere ||= engine?.stats().memoryBytes === null;
   }
 
   #ownWork(): OwnWork {

@@ -122,6 +122,20 @@ test("a reading that is missing changes nothing", () => {
   expect(driver.pass(600).cause).toBe("gpu");
 });
 
+test("load that was not seen to last closes nothing, and its end opens nothing", () => {
+  const driver = new Driver({ maxLoad: 50 });
+  for (const readings of [{ cpu: 90, gpu: null }, none, { cpu: 90, gpu: null }]) {
+    driver.readings = readings;
+    expect(driver.pass(4).cause).toBe("open");
+  }
+  expect(driver.pass(2).cause).toBe("load");
+  for (const readings of [{ cpu: 0, gpu: null }, none, { cpu: 0, gpu: null }]) {
+    driver.readings = readings;
+    expect(driver.pass(20).cause).toBe("load");
+  }
+  expect(driver.pass(11).cause).toBe("open");
+});
+
 test("the time it is closed for counts from its beginning", () => {
   const driver = new Driver();
   driver.pass(10);

@@ -17,20 +17,27 @@ class World implements Disposable {
   health: EngineHealth | "hang" | "throw" = { kind: "ready" };
   pause: Pause | null = null;
   load = 0;
+  /** Of a server beside the worker. */
+  running = 0;
   readonly offers: (readonly string[])[] = [];
   readonly serving: Serving;
 
-  constructor(pause: Pause | null = null, maxLoad: number | null = null) {
+  constructor(pause: Pause | null = null, maxLoad: number | null = null, isBeside = false) {
     this.pause = pause;
     this.serving = new Serving({
       enginesByModel: new Map([
         ["ill", this.#engine()],
         ["well", createSyntheticEngine({ name: "well" })],
+        ...(isBeside ? [["beside", this.#beside()] as const] : []),
       ]),
       pool: null,
       availability: { hours: null, maxLoad, yieldsGpu: false },
       pause: () => this.pause,
-      readLoad: () => Promise.resolve({ cpu: this.load, gpu: null }),
+      readLoad: async ({ isElsewhere }) => {
+        // As long as nvidia-smi takes.
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        return { cpu: isElsewhere ? null : this.load, gpu: null };
+      },
       log: () => undefined,
       onOffer: (models) => this.offers.push(models),
     });
@@ -49,6 +56,13 @@ class World implements Disposable {
         if (this.health === "throw") throw new Error("a bug");
         return this.health;
       },
+    };
+  }
+
+  #beside(): Engine {
+    return {
+      ...createSyntheticEngine({ name: "beside" }),
+      stats: () => ({ running: this.running, waiting: 0, memoryBytes: null }),
     };
   }
 
@@ -98,4 +112,24 @@ test("a machine that its owner uses is left to them", async () => {
   world.load = 10;
   await pass(35);
   expect(world.serving.offered).toEqual(["ill", "well"]);
+});
+
+test("what a server beside the worker computes for its tasks does not close it", async () => {
+  using world = new World(null, 50, true);
+  world.load = 90;
+  // They come and go between two looks at the load, or begin while one is under way.
+  for (let turn = 0; turn < 5; turn++) {
+    world.serving.taskDone("beside");
+    await pass(3);
+    world.serving.taskFailed("beside", new EngineError("invalid_request", "It is refused"));
+    await pass(1);
+    world.running = 1;
+    await pass(1.5);
+    world.running = 0;
+    await pass(0.5);
+  }
+  expect(world.serving.availability.kind).toBe("open");
+  // Nothing of ours runs any more.
+  await pass(12);
+  expect(world.serving.availability).toMatchObject({ kind: "closed", cause: "load" });
 });
