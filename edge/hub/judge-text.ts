@@ -23,8 +23,12 @@ function shapeFault(probe: Probe, answer: Answer): string | null {
   const asked = probe.tokensMax ?? Number.POSITIVE_INFINITY;
   if (made > asked + choices * countSlack)
     return `it made ${made} tokens where ${asked} were asked`;
-  if (made < 1 && !isCut(answer)) return "it answers nothing";
-  return null;
+  return (isCut(answer) ? isBlank(answer) : made < 1) ? "it answers nothing" : null;
+}
+
+/** It reached its limit with nothing to show for it. One that ended by itself may have no words. */
+function isBlank({ texts, reasoning, calls }: Answer): boolean {
+  return texts.join("") + reasoning === "" && calls.length === 0;
 }
 
 /** The limit of tokens ended it, so that nobody can tell what would have come. */
@@ -83,10 +87,16 @@ function isColour(value: unknown): boolean {
 }
 
 function callFault(answer: Answer): string | null {
-  if (isCut(answer)) return null;
   const [call] = answer.calls;
-  if (call === undefined) return "it does not call a function that it must call";
-  if (call.name !== "paint") return "it calls a function that was not offered";
+  const isCutOff = isCut(answer);
+  if (call === undefined) {
+    // A model that thinks first may be cut before its call; one that talks was not made to call.
+    const isThinking = answer.reasoning !== "" && answer.texts.join("").trim() === "";
+    return isCutOff && isThinking ? null : "it does not call a function that it must call";
+  }
+  const isPaint = call.name === "paint" || (isCutOff && "paint".startsWith(call.name));
+  if (!isPaint) return "it calls a function that was not offered";
+  if (isCutOff) return null;
   return isColour(parsed(call.arguments))
     ? null
     : "the arguments of its calls do not fit the function's schema";

@@ -158,6 +158,28 @@ describe("an engine is found wrong", () => {
     ["calls", "tools", answer("", call("paint", '{"colour":"red"}')), null],
     ["talks instead", "tools", answer("green"), "it does not call a function that it must call"],
     [
+      "talks until it is cut",
+      "tools",
+      answer("Sure! First, gather your supplies", cut),
+      "it does not call a function that it must call",
+    ],
+    ["thinks until it is cut", "tools", answer(" ", { ...cut, reasoning: "hm" }), null],
+    ["begins a call and is cut", "tools", answer("", { ...cut, ...call("pai", "") }), null],
+    [
+      "begins another and is cut",
+      "tools",
+      answer("", { ...cut, ...call("dig", "{") }),
+      "it calls a function that was not offered",
+    ],
+    ...["chat", "seed", "tools", "json_object", "json_schema", "vision"].map(
+      (aim): [string, string, Answered, string] => [
+        "is cut before it says anything",
+        aim,
+        answer("", cut),
+        "it answers nothing",
+      ],
+    ),
+    [
       "calls another",
       "tools",
       answer("", call("dig", "{}")),
