@@ -6,6 +6,7 @@ import { folderSourceName } from "./models/folder-source.ts";
 import { publicHubUrl } from "./models/hub.ts";
 import type { ModelSource } from "./models/model-source.ts";
 import { parseModelSource } from "./models/model-source.ts";
+import { shownUrl } from "./models/shown-url.ts";
 import { hubChoiceName } from "./models/hub-source.ts";
 import { isStored } from "./models/store.ts";
 import { ModelError } from "./models/model-error.ts";
@@ -131,10 +132,10 @@ function readHubUrl(text: string): string {
   if (text === "") return publicHubUrl;
   const url = URL.canParse(text) ? new URL(text) : null;
   const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && form.isLoopback(url));
-  if (url !== null && isSafe) return url.href.replace(/\/+$/, "");
-  throw new ConfigError(
-    `Cannot use ${JSON.stringify(text)} from HF_ENDPOINT: it must be an https URL`,
-  );
+  const hasPassword = url !== null && url.username + url.password !== "";
+  const rule = hasPassword ? "it holds a password" : "it must be an https URL";
+  if (url !== null && isSafe && !hasPassword) return url.href.replace(/\/+$/, "");
+  throw new ConfigError(`Cannot use ${JSON.stringify(shownUrl(text))} from HF_ENDPOINT: ${rule}`);
 }
 
 function inMs(minutes: number | null): number | null {

@@ -10,6 +10,7 @@ import { modelDigest } from "./model-digest.ts";
 import { ModelError } from "./model-error.ts";
 import type { LoadedManifest } from "./model-manifest.ts";
 import { assertMatches, describeForManifest } from "./model-manifest.ts";
+import { shownUrl } from "./shown-url.ts";
 import type { StoredModel } from "./store.ts";
 import { ModelStore } from "./store.ts";
 
@@ -106,7 +107,7 @@ async function keep(
   const entry: StoredModel = {
     v: 1,
     name: add.name,
-    source: add.sourceText,
+    source: shownUrl(add.sourceText),
     digest: identity.digest,
     files: identity.files.map((one, at) => ({
       name: one.name,

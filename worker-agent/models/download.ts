@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileDigest } from "./digest.ts";
 import { ModelError } from "./model-error.ts";
 import { removeFreeParts } from "./part-file.ts";
+import { shownUrl } from "./shown-url.ts";
 import { ChangedError } from "./transient-error.ts";
 import type { TransferOptions, TransferTarget } from "./transfer.ts";
 import { Transfer } from "./transfer.ts";
@@ -59,7 +60,8 @@ export async function downloadFile(download: Download): Promise<string> {
 }
 
 async function verify(download: Download, transfer: Transfer): Promise<void> {
-  const { sha256, digestFolder: cacheFolder, signal, url } = download;
+  const { sha256, digestFolder: cacheFolder, signal } = download;
+  const url = shownUrl(download.url);
   if (sha256 === null) return;
   const digest = await fileDigest(transfer.path, { cacheFolder, signal });
   if (digest === sha256) return;
@@ -72,13 +74,14 @@ async function verify(download: Download, transfer: Transfer): Promise<void> {
 }
 
 async function assertRoom({ url, folder }: Download, neededBytes: number): Promise<void> {
+  const shown = shownUrl(url);
   const { bavail, bsize } = await statfs(folder);
   const freeBytes = bavail * bsize;
   if (neededBytes + marginBytes <= freeBytes) return;
   throw new ModelError(
     "download_failed",
-    `Cannot download ${url}: it needs ${neededBytes} more bytes beside ${marginBytes} to spare, ` +
-      `and the disk of ${folder} has ${freeBytes} free`,
+    `Cannot download ${shown}: it needs ${neededBytes} more bytes beside ${marginBytes} to ` +
+      `spare, and the disk of ${folder} has ${freeBytes} free`,
   );
 }
 
@@ -87,7 +90,8 @@ const fullCodes: readonly (string | undefined)[] = ["ENOSPC", "EDQUOT", "EFBIG"]
 
 function describeFailure(error: unknown, download: Download, received: number): unknown {
   if (download.signal.aborted || error instanceof ModelError) return error;
-  const { url, folder } = download;
+  const { folder } = download;
+  const url = shownUrl(download.url);
   const kept = `${received} bytes are kept to resume`;
   if (fullCodes.includes((error as NodeJS.ErrnoException).code)) {
     const message = `Cannot download ${url}: the disk of ${folder} is full; ${kept}`;

@@ -1,4 +1,5 @@
 import { ModelError } from "./model-error.ts";
+import { shownUrl } from "./shown-url.ts";
 
 /** Hubs redirect once or twice to their storage; more is a loop. */
 const redirectsMax = 5;
@@ -37,6 +38,8 @@ export async function httpGet(url: string, options: GetOptions): Promise<Respons
     const location = response.headers.get("location");
     if (response.status < 300 || response.status >= 400 || location === null) return response;
     const next = new URL(location, target);
+    // Requests cannot have them, and what is thrown then would say them.
+    [next.username, next.password] = ["", ""];
     if (options.staysOnHost === true && next.host !== home.host) return response;
     await response.body?.cancel();
     if (home.protocol === "https:" && next.protocol !== "https:" && !isLoopback(next)) {
@@ -53,5 +56,5 @@ export function isLoopback({ hostname }: URL): boolean {
 }
 
 function refuse(url: string, reason: string): never {
-  throw new ModelError("download_failed", `Cannot download ${url}: ${reason}`);
+  throw new ModelError("download_failed", `Cannot download ${shownUrl(url)}: ${reason}`);
 }

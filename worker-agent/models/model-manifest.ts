@@ -7,6 +7,7 @@ import { httpGet } from "./http-get.ts";
 import { memoryNeed } from "./memory.ts";
 import type { ModelDigest } from "./model-digest.ts";
 import { ModelError } from "./model-error.ts";
+import { shownUrl } from "./shown-url.ts";
 
 /** A thousand files take a tenth of it. */
 const manifestBytesMax = 2 ** 20;
@@ -74,7 +75,7 @@ export interface LoadedManifest {
 /** Reads and checks the manifest in a file or at an https URL. Throws ModelError. */
 export async function loadManifest(place: string, signal: AbortSignal): Promise<LoadedManifest> {
   const fail = (code: "bad_file" | "download_failed", reason: string, cause?: unknown): never => {
-    throw new ModelError(code, `Cannot use the manifest ${place}: ${reason}`, { cause });
+    throw new ModelError(code, `Cannot use the manifest ${shownUrl(place)}: ${reason}`, { cause });
   };
   const text = await readPlace(place, signal, fail);
   const read = await readManifest(text);
@@ -93,6 +94,7 @@ async function readPlace(place: string, signal: AbortSignal, fail: Fail): Promis
   }
   if (!URL.canParse(place)) return fail("bad_file", "it is not a URL");
   const url = new URL(place);
+  if (url.username !== "" || url.password !== "") return fail("bad_file", "it holds a password");
   const isLocal = url.hostname === "localhost" || url.hostname === "127.0.0.1";
   if (url.protocol !== "https:" && !isLocal) return fail("bad_file", "it has to come over https");
   const response = await httpGet(url.href, { token: null, signal }).catch((cause: unknown) => {

@@ -8,6 +8,7 @@ import { parseHubChoice } from "./hub-source.ts";
 import { parseSplitName, partNames } from "./split-names.ts";
 import type { UpstreamSource } from "../upstream/upstream-source.ts";
 import { ModelError } from "./model-error.ts";
+import { shownUrl } from "./shown-url.ts";
 
 /** Where a model comes from, as `--model` names it. */
 export type ModelSource =
@@ -137,6 +138,9 @@ function storedHubName(source: Extract<ModelSource, { kind: "hub" }>): string {
 function parseUrl(text: string): ModelSource {
   if (!URL.canParse(text)) return refuse(text, "it is not a URL");
   const url = new URL(text);
+  if (url.username !== "" || url.password !== "") {
+    return refuse(text, "it holds a password; what needs one is fetched by other means");
+  }
   const isLocal = url.hostname === "localhost" || url.hostname === "127.0.0.1";
   if (url.protocol !== "https:" && !isLocal) return refuse(text, "models come over https only");
   if (!url.pathname.endsWith(".gguf")) return refuse(text, "the path does not end in .gguf");
@@ -150,5 +154,8 @@ function parseUrl(text: string): ModelSource {
 
 function refuse(text: string, reason: string): never {
   const accepted = reason === forms ? `it must be ${forms}` : reason;
-  throw new ModelError("bad_source", `Cannot use --model ${JSON.stringify(text)}: ${accepted}`);
+  throw new ModelError(
+    "bad_source",
+    `Cannot use --model ${JSON.stringify(shownUrl(text))}: ${accepted}`,
+  );
 }

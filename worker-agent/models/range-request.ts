@@ -1,5 +1,6 @@
 import { httpGet } from "./http-get.ts";
 import { ModelError } from "./model-error.ts";
+import { shownUrl } from "./shown-url.ts";
 import { ChangedError, retryAfterMs, TransientError } from "./transient-error.ts";
 
 /** The file a download is of, as its server names it. */
@@ -79,7 +80,7 @@ async function get(
     const asked = waitMs > 0 ? ` and asked to wait ${Math.ceil(waitMs / 1000)} seconds` : "";
     throw new TransientError(said + asked, waitMs);
   }
-  throw new ModelError("download_failed", `Cannot download ${url}: ${said}`);
+  throw new ModelError("download_failed", `Cannot download ${shownUrl(url)}: ${said}`);
 }
 
 /** A strong ETag is all that If-Range may carry (RFC 9110, section 13.1.5). */

@@ -6,6 +6,7 @@ import { describeHeader } from "./gguf.ts";
 import { readGgufHeader } from "./gguf-header.ts";
 import { httpGet } from "./http-get.ts";
 import { ModelError } from "./model-error.ts";
+import { shownUrl } from "./shown-url.ts";
 import { isTransient } from "./transient-error.ts";
 
 /** Headers with their vocabularies take some megabytes; each step costs one more request. */
@@ -38,7 +39,7 @@ export async function readRemoteHeader(remote: RemoteHeader): Promise<GgufFile |
       });
       if (end === null) return null;
       const header = readPrefix(path, end);
-      if (header !== null) return describeHeader(remote.url, header, remote.modelBytes);
+      if (header !== null) return describeHeader(shownUrl(remote.url), header, remote.modelBytes);
     }
     return null;
   } finally {

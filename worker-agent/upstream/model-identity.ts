@@ -26,8 +26,8 @@ export interface ModelIdentity {
 
 /**
  * Identifies a server's model: by the content of its file where that is on this machine, is what
- * the server claims and has the template the server uses, together with what the server adds; else by what the server says of it, which
- * is called so.
+ * the server claims and has the template the server uses, together with what the server adds; else
+ * by what the server says of it, which is called so.
  */
 export async function identifyModel(
   kind: UpstreamKind,

@@ -26,6 +26,13 @@ function configOf({ flags = {}, env = {}, file }: Told): Config {
   return readConfig(readInputs(flags, env, home));
 }
 
+test("the hub's address is refused where it holds a password, which is not repeated", () => {
+  const read = () => configOf({ env: { HF_ENDPOINT: "https://bob:s3cret@mirror.example" } });
+  expect(read).toThrow(
+    'Cannot use "https://…@mirror.example/" from HF_ENDPOINT: it holds a password',
+  );
+});
+
 test("nothing told is a worker of the bundled model for a network on this machine", () => {
   const config = configOf({});
   expect(config).toMatchObject({
