@@ -11,7 +11,7 @@ import { openEngine, openEngineDefaults } from "../engine/open-engine.ts";
 import { ModelError } from "../models/model-error.ts";
 import type { OnDownload } from "../models/progress-log.ts";
 import { logDownloads } from "../models/progress-log.ts";
-import { memoryAllowance, readFreeBytes } from "../serving/memory-limit.ts";
+import { FreeMemory, memoryAllowance } from "../serving/memory-limit.ts";
 import { ModelPool } from "../serving/model-pool.ts";
 
 /** A loaded model and the name it is listed under. */
@@ -63,12 +63,13 @@ export async function openEngines(
   };
   try {
     const cache = await BenchmarkCache.open(config.stateDir, log);
+    const freeMemory = await FreeMemory.start(config.gpu);
     let failure: unknown = null;
     for (const model of config.models) {
       log("info", "Loading", { model: model.name });
       try {
         const parts = { config, hardware, cache, log };
-        const opener = new ModelOpener(model, config, pool, { log, onDownload });
+        const opener = new ModelOpener(model, config, pool, { freeMemory, log, onDownload });
         engines.push(await openServed(opener, parts, signal));
       } catch (error) {
         if (signal.aborted || !isOfThisMachine(error)) throw error;
@@ -99,8 +100,9 @@ export async function openConfigured(
   signal: AbortSignal,
 ): Promise<Measured> {
   const { config, log } = parts;
-  const said = { log, onDownload: logDownloads(log) };
-  return measureWith(new ModelOpener(model, config, null, said), parts, signal);
+  const freeMemory = await FreeMemory.start(config.gpu);
+  const ports = { freeMemory, log, onDownload: logDownloads(log) };
+  return measureWith(new ModelOpener(model, config, null, ports), parts, signal);
 }
 
 async function measureWith(
@@ -134,40 +136,42 @@ async function openServed(
   return { name, engine: pool.add({ name, opened, open: again }), speed };
 }
 
+interface OpenerPorts {
+  readonly freeMemory: FreeMemory;
+  readonly log: Log;
+  readonly onDownload: OnDownload;
+}
+
 /** Opens one model, as often as it is wanted. */
 class ModelOpener {
   readonly model: ConfiguredModel;
   readonly pool: ModelPool | null;
   readonly #config: Config;
-  readonly #log: Log;
-  readonly #onDownload: OnDownload;
-  /** What the last load took, without what was fetched or read for it once. */
+  readonly #ports: OpenerPorts;
+  /** What a task waited for in the last load, without what was fetched or hashed for it once. */
   loadMs = 0;
 
-  constructor(
-    model: ConfiguredModel,
-    config: Config,
-    pool: ModelPool | null,
-    said: { readonly log: Log; readonly onDownload: OnDownload },
-  ) {
+  constructor(model: ConfiguredModel, config: Config, pool: ModelPool | null, ports: OpenerPorts) {
     this.model = model;
     this.pool = pool;
     this.#config = config;
-    this.#log = said.log;
-    this.#onDownload = said.onDownload;
+    this.#ports = ports;
   }
 
   async open(slots: number, signal: AbortSignal): Promise<Engine> {
     const { name, source } = this.model;
     const { memory, gpu, draft, stateDir, contextTokensMax, threads } = this.#config;
     const { hubUrl, hubToken } = this.#config;
+    const { freeMemory, log, onDownload } = this.#ports;
     const isOurs = source.kind !== "upstream";
     // ONNX models compute on the processor: the cards' memory is none of theirs.
     const place = source.kind === "onnx" ? "none" : gpu;
+    const beganMs = performance.now();
     const freeMemoryBytes = isOurs
-      ? memoryAllowance(memory, await readFreeBytes(place), this.pool?.heldBytes ?? 0)
+      ? memoryAllowance(memory, await freeMemory.read(place), this.pool?.heldBytes ?? 0)
       : null;
     let sinceMs = performance.now();
+    const readMs = sinceMs - beganMs;
     const engine = await openEngine(
       source,
       {
@@ -183,10 +187,10 @@ class ModelOpener {
         hubUrl,
         hubToken,
         freeMemoryBytes,
-        log: this.#log,
+        log,
         onDownload: (progress) => {
           sinceMs = performance.now();
-          this.#onDownload(name, progress);
+          onDownload(name, progress);
         },
         onDigest: () => {
           sinceMs = performance.now();
@@ -194,7 +198,7 @@ class ModelOpener {
       },
       signal,
     );
-    this.loadMs = performance.now() - sinceMs;
+    this.loadMs = readMs + performance.now() - sinceMs;
     return engine;
   }
 

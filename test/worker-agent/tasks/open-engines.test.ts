@@ -1,6 +1,6 @@
-import { copyFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { readInputs } from "../../../worker-agent/cli/find-settings.ts";
 import { readConfig } from "../../../worker-agent/config.ts";
 import { hardwareOf, readMachine } from "../../../worker-agent/hardware/machine.ts";
@@ -12,7 +12,12 @@ import { scratchFolder } from "../models/scratch-folder.ts";
 
 const never = new AbortController().signal;
 
-async function open(stateDir: string, models: readonly string[], memory: string) {
+async function open(
+  stateDir: string,
+  models: readonly string[],
+  memory: string,
+  gpu: "auto" | "none" = "none",
+) {
   const flags = {
     model: models,
     stateDir: [stateDir],
@@ -20,7 +25,7 @@ async function open(stateDir: string, models: readonly string[], memory: string)
     slots: ["1"],
     context: ["256"],
     benchmark: ["never"],
-    gpu: ["none"],
+    gpu: [gpu],
   };
   const config = readConfig(readInputs(flags, {}, stateDir));
   const hardware = hardwareOf(await readMachine(), "none");
@@ -89,4 +94,49 @@ test("ONNX models share the memory given, take turns, and are opened again", asy
   const [one] = opened.engines;
   expect(await one?.engine.tokenize("red blue", never)).toHaveLength(2);
   expect(loaded()).toEqual([true, false]);
+});
+
+/** An nvidia-smi of a card that tells `free`; gives how often it was asked so far. */
+function fakeSmi(folder: string, free: string): () => number {
+  const calls = join(folder, "calls");
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  writeFileSync(calls, "");
+  const line = `0, GPU-0a-1, NVIDIA L4, 23034, ${free}, 550.54, Disabled`;
+  const script = `#!/bin/sh\nprintf x >> '${calls}'\necho '${line}'\n`;
+  writeFileSync(join(bin, "nvidia-smi"), script, { mode: 0o755 });
+  vi.stubEnv("PATH", `${bin}:${process.env["PATH"] ?? ""}`);
+  return () => readFileSync(calls, "utf8").length;
+}
+
+test("what a task waits for until the free memory is known counts as loading", async () => {
+  await using scratch = await scratchFolder();
+  const asked = fakeSmi(scratch.path, "22000");
+  const clock = performance.now.bind(performance);
+  // Each answer takes ten seconds.
+  const spy = vi.spyOn(performance, "now").mockImplementation(() => clock() + 10_000 * asked());
+  try {
+    await using opened = await open(scratch.path, ["octo-tiny"], "90%", "auto");
+    expect(asked()).toBeGreaterThan(0);
+    // A model that is slow to load makes no room.
+    expect(await opened.pool.makeRoom()).toBe(false);
+  } finally {
+    spy.mockRestore();
+    vi.unstubAllEnvs();
+  }
+});
+
+test("cards that do not tell what is free are looked at once", async () => {
+  await using scratch = await scratchFolder();
+  const asked = fakeSmi(scratch.path, "[N/A]");
+  try {
+    await using opened = await open(scratch.path, ["octo-tiny"], "90%", "auto");
+    // Once by this test, which tells the hardware, and once for the models.
+    expect(asked()).toBe(2);
+    expect(await opened.pool.makeRoom()).toBe(true);
+    expect(await opened.engines[0]?.engine.tokenize("Once", never)).not.toHaveLength(0);
+    expect(asked()).toBe(2);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
