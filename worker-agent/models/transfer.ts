@@ -233,8 +233,9 @@ export class Transfer {
       await this.#part?.write(wanted, progress.at);
       progress.at += wanted.length;
       this.#report(false);
+      // A server that sends more than it was asked for may never end.
+      if (progress.at === end) return;
     }
-    if (progress.at === end) return;
     throw new TransientError(`the connection closed at byte ${progress.at} of ${end}`);
   }
 

@@ -99,6 +99,12 @@ describe("a download", () => {
     expect(await readFile(await world.download({}, { stallMs: 100 }))).toEqual(content);
   });
 
+  test("of a server that sends more than was asked for, without end, ends", async () => {
+    await using world = await createWorld();
+    world.server.surplus = Buffer.alloc(1000, "x");
+    expect(await readFile(await world.download({}, { attemptsMax: 1 }))).toEqual(content);
+  });
+
   test("goes on after a busy server that asked to wait", async () => {
     await using world = await createWorld();
     world.server.failures = [429];

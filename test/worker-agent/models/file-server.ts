@@ -30,6 +30,8 @@ export interface FileServer extends AsyncDisposable {
   cuts: number[];
   /** Says nothing more after this many bytes of each of the next such answers. */
   stalls: number[];
+  /** Sends parts without their length, each with this behind it, and never ends them. */
+  surplus: Buffer | null;
   /** Called before each answer with content, to change the file under way. */
   beforeAnswer: () => void;
   /** Added to the size that is told. */
@@ -56,6 +58,7 @@ export async function startFileServer(content: Buffer): Promise<FileServer> {
     retryAfter: null,
     cuts: [],
     stalls: [],
+    surplus: null,
     beforeAnswer: () => undefined,
     lie: 0,
     redirect: null,
@@ -121,6 +124,10 @@ function sendContent(
   const body = content.subarray(start, end);
   const total = content.length + files.lie;
   if (isPart) response.setHeader("content-range", `bytes ${start}-${end - 1}/${total}`);
+  if (files.surplus !== null && body.length > 1) {
+    response.writeHead(206).write(Buffer.concat([body, files.surplus]));
+    return;
+  }
   const length = isPart ? body.length : body.length + files.lie;
   response.writeHead(isPart ? 206 : 200, { "content-length": length });
   // The first byte alone is how a client asks what there is.
