@@ -3,7 +3,7 @@ import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import { classes, type Listing } from "../../shared/protocol/listing.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import { freeSlotsOf, type Session } from "./hub-state.ts";
-import { expectedAnswerMs, speedOf } from "./worker-memory.ts";
+import { expectedAnswersMs, speedOf } from "./worker-memory.ts";
 
 /** Why a worker could not serve a task. */
 export type Exclusion =
@@ -84,8 +84,8 @@ interface Candidate {
 /**
  * Chooses among `sessions`: hard filters, then the better of two drawn at random, which spreads
  * load without anyone keeping count. The better one is the cheaper; at one price the faster, by
- * what its hub has measured and never by its word; among the equally fast the freer. `random` gives
- * numbers in [0, 1).
+ * what its hub has measured and never by its word; among the equally fast the freer. One that has
+ * only ever failed is the worse one. `random` gives numbers in [0, 1).
  */
 export function chooseWorker(
   task: InferenceTask,
@@ -135,21 +135,21 @@ const explorationShare = 0.05;
 const speedMargin = 1.15;
 
 function isBetter(a: Candidate, b: Candidate, random: () => number): boolean {
+  const speedA = speedOf(a.session.memory, a.listing);
+  const speedB = speedOf(b.session.memory, b.listing);
+  // One that has failed whatever it was asked is no bargain.
+  const failsA = speedA !== null && speedA.firstTokenMs === null;
+  const failsB = speedB !== null && speedB.firstTokenMs === null;
+  if (failsA !== failsB) return failsB;
   const priceA = a.listing.input_micros_per_million + a.listing.output_micros_per_million;
   const priceB = b.listing.input_micros_per_million + b.listing.output_micros_per_million;
   if (priceA !== priceB) return priceA < priceB;
-  const msA = measuredMs(a);
-  const msB = measuredMs(b);
-  if (msA !== null && msB !== null) {
+  if (speedA !== null && speedB !== null) {
+    const [msA, msB] = expectedAnswersMs(speedA, speedB);
     if (msA * speedMargin < msB) return true;
     if (msB * speedMargin < msA) return false;
-  } else if (msA !== null || msB !== null) {
-    return (msA === null) === random() < explorationShare;
+  } else if (speedA !== null || speedB !== null) {
+    return (speedA === null) === random() < explorationShare;
   }
   return a.session.credits > b.session.credits;
-}
-
-function measuredMs({ session, listing }: Candidate): number | null {
-  const speed = speedOf(session.memory, listing);
-  return speed === null || speed.firstTokenMs === null ? null : expectedAnswerMs(speed);
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { chooseWorker, exclusionOf, listingFor } from "../../../edge/hub/choose-worker.ts";
 import type { Session } from "../../../edge/hub/hub-state.ts";
 import { emptyVetting } from "../../../edge/hub/vetting.ts";
-import { emptyMemory, rememberSpeed } from "../../../edge/hub/worker-memory.ts";
+import { emptyMemory, type Measurement, rememberSpeed } from "../../../edge/hub/worker-memory.ts";
 import { weightDemands } from "../../../shared/openai/octo-options.ts";
 import type { Listing } from "../../../shared/protocol/listing.ts";
 import { digest, listing, task } from "./hub-scene.ts";
@@ -69,12 +69,19 @@ describe("a worker is found", () => {
 });
 
 describe("at one price, of two drawn", () => {
-  /** A session whose hub has measured it. */
-  function measured(id: string, firstTokenMs: number, changes: Partial<Session> = {}): Session {
+  /** A session whose hub has measured it so. */
+  function paced(
+    id: string,
+    speed: Pick<Measurement, "firstTokenMs" | "decodeTokensPerS"> & Partial<Measurement>,
+    changes: Partial<Session> = {},
+  ): Session {
     const of = session(id, changes);
-    const speed = { model: "m", digest, isSuccess: true, decodeTokensPerS: 100, running: 1 };
-    rememberSpeed(of.memory, { ...speed, firstTokenMs });
+    rememberSpeed(of.memory, { model: "m", digest, isSuccess: true, running: 1, ...speed });
     return of;
+  }
+
+  function measured(id: string, firstTokenMs: number, changes: Partial<Session> = {}): Session {
+    return paced(id, { firstTokenMs, decodeTokensPerS: 100 }, changes);
   }
 
   function chosenOf(sessions: Session[], ...draws: number[]): string {
@@ -108,6 +115,26 @@ describe("at one price, of two drawn", () => {
     const cheap = listing({ input_micros_per_million: 1 });
     const slow = measured("slow", 9_000, { listings: [cheap] });
     expect(chosenOf([measured("fast", 10), slow], 0, 0.9)).toBe("slow");
+  });
+
+  test("an unknown pace is not infinite: the sooner to begin is chosen", () => {
+    const whole = paced("whole", { firstTokenMs: 100, decodeTokensPerS: 100 });
+    const short = paced("short", { firstTokenMs: 150, decodeTokensPerS: null });
+    expect(chosenOf([whole, short], 0, 0.9)).toBe("whole");
+    expect(chosenOf([whole, short], 0.9, 0)).toBe("whole");
+  });
+
+  test("whoever has never answered comes last, however cheap, but for what nobody else takes", () => {
+    const failing = (changes: Partial<Session> = {}) =>
+      paced("failing", { isSuccess: false, firstTokenMs: null, decodeTokensPerS: null }, changes);
+    const cheap = failing({ listings: [listing({ input_micros_per_million: 1 })] });
+    for (const other of [measured("slow", 9_000), session("new")]) {
+      for (const bad of [failing(), cheap]) {
+        expect(chosenOf([bad, other], 0, 0.9)).toBe(other.id);
+        expect(chosenOf([bad, other], 0.9, 0)).toBe(other.id);
+      }
+    }
+    expect(chosenOf([failing()], 0, 0.9)).toBe("failing");
   });
 
   test("the unmeasured gets a small share, so that it will be measured", () => {
