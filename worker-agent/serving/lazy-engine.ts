@@ -105,16 +105,30 @@ class LeasedRun implements AsyncIterator<EngineEvent> {
     if (this.#isOver) return over;
     if (this.#inner === null) {
       const engine = await this.#lender.lease(this.#signal);
+      if (this.#isOver) {
+        // Left while it waited: nobody comes again to give the model back.
+        if (engine !== null) this.#lender.release();
+        return over;
+      }
       if (engine === null) {
         this.#isOver = true;
         return { done: false, value: nothingMade };
       }
-      this.#inner = engine.generate(this.#task, this.#signal)[Symbol.asyncIterator]();
+      this.#inner = this.#begin(engine);
     }
     try {
       const step = await this.#inner.next();
       if (step.done === true) this.#release();
       return step;
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  #begin(engine: Engine): AsyncIterator<EngineEvent> {
+    try {
+      return engine.generate(this.#task, this.#signal)[Symbol.asyncIterator]();
     } catch (error) {
       this.#release();
       throw error;

@@ -104,6 +104,33 @@ test("an answer that is left in the middle gives its model back", async () => {
   expect(await pool.makeRoom()).toBe(true);
 });
 
+test("an answer that is left before its model is loaded gives it back once it is", async () => {
+  await using pool = newPool();
+  const loads = new Loads();
+  const engine = add(pool, loads);
+  await pool.makeRoom();
+  const events = engine.generate(chat("tokens=5"), never)[Symbol.asyncIterator]();
+  const first = events.next();
+  const load = await loads.next();
+  expect(await events.return?.()).toEqual({ done: true, value: undefined });
+  load.resolve(loads.engine());
+  expect(await first).toEqual({ done: true, value: undefined });
+  expect(await pool.makeRoom()).toBe(true);
+});
+
+test("an engine that generates nothing at all gets its model back", async () => {
+  await using pool = newPool();
+  const loads = new Loads();
+  const generate = () => {
+    throw new EngineError("invalid_request", "It makes no text");
+  };
+  const opened = { engine: { ...loads.engine(), generate }, loadMs: 1 };
+  const engine = pool.add({ name: "m", opened, open: loads.open });
+  const failing = collect(engine.generate(chat("tokens=5"), never));
+  await expect(failing).rejects.toMatchObject({ code: "invalid_request" });
+  expect(await pool.makeRoom()).toBe(true);
+});
+
 test("a task that fails gives its model back, with its own error", async () => {
   await using pool = newPool();
   const loads = new Loads();
