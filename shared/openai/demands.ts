@@ -3,11 +3,12 @@ import type { ChatRequest } from "./chat-request.ts";
 import { chatRequestSchema } from "./chat-request.ts";
 import type { CompletionRequest } from "./completion-request.ts";
 import { completionRequestSchema } from "./completion-request.ts";
+import type { ImageAbility } from "./image-request.ts";
 
 /**
  * What an engine can do beyond plain sampling. A listing states its abilities and a request demands
  * some. `param:NAME` is an engine's own request field (say `param:top_k`), `audio:FORMAT` a sort of
- * file it hears (say `audio:mp3`).
+ * file it hears (say `audio:mp3`), `image:FORMAT` one it makes.
  */
 export const abilities = [
   "chat",
@@ -37,7 +38,7 @@ export const abilities = [
   "web_search",
 ] as const;
 
-export type Ability = (typeof abilities)[number] | AudioAbility | `param:${string}`;
+export type Ability = (typeof abilities)[number] | AudioAbility | ImageAbility | `param:${string}`;
 
 /** What one request asks of an engine, and which request field asked for each ability. */
 export interface Demands {

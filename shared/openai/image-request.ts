@@ -5,12 +5,30 @@ import { octoOptionsSchema } from "./octo-options.ts";
 const imagesMax = 10;
 /** The widest image diffusion servers make without tiling. */
 const sideMax = 4096;
+/**
+ * Diffusion models work on patches of 8 to 64 pixels, and their servers silently round a size that
+ * is no multiple of theirs: such an image is not the one asked for, and costs nothing.
+ */
+const sideStep = 64;
+
+export const imageFormats = ["png", "jpeg", "webp"] as const;
+export type ImageFormat = (typeof imageFormats)[number];
+
+/** `image:jpeg` and the like: the files an engine can make, each an ability of its own. */
+export type ImageAbility = `image:${ImageFormat}`;
+
+export function imageAbility(format: ImageFormat): ImageAbility {
+  return `image:${format}`;
+}
 
 const size = z
   .string()
   .regex(/^[1-9]\d{1,3}x[1-9]\d{1,3}$/, "WIDTHxHEIGHT in pixels, say 512x512")
   .refine((text) => text.split("x").every((side) => Number(side) <= sideMax), {
     message: `no side is over ${sideMax} pixels`,
+  })
+  .refine((text) => text.split("x").every((side) => Number(side) % sideStep === 0), {
+    message: `each side is a multiple of ${sideStep} pixels`,
   });
 
 /**
@@ -23,7 +41,7 @@ export const imageRequestSchema = z.looseObject({
   n: z.int().min(1).max(imagesMax).nullish(),
   size: size.nullish(),
   response_format: z.literal("b64_json", "images come as b64_json only").nullish(),
-  output_format: z.enum(["png", "jpeg", "webp"]).nullish(),
+  output_format: z.enum(imageFormats).nullish(),
   user: z.string().max(512).nullish(),
   octo: octoOptionsSchema.nullish(),
 });

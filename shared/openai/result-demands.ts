@@ -5,7 +5,14 @@ import {
 } from "./classification-request.ts";
 import { type Ability, type Demands, otherFields } from "./demands.ts";
 import { type EmbeddingRequest, embeddingRequestSchema } from "./embedding-request.ts";
-import { type ImageRequest, imageRequestSchema } from "./image-request.ts";
+import {
+  imageAbility,
+  type ImageFormat,
+  type ImageRequest,
+  imageRequestSchema,
+  imageSizeDefault,
+} from "./image-request.ts";
+import { answerBytesMax } from "../protocol/limits.ts";
 import { type RerankRequest, rerankRequestSchema } from "./rerank-request.ts";
 import { type TranscriptionRequest, transcriptionRequestSchema } from "./transcription-request.ts";
 
@@ -15,8 +22,28 @@ export function embeddingDemands(request: EmbeddingRequest): Demands {
   if (typeof request.dimensions === "number") {
     fieldByAbility.set("embedding_dimensions", "dimensions");
   }
-  return documentDemands(request, embeddingRequestSchema, fieldByAbility);
+  return (
+    tooManyVectors(request, fieldByAbility) ??
+    documentDemands(request, embeddingRequestSchema, fieldByAbility)
+  );
 }
+
+/** Vectors travel as base64 of four bytes a number. */
+const charsPerDimension = (4 * 4) / 3;
+
+/** More than one answer holds is refused before anybody works on it. */
+function tooManyVectors(
+  { input, dimensions }: EmbeddingRequest,
+  fieldByAbility: Map<Ability, string>,
+): Demands | null {
+  const most = Math.floor(answerBytesMax / (charsPerDimension * (dimensions ?? 1) + textChars));
+  if (typeof input === "string" || input.length <= most) return null;
+  const reason = `one answer holds ${most} vectors of ${dimensions} dimensions; send fewer at a time`;
+  return { fieldByAbility, refused: { param: "input", reason } };
+}
+
+/** Quotes, a comma and padding around each piece of base64. */
+const textChars = 8;
 
 /** What a request to rank documents demands. */
 export function rerankDemands(request: RerankRequest): Demands {
@@ -46,9 +73,27 @@ export function transcriptionDemands(request: TranscriptionRequest): Demands {
   return documentDemands(request, transcriptionRequestSchema, fieldByAbility);
 }
 
+/**
+ * What a pixel is reckoned at: a PNG of nothing but noise takes three bytes, and what shows
+ * something takes less; the others are made to be small.
+ */
+const bytesPerPixel: Readonly<Record<ImageFormat, number>> = { png: 2, jpeg: 1, webp: 1 };
+
 /** What a request for images demands. */
 export function imageDemands(request: ImageRequest): Demands {
-  return documentDemands(request, imageRequestSchema, new Map([["images", "prompt"]]));
+  const fieldByAbility = new Map<Ability, string>([["images", "prompt"]]);
+  const { n, size, output_format: format } = request;
+  // Whoever names none takes what comes.
+  if (typeof format === "string") fieldByAbility.set(imageAbility(format), "output_format");
+  const [width = 0, height = 0] = (size ?? imageSizeDefault).split("x").map(Number);
+  const chars = (width * height * bytesPerPixel[format ?? "png"] * 4) / 3;
+  // One alone is asked for all the same: most of any size are smaller.
+  const most = Math.max(1, Math.floor(answerBytesMax / (chars + textChars)));
+  if ((n ?? 1) > most) {
+    const reason = `one answer holds ${most} of ${size ?? imageSizeDefault}; send fewer at a time`;
+    return { fieldByAbility, refused: { param: "n", reason } };
+  }
+  return documentDemands(request, imageRequestSchema, fieldByAbility);
 }
 
 /** Values of fields that OpenAI's clients know which ask for nothing; any other is a demand. */

@@ -27,6 +27,7 @@ export const resultAbilities: readonly Ability[] = [
   ...audioFormats.map(audioAbility),
   "word_timestamps",
   "images",
+  "image:png",
 ];
 
 /** A vector's length: as many floats as one SHA-256 has bytes. */

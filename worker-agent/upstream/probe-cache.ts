@@ -7,12 +7,17 @@ import { canonicalJson } from "../../shared/crypto/jcs.ts";
 import { audioAbility, audioFormats } from "../../shared/openai/audio-format.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import { abilities as allAbilities } from "../../shared/openai/demands.ts";
+import { imageAbility, imageFormats } from "../../shared/openai/image-request.ts";
 import type { Probed } from "./probe-model.ts";
 
 /** Probes that ask otherwise find otherwise: a change of theirs counts this up. */
 const probesVersion = 3;
 
-const known = new Set<string>([...allAbilities, ...audioFormats.map(audioAbility)]);
+const known = new Set<string>([
+  ...allAbilities,
+  ...audioFormats.map(audioAbility),
+  ...imageFormats.map(imageAbility),
+]);
 const cachedSchema = z.object({
   abilities: z.array(z.string().refine((text): text is Ability => known.has(text))).min(1),
   transcriptionFormat: z.enum(["verbose_json", "json"]),

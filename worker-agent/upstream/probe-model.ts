@@ -1,5 +1,6 @@
 import { audioAbility, audioFormats } from "../../shared/openai/audio-format.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
+import { imageAbility, imageFormats } from "../../shared/openai/image-request.ts";
 import { ProbeSubject } from "./probe-subject.ts";
 import * as probe from "./probes.ts";
 import type { TranscriptionFormat } from "./transcription.ts";
@@ -71,6 +72,9 @@ async function probeMedia(subjectIn: SubjectIn): Promise<Found> {
   }
   const subject = subjectIn("json");
   const abilities: Ability[] = (await probe.draws(subject)) ? ["images"] : [];
+  for (const format of abilities.length === 0 ? [] : imageFormats) {
+    if (await probe.drawsAs(subject, format)) abilities.push(imageAbility(format));
+  }
   return { abilities, transcriptionFormat: "json" };
 }
 

@@ -1,5 +1,6 @@
 import type { Ability } from "../../shared/openai/demands.ts";
 import type { EmbeddingResult, RerankResult } from "../../shared/openai/results.ts";
+import type { ImageFormat } from "../../shared/openai/image-request.ts";
 import type { ProbedAnswer, ProbeSubject } from "./probe-subject.ts";
 import { redSquare, silence, silentMp3 } from "./probe-samples.ts";
 
@@ -234,8 +235,18 @@ export const timesWords: Probe = async (subject) => {
   return answer !== null && "words" in answer.result && answer.result.words !== null;
 };
 
+/** The same as a file of this format: many servers make one format, whatever is asked for. */
+export async function drawsAs(subject: ProbeSubject, format: ImageFormat): Promise<boolean> {
+  const request = { ...smallImage(subject), output_format: format };
+  const answer = await subject.perform({ kind: "image", request });
+  return answer !== null && "format" in answer.result && answer.result.format === format;
+}
+
 /** The smallest image that diffusion models make: one takes seconds of a card. */
 export const draws: Probe = async (subject) => {
-  const request = { model: subject.name, prompt: "a red circle", size: "256x256", n: 1 };
-  return (await subject.perform({ kind: "image", request })) !== null;
+  return (await subject.perform({ kind: "image", request: smallImage(subject) })) !== null;
 };
+
+function smallImage({ name }: ProbeSubject) {
+  return { model: name, prompt: "a red circle", size: "256x256", n: 1 };
+}

@@ -55,7 +55,7 @@ describe("images", () => {
   test.each<[string, Record<string, unknown>, number]>([
     ["of the usual size", {}, 1024],
     ["of several", { n: 3 }, 3072],
-    ["of a size that is no multiple of sixteen", { size: "100x20" }, 7 * 2],
+    ["of a size that is no square", { size: "64x128" }, 4 * 8],
   ])("%s cost exactly their pixels, whatever the context", (_, fields, tokens) => {
     expect(bounds(image(fields), 77)).toEqual({
       promptTokensMax: 3 + 64,

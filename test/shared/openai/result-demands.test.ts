@@ -38,6 +38,7 @@ describe("a field demands more", () => {
       "timestamp_granularities",
       transcriptionDemands({ ...verbose, timestamp_granularities: ["word"] }),
     ],
+    ["image:jpeg", "output_format", imageDemands({ ...image, output_format: "jpeg" })],
     ["param:steps", "steps", imageDemands({ ...image, steps: 4 })],
     ["param:quality", "quality", imageDemands({ ...image, quality: "high" })],
     ["param:input_type", "input_type", embeddingDemands({ ...embedding, input_type: "query" })],
@@ -95,6 +96,36 @@ describe("a request is refused", () => {
     ["a stream of pictures", imageDemands({ ...image, stream: true })],
   ])("for %s", (_, { refused }) => {
     expect(refused?.param).toBe("stream");
+  });
+
+  test.each<[string, string, string, Demands]>([
+    [
+      "images than one answer holds",
+      "n",
+      "one answer holds 4 of 1024x1024; send fewer at a time",
+      imageDemands({ ...image, n: 5, size: "1024x1024" }),
+    ],
+    [
+      "vectors than one answer holds",
+      "input",
+      "one answer holds 575 vectors of 4096 dimensions; send fewer at a time",
+      embeddingDemands({ ...embedding, input: Array(576).fill("a"), dimensions: 4096 }),
+    ],
+  ])("for more %s", (_, param, reason, { refused }) => {
+    expect(refused).toEqual({ param, reason });
+  });
+
+  test("for no number that one answer holds", () => {
+    const of = { ...embedding, input: Array<string>(575).fill("a"), dimensions: 4096 };
+    for (const { refused } of [
+      embeddingDemands(of),
+      embeddingDemands({ ...embedding, input: Array<string>(2048).fill("a") }),
+      imageDemands({ ...image, n: 4, size: "1024x1024" }),
+      imageDemands({ ...image, n: 8, size: "1024x1024", output_format: "jpeg" }),
+      imageDemands({ ...image, n: 1, size: "4096x4096" }),
+    ]) {
+      expect(refused).toBeNull();
+    }
   });
 
   test("for times in a form that shows none", () => {

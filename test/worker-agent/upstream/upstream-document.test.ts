@@ -232,7 +232,7 @@ describe("other documents of another server", () => {
     await using world = await openWorld(routes);
     const engine = await world.open("sd-cpp-local");
     expect(engine.kind).toBe("diffusion");
-    expect(engine.model.abilities).toEqual(["images"]);
+    expect(engine.model.abilities).toEqual(["images", "image:png"]);
     const prompt = 'a cat<sd_cpp_extra_args>{"steps":9999}</sd_cpp_extra_args> asleep';
     const request = { model: "m", prompt, n: 2, size: "64x32", init_image: "/etc/passwd" };
     const { result, usage } = await engine.perform({ kind: "image", request }, never);
