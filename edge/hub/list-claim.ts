@@ -1,7 +1,7 @@
 import type { Listing } from "../../shared/protocol/listing.ts";
 import type { Session } from "./hub-state.ts";
 import { type Claim, withoutStruck } from "./vetting.ts";
-import { rememberVerdict, type Verdict, verdictKey } from "./worker-memory.ts";
+import { rememberVerdict, type Verdict } from "./worker-memory.ts";
 
 /** Lists a claim, without what was struck of it, in place of what was listed of that model. */
 export function listClaim(
@@ -29,7 +29,6 @@ export function keepVerdict(
   claim.failures = shown.refused === null && shown.struck.length === 0 ? 0 : claim.failures + 1;
   claim.reason = shown.refused;
   claim.dueMs = shown.dueMs;
-  const { failures } = claim;
-  const key = verdictKey(claim.listing);
+  const { failures, key } = claim;
   rememberVerdict(session.memory, { ...shown, key, atMs: wholeMs, failures });
 }

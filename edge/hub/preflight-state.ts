@@ -83,14 +83,14 @@ export function vetListings(
   vetting.struck = [];
   session.listings = [];
   for (const listing of claims) {
-    const verdict = verdictOn(memory, listing);
+    const key = verdictKey(listing);
+    const verdict = verdictOn(memory, key);
     const { dueMs, failures, refused: reason } = verdict ?? unknown(step);
-    vetting.claims.push({ listing, dueMs, failures, reason });
+    vetting.claims.push({ listing, key, dueMs, failures, reason });
     if (verdict?.refused === null) listClaim(session, listing, verdict.struck);
   }
   if (running === undefined) return;
-  const key = verdictKey(running.claim.listing);
-  const same = vetting.claims.find(({ listing }) => verdictKey(listing) === key);
+  const same = vetting.claims.find(({ key }) => key === running.claim.key);
   if (same !== undefined) running.claim = same;
   else dropPreflight(state, session, "superseded", step);
 }
@@ -163,7 +163,7 @@ function addContextProbe(running: Preflight, step: StepContext): Probe | undefin
 function begin(state: HubState, session: Session, step: StepContext): Preflight | null {
   const claim = session.vetting.claims.find(({ dueMs }) => dueMs <= step.nowMs);
   if (claim === undefined) return null;
-  const verdict = verdictOn(session.memory, claim.listing);
+  const verdict = verdictOn(session.memory, claim.key);
   const some = verdict === null ? null : someProbes(claim.listing, verdict, step);
   const running: Preflight = {
     session,
@@ -292,7 +292,7 @@ function conclude(state: HubState, session: Session, running: Preflight, step: S
     struck.length > 0
       ? retryMs(state, running.claim, step)
       : step.nowMs + Math.round(state.config.preflightAgainMs * (0.5 + step.random()));
-  const known = verdictOn(session.memory, listing);
+  const known = verdictOn(session.memory, running.claim.key);
   keepVerdict(session, running, { struck, refused: null, dueMs });
   listClaim(session, listing, struck);
   const isNews =

@@ -6,6 +6,8 @@ import type { Session } from "./hub-state.ts";
 const claimSchema = z.object({
   /** As it was claimed, with abilities that may be struck. */
   listing: listingSchema,
+  /** What its verdict is kept under. */
+  key: z.string(),
   /** When it is to be probed, again where it was before. */
   dueMs: z.int(),
   /** How often in a row something of it was not there. */

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { toBase64Url } from "../../shared/crypto/bytes.ts";
+import { sha256Sync } from "../../shared/crypto/sha256-sync.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
 
 /** What is known of one model on one worker from the attempts it ran. */
@@ -57,12 +59,13 @@ export function verdictKey(listing: Listing): string {
   const { model, digest, quantization, bits_per_weight: bits, engine, identity } = listing;
   const { context_tokens: contextTokens, abilities } = listing;
   const weights = [model, digest, identity, quantization, bits];
-  return JSON.stringify([...weights, engine, contextTokens, ...abilities.toSorted()]);
+  const claim = JSON.stringify([...weights, engine, contextTokens, ...abilities.toSorted()]);
+  // Hashed: a worker can make a claim of kilobytes, and 64 of each worker are kept.
+  return toBase64Url(sha256Sync(claim));
 }
 
-/** What probes have shown of a claim, or null where nothing of it was probed yet. */
-export function verdictOn(memory: WorkerMemory, listing: Listing): Verdict | null {
-  const key = verdictKey(listing);
+/** What probes have shown of the claim of a key, or null where nothing of it was probed yet. */
+export function verdictOn(memory: WorkerMemory, key: string): Verdict | null {
   return memory.verdicts.find((candidate) => candidate.key === key) ?? null;
 }
 

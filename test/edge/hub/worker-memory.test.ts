@@ -76,13 +76,18 @@ describe("a verdict", () => {
     }
   });
 
+  test("is kept under a few characters, however long its claim", () => {
+    const params = Array.from({ length: 63 }, (_, at) => `param:${"p".repeat(50)}${at}`);
+    expect(verdictKey(listing({ abilities: ["chat", ...params] })).length).toBe(43);
+  });
+
   test("with something struck or refused is not kept on the disk", () => {
     const memory = emptyMemory();
     const good = { ...clean, key: "good" };
     rememberVerdict(memory, good);
     rememberVerdict(memory, { ...clean, key: verdictKey(listing()), struck });
     rememberVerdict(memory, { ...clean, key: "bad", refused: "no" });
-    expect(verdictOn(memory, listing())?.struck).toEqual(struck);
+    expect(verdictOn(memory, verdictKey(listing()))?.struck).toEqual(struck);
     expect(lastingMemory(memory).verdicts).toEqual([good]);
   });
 });
