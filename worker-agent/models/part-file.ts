@@ -6,12 +6,13 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { ByteRange } from "./byte-ranges.ts";
 import { ByteRanges } from "./byte-ranges.ts";
+import { startOf } from "../state/lock.ts";
 
 /*
  * The unfinished file of a download.
  *
- * D1. A part has one writer: its name says which process claimed it, and claiming is a rename,
- *     which only one can win.
+ * D1. A part has one writer: its name says which process claimed it, and when that started where
+ *     the system tells; claiming is a rename, which only one can win.
  * D2. A part's name holds a hash of what the bytes are a version of (the ETag), so that no part
  *     continues another.
  * D3. A part nobody claims, or whose process is gone, may be claimed to resume it.
@@ -139,7 +140,7 @@ export async function claimPart(of: PartOf): Promise<PartFile> {
   const key = createHash("sha256").update(version).digest("hex").slice(0, 16);
   const prefix = `${fileName}.${key}.`;
   const freePath = join(folder, `${prefix}part`);
-  const owner = `${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`;
+  const owner = `${hostname()}-${ownProcess()}-${randomBytes(4).toString("hex")}`;
   const path = join(folder, `${prefix}${owner}.part`);
   for (const free of await claimable(folder, prefix)) {
     try {
@@ -208,11 +209,20 @@ async function claimable(folder: string, prefix: string): Promise<string[]> {
   return found.toSorted((a, b) => b.blocks - a.blocks).map(({ path }) => path);
 }
 
+/** A container that starts again has its host's name and process ids again. */
+function ownProcess(): string {
+  const start = startOf(process.pid);
+  return start === null ? `${process.pid}` : `${process.pid}_${start}`;
+}
+
 function isOwnerAlive(name: string): boolean {
-  const [, host, pid] = /\.[0-9a-f]{16}\.(.+)-(\d+)-[0-9a-f]{8}$/.exec(name) ?? [];
+  const [, host, pid, start] =
+    /\.[0-9a-f]{16}\.(.+)-(\d+)(?:_(\d+))?-[0-9a-f]{8}$/.exec(name) ?? [];
   if (host === undefined || pid === undefined) return false;
   // Another machine's process on a shared disk cannot be asked; it keeps its part.
   if (host !== hostname()) return true;
+  const started = start === undefined ? null : startOf(Number(pid));
+  if (started !== null && started !== start) return false;
   try {
     process.kill(Number(pid), 0);
     return true;

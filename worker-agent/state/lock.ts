@@ -152,7 +152,7 @@ function isAlive(pid: number): boolean {
  * Field 22 of /proc/PID/stat (proc(5)): the start in ticks since boot. The name before it may hold
  * spaces.
  */
-function startOf(pid: number): string | null {
+export function startOf(pid: number): string | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
     return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? null;

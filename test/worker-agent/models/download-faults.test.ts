@@ -84,7 +84,7 @@ describe("a download", () => {
     child.kill("SIGKILL");
     await once(child, "exit");
     const left = await readdir(world.folder);
-    expect(left).toEqual([expect.stringMatching(/-\d+-[0-9a-f]{8}\.part$/)]);
+    expect(left).toEqual([expect.stringMatching(/-\d+(_\d+)?-[0-9a-f]{8}\.part$/)]);
     world.server.beforeAnswer = () => undefined;
     world.server.stalls = [];
     world.server.asked.length = 0;

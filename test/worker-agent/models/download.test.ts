@@ -14,6 +14,7 @@ import {
   ranges,
   sha256,
 } from "./download-world.ts";
+import { startOf } from "../../../worker-agent/state/lock.ts";
 import { startFileServer } from "./file-server.ts";
 
 describe("downloading a model", () => {
@@ -98,11 +99,17 @@ describe("downloading a model", () => {
     await expect(world.download({}, { attemptsMax: 1 })).rejects.toThrow();
     const [free = ""] = await world.files();
     const part = await readFile(join(world.folder, free));
-    // Process 1 always lives, and no process has so high an id.
-    for (const [pid, isResumed] of [
-      [1, false],
-      [2 ** 22 + 7, true],
-    ] as const) {
+    // Process 1 always lives, and no process has so high an id. A container that starts again has
+    // the name and the process of the one that was killed, but another start.
+    const { pid: own } = process;
+    const start = startOf(own);
+    const owners: [string, boolean][] = [
+      ["1", false],
+      [`${2 ** 22 + 7}`, true],
+    ];
+    // Only Linux tells when a process started.
+    if (start !== null) owners.push([`${own}_${start}`, false], [`${own}_1`, true]);
+    for (const [pid, isResumed] of owners) {
       await using other = await createWorld();
       const owned = free.replace(/part$/, `${hostname()}-${pid}-0badf00d.part`);
       await writeFile(join(other.folder, owned), part);
