@@ -47,6 +47,7 @@ export function chooseHub(
       offers.map(({ model }) => model),
     );
   }
+  const expectedMs = timesOf(fitting.map(({ model }) => model.measured));
   const scored = fitting.map((offer) => ({ ...offer, chance: random() }));
   scored.sort(
     (a, b) =>
@@ -75,9 +76,21 @@ function isAble(model: ModelDigest, demands: Demands): boolean {
   );
 }
 
-/** Unmeasured is as good as the slowest: what is known to be fast goes first. */
-function expectedMs(measured: ModelDigest["measured"]): number {
-  return measured === null ? Number.MAX_SAFE_INTEGER : expectedAnswerMs(measured);
+/**
+ * How long each takes among these: what is known to be fast goes first, then the unmeasured, and
+ * last what was asked and never answered. A pace counts only where all of them have one: an answer
+ * in one piece shows none, and would be taken for infinitely fast.
+ */
+function timesOf(
+  all: readonly ModelDigest["measured"][],
+): (measured: ModelDigest["measured"]) => number {
+  const answering = all.filter((one) => one !== null && one.firstTokenMs !== null);
+  const arePaced = answering.every((one) => one?.decodeTokensPerS !== null);
+  return (measured) => {
+    if (measured === null) return Number.MAX_SAFE_INTEGER;
+    if (measured.firstTokenMs === null) return Number.MAX_VALUE;
+    return expectedAnswerMs(arePaced ? measured : { ...measured, decodeTokensPerS: null });
+  };
 }
 
 function total(price: Price): number {

@@ -78,6 +78,31 @@ describe("hubs are asked", () => {
     expect(hubIds).toEqual(["cheap", "dear", "busy"]);
   });
 
+  test("at one price, what fails everything comes last, behind the unmeasured", () => {
+    const failing = { firstTokenMs: null, decodeTokensPerS: null, successShare: 0, samples: 9 };
+    const working = { firstTokenMs: 9_000, decodeTokensPerS: 1, successShare: 1, samples: 9 };
+    const hubs = [
+      hub("failing", model({ measured: failing })),
+      hub("new", model()),
+      hub("working", model({ measured: working })),
+    ];
+    for (const chance of [0, 0.9]) {
+      const { hubIds } = chooseHub(query(), hubs, () => chance);
+      expect(hubIds).toEqual(["working", "new", "failing"]);
+    }
+  });
+
+  test("at one price, answers in one piece are not taken for infinitely fast", () => {
+    const known = { successShare: 1, samples: 3 };
+    const whole = { ...known, firstTokenMs: 900, decodeTokensPerS: null };
+    const quick = { ...known, firstTokenMs: 90, decodeTokensPerS: 50 };
+    const hubs = [hub("whole", model({ measured: whole })), hub("q", model({ measured: quick }))];
+    expect(chooseHub(query(), hubs, () => 0).hubIds).toEqual(["q", "whole"]);
+    const paced = { ...known, firstTokenMs: 100, decodeTokensPerS: 500 };
+    const both = [hub("q", model({ measured: quick })), hub("p", model({ measured: paced }))];
+    expect(chooseHub(query(), both, () => 0).hubIds).toEqual(["p", "q"]);
+  });
+
   test("at one price, the faster by measurement first and the unmeasured last", () => {
     const measured = { decodeTokensPerS: 50, successShare: 1, samples: 3 };
     const { hubIds } = chooseHub(
