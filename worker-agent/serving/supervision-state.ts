@@ -12,7 +12,7 @@ import type {
  * W2. A failing engine is tried again at growing intervals, and is well only after a look that said
  *     so.
  * W3. An engine that says it is well but failed several tasks in a row is failing: its worker would
- *     draw tasks only to fail them.
+ *     draw tasks only to fail them. A look begun before does not bring it back.
  * W4. An engine that fails again soon after it came back waits longer, so that its listing does not
  *     come and go.
  */
@@ -39,6 +39,7 @@ function newWatched(nowMs: number): Watched {
     sinceMs: nowMs,
     isLooking: false,
     isLookDue: false,
+    isLookStale: false,
     nextLookMs: nowMs + lookEveryMs,
     failures: 0,
     failedTasks: 0,
@@ -99,9 +100,10 @@ function onLooked(
   health: EngineHealth,
   nowMs: number,
 ): SupervisionStep {
-  const seen = { ...before, isLooking: false, isLookDue: false };
-  const step =
-    health.kind === "failing"
+  const seen = { ...before, isLooking: false, isLookDue: false, isLookStale: false };
+  const step = before.isLookStale
+    ? { state: withModel(state, model, seen), effects: [] }
+    : health.kind === "failing"
       ? turnFailing(state, model, seen, health, nowMs)
       : turnWell(state, model, seen, health, nowMs);
   const after = step.state.get(model);
@@ -174,7 +176,8 @@ function onTaskFailed(
   if (watched.failedTasks < failedTasksMax) return look(state, model, watched, false);
   // W3
   const reason = `Its last ${watched.failedTasks} tasks failed: ${event.message}`;
-  return turnFailing(state, model, watched, { kind: "failing", reason }, nowMs);
+  const withdrawn = { ...watched, isLookDue: false, isLookStale: watched.isLooking };
+  return turnFailing(state, model, withdrawn, { kind: "failing", reason }, nowMs);
 }
 
 function withModel(state: SupervisionState, model: string, watched: Watched): SupervisionState {

@@ -12,6 +12,8 @@ export interface Watched {
   readonly isLooking: boolean;
   /** Something happened since the look began: look once more. */
   readonly isLookDue: boolean;
+  /** Its tasks have withdrawn it since the look began: what the look says is no news. */
+  readonly isLookStale: boolean;
   readonly nextLookMs: number;
   /** How often it began to fail, without a good minute in between. */
   readonly failures: number;

@@ -109,6 +109,24 @@ test("three failed tasks in a row withdraw an engine that says it is well", () =
   ]);
 });
 
+test("a look begun before the third failure does not bring the engine back", () => {
+  const driver = new Driver();
+  for (let task = 0; task < 3; task++) driver.failTask();
+  expect(driver.looked(ready)).toEqual([]);
+  expect(driver.state.get("a")?.health.kind).toBe("failing");
+  expect(driver.wait(999)).toEqual([]);
+  expect(driver.wait(1)).toEqual([{ kind: "look", model: "a", isRetry: true }]);
+  expect(driver.looked(ready)).toEqual([{ kind: "turned", model: "a", health: ready }]);
+});
+
+test("what happens after the third failure is looked at, whatever look is still under way", () => {
+  const driver = new Driver();
+  for (let task = 0; task < 3; task++) driver.failTask();
+  driver.tell({ kind: "changed", model: "a" });
+  expect(driver.looked(broken)).toEqual([{ kind: "look", model: "a", isRetry: false }]);
+  expect(driver.looked(ready)).toEqual([{ kind: "turned", model: "a", health: ready }]);
+});
+
 test("an engine on probation goes again with the first task that fails", () => {
   const driver = new Driver();
   for (let task = 0; task < 3; task++) driver.failTask();
