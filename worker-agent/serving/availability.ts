@@ -8,7 +8,8 @@ import { openGate, stepGate } from "./load-gate.ts";
  *
  * V1. The provider's word comes first: a pause, then the hours, then what other programs do.
  * V2. Load opens and closes with patience (load-gate.ts); a pause and the hours at once.
- * V3. A reading that is missing opens and closes nothing, and patience begins anew behind it.
+ * V3. A reading that is missing opens and closes nothing, and patience begins anew behind it. Where
+ *     none comes for minutes, load closes nothing any more.
  */
 
 export interface AvailabilitySettings {

@@ -114,12 +114,19 @@ test("a GPU that others use closes where it is theirs, and counts as load where 
   expect(careless.pass(60).cause).toBe("open");
 });
 
-test("a reading that is missing changes nothing", () => {
+test("a reading that is missing changes nothing, until nobody will ever tell", () => {
   const driver = new Driver({ maxLoad: 50, yieldsGpu: true });
   driver.readings = { cpu: 90, gpu: 90 };
   expect(driver.pass(6).cause).toBe("gpu");
   driver.readings = none;
-  expect(driver.pass(600).cause).toBe("gpu");
+  expect(driver.pass(299).cause).toBe("gpu");
+  driver.readings = { cpu: 90, gpu: 90 };
+  driver.pass(1);
+  driver.readings = none;
+  expect(driver.pass(300).cause).toBe("gpu");
+  // nvidia-smi has stopped answering: the worker would stay closed for ever.
+  expect(driver.pass(1).cause).toBe("open");
+  expect(driver.pass(3_600).cause).toBe("open");
 });
 
 test("load that was not seen to last closes nothing, and its end opens nothing", () => {
