@@ -22,6 +22,8 @@ export interface Dialect {
   readonly tokenizer: "content" | "prompt" | null;
   /** Whether `tool_choice` has an effect. */
   readonly hasToolChoice: boolean;
+  /** What `/v1/rerank` scores documents in; Jina's and Cohere's API, its model, from 0 to 1. */
+  readonly rerankScores: "probabilities" | "logits";
 }
 
 const none = {
@@ -31,6 +33,7 @@ const none = {
   prefix: null,
   tokenizer: null,
   hasToolChoice: true,
+  rerankScores: "probabilities",
 } as const;
 
 /** vLLM and SGLang count the tokens of each choice in each chunk where asked. */
@@ -72,6 +75,7 @@ export const dialects: Readonly<Record<UpstreamKind, Dialect>> = {
     counting: { timings_per_token: true },
     prefix: {},
     tokenizer: "content",
+    rerankScores: "logits",
   },
   vllm: {
     ...none,

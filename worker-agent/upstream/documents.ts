@@ -61,10 +61,13 @@ const usageSchema = z
   .object({ prompt_tokens: z.int().min(0).nullish(), total_tokens: z.int().min(0).nullish() })
   .nullish();
 
-/** Reads the document of a server's answer. Throws EngineError where it is not one. */
-export function readDocument(task: JsonTask, value: unknown): ResultAnswer {
+/**
+ * Reads the document of a server's answer, whose scores of documents may be logits. Throws
+ * EngineError where it is not one.
+ */
+export function readDocument(task: JsonTask, value: unknown, areLogits: boolean): ResultAnswer {
   const read = readers[task.kind];
-  const { result, prompt, completion } = read(value, task.request as never);
+  const { result, prompt, completion } = read(value, task.request as never, areLogits);
   const checked = resultSchemas[task.kind].safeParse(result);
   if (!checked.success) throw wrong(task.kind, checked.error);
   return { result: checked.data, usage: { prompt, completion, cached: 0 } };
@@ -130,13 +133,15 @@ const rerankSchema = z.object({
   usage: usageSchema,
 });
 
-function readRerank(value: unknown, request: RerankRequest): Read {
+function readRerank(value: unknown, request: RerankRequest, areLogits: boolean): Read {
   const { results, usage } = parse("rerank", rerankSchema, value);
   const ordered = inOrder("rerank", results, request.documents.length);
   const raw = ordered.map(({ relevance_score: score }) => score);
-  // llama-server gives logits, the others a probability: both become 0 to 1 in the same order.
-  const areProbabilities = raw.every((score) => score >= 0 && score <= 1);
-  const scores = areProbabilities ? raw : raw.map((score) => 1 / (1 + Math.exp(-score)));
+  // Never by the values: a document's score is the same whatever others it is ranked with.
+  const scores = areLogits ? raw.map((score) => 1 / (1 + Math.exp(-score))) : raw;
+  if (scores.some((score) => score < 0 || score > 1)) {
+    throw failedError("the model's server gave scores that are not from 0 to 1");
+  }
   return { result: { scores }, prompt: promptTokens(usage), completion: 0 };
 }
 

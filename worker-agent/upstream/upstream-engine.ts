@@ -115,10 +115,16 @@ export class UpstreamEngine implements Engine {
         return readTranscription(value);
       }
       const { path, body } = documentRequest(task, name);
-      return readDocument(task, await this.#post(path, { body }, signal));
+      return readDocument(task, await this.#post(path, { body }, signal), this.#scoresInLogits());
     } finally {
       this.#running -= 1;
     }
+  }
+
+  /** llama.cpp gives rerankers of Qwen3 their probability of a yes itself. */
+  #scoresInLogits(): boolean {
+    const isFinished = this.model.architecture.startsWith("qwen3");
+    return dialects[this.kind].rerankScores === "logits" && !isFinished;
   }
 
   async tokenize(text: string, signal: AbortSignal): Promise<readonly number[]> {

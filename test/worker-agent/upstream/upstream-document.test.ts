@@ -11,6 +11,14 @@ function serverOf(path: string, route: Route): Record<string, Route> {
   return { "/v1/models": { json: { data: [{ id: "m", owned_by: "somebody" }] } }, [path]: route };
 }
 
+/** llama-server, told by its properties, with a model that only ranks. */
+function llamaRerankerOf(route: Route): Record<string, Route> {
+  const settings = { n_ctx: 512 };
+  const props = { default_generation_settings: settings, total_slots: 1, model_path: "m.gguf" };
+  const models = { data: [{ id: "m", owned_by: "llamacpp" }] };
+  return { "/v1/models": { json: models }, "/props": { json: props }, "/v1/rerank": route };
+}
+
 function floats(...numbers: number[]): string {
   return Buffer.from(Float32Array.from(numbers).buffer).toString("base64");
 }
@@ -120,7 +128,7 @@ describe("other documents of another server", () => {
       });
       return { json: { results: scores.toReversed(), usage: { total_tokens: 40 } } };
     };
-    await using world = await openWorld(serverOf("/v1/rerank", route));
+    await using world = await openWorld(llamaRerankerOf(route));
     const engine = await world.open("m");
     expect(engine.model.abilities).toEqual(["rerank"]);
     const documents = ["the panda", "a stone"];
@@ -131,6 +139,46 @@ describe("other documents of another server", () => {
     expect(scores[1]).toBeCloseTo(1 / (1 + Math.exp(4)));
     expect(usage.prompt).toBe(40);
     expect(world.server.bodies("/v1/rerank").at(-1)).not.toHaveProperty("top_n");
+  });
+
+  test("a document's score is the same alone and beside others", async () => {
+    const route: Route = ({ body }) => {
+      const results = inputsOf(body, "documents").map((text, index) => {
+        return { index, relevance_score: String(text).includes("panda") ? 1.3 : 0.9 };
+      });
+      return { json: { results, usage: { total_tokens: 40 } } };
+    };
+    await using world = await openWorld(llamaRerankerOf(route));
+    const engine = await world.open("m");
+    const rank = async (...documents: string[]) => {
+      const request = { model: "m", query: "q", documents };
+      const { result } = await engine.perform({ kind: "rerank", request }, never);
+      return (result as { scores: number[] }).scores;
+    };
+    const [panda, stone] = await rank("the panda", "a stone");
+    expect(await rank("a stone")).toEqual([stone]);
+    expect(await rank("the panda")).toEqual([panda]);
+  });
+
+  test("a reranker's probabilities stay what they are, and what is none is a failure", async () => {
+    const scored = (score: number): Route => {
+      return ({ body }) => {
+        const results = inputsOf(body, "documents").map((text, index) => {
+          return { index, relevance_score: String(text).includes("panda") ? score : 0.25 };
+        });
+        return { json: { results } };
+      };
+    };
+    await using world = await openWorld(serverOf("/v1/rerank", scored(0.75)));
+    const engine = await world.open("m");
+    const request = { model: "m", query: "q", documents: ["a stone", "the panda"] };
+    const rank = () => engine.perform({ kind: "rerank", request }, never);
+    expect((await rank()).result).toEqual({ scores: [0.25, 0.75] });
+    world.server.routes["/v1/rerank"] = scored(1.3);
+    await expect(rank()).rejects.toMatchObject({
+      code: "engine_failed",
+      message: expect.stringContaining("scores that are not from 0 to 1") as string,
+    });
   });
 
   test("a classifier's labels come the likeliest first", async () => {
