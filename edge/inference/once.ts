@@ -59,15 +59,21 @@ export async function once(
 
 /** What to repeat, or null where the answer broke off or is too long to keep. */
 async function keep(response: Response): Promise<string | null> {
-  let body: string;
+  let body = "";
   try {
-    body = await response.text();
+    const decoder = new TextDecoder();
+    for await (const bytes of response.body ?? []) {
+      body += decoder.decode(bytes, { stream: true });
+      // Reading on would gather in memory what the consumer has not read yet.
+      if (body.length > replyCharsMax) return null;
+    }
+    body += decoder.decode();
   } catch {
     // The consumer left and the answer with it.
     return null;
   }
   const streamed = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
-  if (body.length > replyCharsMax || (streamed && !body.endsWith(doneEvent))) return null;
+  if (streamed && !body.endsWith(doneEvent)) return null;
   return JSON.stringify({ headers: [...response.headers], body });
 }
 

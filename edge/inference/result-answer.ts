@@ -1,4 +1,5 @@
 import { assert } from "../../shared/assert.ts";
+import { utf8 } from "../../shared/crypto/bytes.ts";
 import type { TokenCounts } from "../../shared/money.ts";
 import { imageSizeDefault } from "../../shared/openai/image-request.ts";
 import type { ResultKind } from "../../shared/openai/results.ts";
@@ -15,9 +16,9 @@ export interface ResultHead {
   readonly counts: TokenCounts;
 }
 
-/** The body of an answer and what it is. */
+/** The body of an answer and what it is; a stream where it would be too long for one text. */
 export interface ResultBody {
-  readonly body: string;
+  readonly body: string | ReadableStream<Uint8Array>;
   readonly contentType: string;
 }
 
@@ -25,7 +26,7 @@ export interface ResultBody {
 export function resultAnswer(wanted: ResultRequest, head: ResultHead, text: string): ResultBody {
   switch (wanted.kind) {
     case "embedding":
-      return json(embeddingAnswer(wanted.request, head, documentOf("embedding", text)));
+      return embeddingAnswer(wanted.request, head, documentOf("embedding", text));
     case "rerank":
       return json(rerankAnswer(wanted.request, head, documentOf("rerank", text)));
     case "classification":
@@ -56,14 +57,44 @@ function embeddingAnswer(
   request: RequestOf<"embedding">,
   head: ResultHead,
   { vectors }: ResultOf<"embedding">,
-): Record<string, unknown> {
+): ResultBody {
   const asBase64 = request.encoding_format === "base64";
-  const data = vectors.map((vector, index) => ({
+  const item = (vector: string, index: number) => ({
     object: "embedding",
     index,
     embedding: asBase64 ? vector : [...(vectorOf(vector) ?? [])],
-  }));
-  return { object: "list", data, model: head.model, usage: promptUsage(head) };
+  });
+  const around = { model: head.model, usage: promptUsage(head) };
+  if (asBase64) return json({ object: "list", data: vectors.map(item), ...around });
+  const pieces = vectorPieces(vectors, item, around);
+  return { body: streamOf(pieces), contentType: "application/json" };
+}
+
+/** Numbers as text take several times their bytes, so only one vector of them stands at a time. */
+function* vectorPieces(
+  vectors: readonly string[],
+  item: (vector: string, index: number) => Record<string, unknown>,
+  around: Readonly<Record<string, unknown>>,
+): Generator<string, void, void> {
+  yield '{"object":"list","data":[';
+  for (const [index, vector] of vectors.entries()) {
+    yield `${index === 0 ? "" : ","}${JSON.stringify(item(vector, index))}`;
+  }
+  yield `],${JSON.stringify(around).slice(1)}`;
+}
+
+/** Makes each piece when it is read. */
+function streamOf(pieces: Iterator<string, void, void>): ReadableStream<Uint8Array> {
+  return new ReadableStream(
+    {
+      pull(controller) {
+        const next = pieces.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(utf8(next.value));
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 function rerankAnswer(

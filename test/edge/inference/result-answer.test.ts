@@ -26,15 +26,15 @@ function answer(wanted: Omit<ResultRequest, "demands">, document: unknown) {
   return resultAnswer(asked, head, JSON.stringify(document));
 }
 
-function jsonOf(wanted: Omit<ResultRequest, "demands">, document: unknown): unknown {
+async function jsonOf(wanted: Omit<ResultRequest, "demands">, document: unknown): Promise<unknown> {
   const { body, contentType } = answer(wanted, document);
   expect(contentType).toBe("application/json");
-  return JSON.parse(body) as unknown;
+  return new Response(body).json();
 }
 
-test("vectors are floats, or base64 as the worker sent them", () => {
+test("vectors are floats, or base64 as the worker sent them", async () => {
   const request = { model: "m", input: ["a"] };
-  const floats = jsonOf({ kind: "embedding", request }, { vectors: [vector] });
+  const floats = await jsonOf({ kind: "embedding", request }, { vectors: [vector] });
   expect(embeddingAnswerSchema.parse(floats)).toEqual(floats);
   expect(floats).toEqual({
     object: "list",
@@ -43,42 +43,56 @@ test("vectors are floats, or base64 as the worker sent them", () => {
     usage: { prompt_tokens: 7, total_tokens: 10 },
   });
   const packed = { ...request, encoding_format: "base64" as const };
-  const base64 = jsonOf({ kind: "embedding", request: packed }, { vectors: [vector] });
+  const base64 = await jsonOf({ kind: "embedding", request: packed }, { vectors: [vector] });
   expect(base64).toMatchObject({ data: [{ embedding: vector }] });
+});
+
+test("vectors as numbers are made one at a time, as they are read", async () => {
+  const vectors = Array.from({ length: 2048 }, () => vector);
+  const asked = { kind: "embedding" as const, request: { model: "m", input: ["a"] } };
+  const { body } = answer(asked, { vectors });
+  const pieces: string[] = [];
+  for await (const piece of body as ReadableStream<Uint8Array>) {
+    pieces.push(Buffer.from(piece).toString());
+  }
+  expect(pieces).toHaveLength(2048 + 2);
+  const { data } = embeddingAnswerSchema.parse(JSON.parse(pieces.join("")));
+  expect(data).toHaveLength(2048);
+  expect(data[2047]).toEqual({ object: "embedding", index: 2047, embedding: [1, -2] });
 });
 
 describe("documents are ranked", () => {
   const request = { model: "m", query: "q", documents: ["a", "b", "c"] };
   const ranking = { scores: [0.2, 0.9, 0.2] };
-  const indices = (top_n?: number) => {
+  const indices = async (top_n?: number) => {
     const asked = { ...request, ...(top_n === undefined ? {} : { top_n }) };
-    const found = jsonOf({ kind: "rerank", request: asked }, ranking);
+    const found = await jsonOf({ kind: "rerank", request: asked }, ranking);
     return rerankAnswerSchema.parse(found).results.map(({ index }) => index);
   };
 
-  test("by relevance, equals in the order they came in", () => {
-    expect(indices()).toEqual([1, 0, 2]);
+  test("by relevance, equals in the order they came in", async () => {
+    expect(await indices()).toEqual([1, 0, 2]);
   });
 
-  test("and only so many are given", () => {
-    expect(indices(2)).toEqual([1, 0]);
-    expect(indices(50)).toHaveLength(3);
+  test("and only so many are given", async () => {
+    expect(await indices(2)).toEqual([1, 0]);
+    expect(await indices(50)).toHaveLength(3);
   });
 
-  test("with their texts where those are asked for", () => {
+  test("with their texts where those are asked for", async () => {
     const asked = { ...request, top_n: 1, return_documents: true };
-    const found = jsonOf({ kind: "rerank", request: asked }, ranking);
+    const found = await jsonOf({ kind: "rerank", request: asked }, ranking);
     expect(found).toMatchObject({ results: [{ index: 1, document: { text: "b" } }] });
   });
 });
 
-test("labels come with the likeliest apart", () => {
+test("labels come with the likeliest apart", async () => {
   const labels = [
     { label: "good", score: 0.75 },
     { label: "bad", score: 0.25 },
   ];
   const request = { model: "m", input: "a" };
-  const found = jsonOf({ kind: "classification", request }, { labels: [labels] });
+  const found = await jsonOf({ kind: "classification", request }, { labels: [labels] });
   expect(classificationAnswerSchema.parse(found)).toEqual(found);
   expect(found).toMatchObject({
     id: `classify-${"a".repeat(22)}`,
@@ -87,10 +101,10 @@ test("labels come with the likeliest apart", () => {
   });
 });
 
-test("images come with their format, size and what they count for", () => {
+test("images come with their format, size and what they count for", async () => {
   const images = [pngFile(64, 32)];
   const request = { model: "m", prompt: "a", size: "64x32" };
-  const found = jsonOf({ kind: "image", request }, { images, format: "png" });
+  const found = await jsonOf({ kind: "image", request }, { images, format: "png" });
   expect(imageAnswerSchema.parse(found)).toEqual(found);
   expect(found).toMatchObject({
     data: [{ b64_json: images[0] }],
@@ -116,8 +130,8 @@ describe("a transcript", () => {
     request: { model: "m", audio: "AAAA", file_name: "a.wav", response_format },
   });
 
-  test("is text and usage", () => {
-    const found = jsonOf(as("json"), spoken);
+  test("is text and usage", async () => {
+    const found = await jsonOf(as("json"), spoken);
     expect(transcriptionAnswerSchema.parse(found)).toEqual(found);
     expect(found).toEqual({
       text: spoken.text,
@@ -125,8 +139,8 @@ describe("a transcript", () => {
     });
   });
 
-  test("with everything that is known has numbered segments", () => {
-    const found = jsonOf(as("verbose_json"), spoken);
+  test("with everything that is known has numbered segments", async () => {
+    const found = await jsonOf(as("verbose_json"), spoken);
     expect(transcriptionAnswerSchema.parse(found)).toEqual(found);
     expect(found).toMatchObject({
       language: "en",

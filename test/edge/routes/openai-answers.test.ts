@@ -194,12 +194,12 @@ contractTest("the list of models has OpenAI's shape", () => {
   expect(complaints("ListModelsResponse", list)).toEqual([]);
 });
 
-contractTest("vectors have OpenAI's shape", () => {
+contractTest("vectors have OpenAI's shape", async () => {
   const request = { model: "tiny", input: ["a", "b"] };
   const head = { taskId: `tsk_${"a".repeat(22)}`, createdMs: 1_000, model: "tiny", counts };
   // 1 and -2 as 32-bit floats.
   const document = JSON.stringify({ vectors: ["AACAPwAAAMA=", "AACAPwAAAMA="] });
   const wanted = { kind: "embedding", request, demands: embeddingDemands(request) } as const;
   const { body } = resultAnswer(wanted, head, document);
-  expect(complaints("CreateEmbeddingResponse", JSON.parse(body))).toEqual([]);
+  expect(complaints("CreateEmbeddingResponse", await new Response(body).json())).toEqual([]);
 });
