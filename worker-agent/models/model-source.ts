@@ -71,7 +71,7 @@ export function parseModelSource(text: string): ModelSource {
     return { kind: "hub", owner, repository, file, revision: revision ?? "main" };
   }
   if (/^https?:/i.test(text)) return parseUrl(text);
-  if (text.startsWith("file://")) return { kind: "file", path: fileURLToPath(text) };
+  if (text.startsWith("file://")) return parseFileUrl(text);
   if (text.startsWith("file:")) return { kind: "file", path: resolve(text.slice(5)) };
   if (/^[a-z][a-z0-9+.-]+:/i.test(text) || text.trim() === "") return refuse(text, forms);
   return { kind: "file", path: resolve(text) };
@@ -135,6 +135,15 @@ function storedHubName(source: Extract<ModelSource, { kind: "hub" }>): string {
   return split === null ? `${place}.gguf` : `${place}/${base}`;
 }
 
+function parseFileUrl(text: string): ModelSource {
+  try {
+    return { kind: "file", path: fileURLToPath(text) };
+  } catch {
+    // Another machine's, no URL at all, or an encoded slash.
+    return refuse(text, "a file URL names a file of this machine, as file:///PATH");
+  }
+}
+
 function parseUrl(text: string): ModelSource {
   if (!URL.canParse(text)) return refuse(text, "it is not a URL");
   const url = new URL(text);
@@ -143,6 +152,7 @@ function parseUrl(text: string): ModelSource {
   }
   const isLocal = url.hostname === "localhost" || url.hostname === "127.0.0.1";
   if (url.protocol !== "https:" && !isLocal) return refuse(text, "models come over https only");
+  if (!isDecodable(url.pathname)) return refuse(text, "its %-encoding is no UTF-8 text");
   if (!url.pathname.endsWith(".gguf")) return refuse(text, "the path does not end in .gguf");
   const sha256 = /^#sha256=([0-9a-fA-F]{64})$/.exec(url.hash)?.[1]?.toLowerCase() ?? null;
   if (url.hash !== "" && sha256 === null) {
@@ -150,6 +160,16 @@ function parseUrl(text: string): ModelSource {
   }
   url.hash = "";
   return { kind: "url", url: url.href, sha256 };
+}
+
+/** Whether what is encoded in it is text. */
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function refuse(text: string, reason: string): never {

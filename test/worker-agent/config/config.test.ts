@@ -33,6 +33,16 @@ test("the hub's address is refused where it holds a password, which is not repea
   );
 });
 
+test("an address that cannot be read is one sentence that names where it is from", () => {
+  const read = () => configOf({ flags: { model: ["https://h.example/a%zz.gguf"] } });
+  expect(read).toThrow(
+    expect.objectContaining({
+      name: "ConfigError",
+      message: expect.stringMatching(/^Cannot use --model .* \(from --model\)$/) as string,
+    }),
+  );
+});
+
 test("nothing told is a worker of the bundled model for a network on this machine", () => {
   const config = configOf({});
   expect(config).toMatchObject({

@@ -65,6 +65,10 @@ describe("--model", () => {
     ["hf:owner/repo/../../x.gguf", "hf:OWNER/REPOSITORY/FILE.gguf[@REVISION]"],
     ["hf:owner/repo/file.bin", "hf:OWNER/REPOSITORY/FILE.gguf[@REVISION]"],
     ["http://h.example/a.gguf", "models come over https only"],
+    ["https://h.example/a%zz.gguf", "its %-encoding is no UTF-8 text"],
+    ["https://h.example/a%ff.gguf", "its %-encoding is no UTF-8 text"],
+    ["file://remote/a.gguf", "a file URL names a file of this machine"],
+    ["file:///a%2Fb.gguf", "a file URL names a file of this machine"],
     ["https://h.example/a.zip", "the path does not end in .gguf"],
     ["https://h.example/a.gguf#sha256=12", "64 hexadecimal digits"],
   ])("%j is refused with the form it should have", (text, form) => {
