@@ -123,7 +123,8 @@ export function readConfig(inputs: Inputs): Config {
     memory: find("memory", guest.memory),
     priority: find("priority", form.choice(["low", "normal"])),
     hubUrl: readHubUrl(inputs.env["HF_ENDPOINT"] ?? ""),
-    hubToken: inputs.env["HF_TOKEN"] ?? null,
+    // Set to nothing is how a shell or a container's file takes it away.
+    hubToken: inputs.env["HF_TOKEN"] || null,
   };
 }
 

@@ -43,6 +43,11 @@ test("an address that cannot be read is one sentence that names where it is from
   );
 });
 
+test("an HF_TOKEN that is set to nothing is no token", () => {
+  expect(configOf({ env: { HF_TOKEN: "" } }).hubToken).toBeNull();
+  expect(configOf({ env: { HF_TOKEN: "hf_1" } }).hubToken).toBe("hf_1");
+});
+
 test("nothing told is a worker of the bundled model for a network on this machine", () => {
   const config = configOf({});
   expect(config).toMatchObject({
