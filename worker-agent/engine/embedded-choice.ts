@@ -108,15 +108,27 @@ export async function* runChoice<Compiled, Grammar extends GrammarState>(
     return { reason: answer.reason, tokens, isPromptRead: true, cachedTokens };
   } catch (cause) {
     const failure = failureOf(cause);
+    sources.onOutcome(failure);
     // Nobody knows what a sequence holds that broke in the middle: a new one takes its place.
     await steps?.close();
     steps = null;
     await sequence.replace();
-    sources.onOutcome(failure);
     throw failure;
   } finally {
+    await giveBack(sequence, steps, sources.pool);
+  }
+}
+
+/** A slot that is not given back is lost to all later tasks, whatever else fails. */
+async function giveBack<Grammar extends GrammarState>(
+  sequence: LoadedSequence<Grammar>,
+  steps: StepsAhead | null,
+  pool: SlotPool<LoadedSequence<Grammar>>,
+): Promise<void> {
+  try {
     if ((await steps?.close()) === false) await sequence.replace();
-    sources.pool.give(sequence);
+  } finally {
+    pool.give(sequence);
   }
 }
 

@@ -41,7 +41,7 @@ import { SlotPool } from "./slot-pool.ts";
  * E3. The context is never shifted: a choice ends with `length` before it would overwrite its own
  *     beginning.
  * E4. An aborted choice has no finish; what it made is still counted.
- * E5. A sequence that failed is replaced before it is given back; the others go on.
+ * E5. A sequence that failed is given back empty, and always is; the others go on.
  */
 
 /** Compiled grammars kept: agents send the same few schemas again and again. */

@@ -67,10 +67,11 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
   }
 
   get heldTokens(): number {
-    return this.#sequence.nextTokenIndex;
+    return this.#sequence.disposed ? 0 : this.#sequence.nextTokenIndex;
   }
 
   reusable({ prompt, prefix, isRepeatable }: SequenceStart): number {
+    if (this.#sequence.disposed) return 0;
     const held = this.#sequence.contextTokens;
     // The last token has to be evaluated anew: what follows it is computed with it.
     const most = Math.min(held.length, prompt.length + prefix.length - 1);
@@ -85,6 +86,7 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
 
   async prepare(start: SequenceStart, signal: AbortSignal): Promise<number> {
     const { prompt, prefix, isRepeatable } = start;
+    if (this.#sequence.disposed) this.#renew();
     this.#predictor?.switch(false);
     const keep = this.reusable(start);
     const all = prefix.length === 0 ? prompt : [...prompt, ...prefix];
@@ -132,10 +134,13 @@ export class EmbeddedSequence implements LoadedSequence<EmbeddedGrammar> {
   }
 
   async replace(): Promise<void> {
-    const { context, createPredictor } = this.#parts;
-    await this.#sequence.dispose();
     this.#alignedTokens = 0;
-    if (context.disposed) return;
+    // A new one may be refused by what broke this one: whoever runs next asks for it.
+    await this.#sequence.dispose();
+  }
+
+  #renew(): void {
+    const { context, createPredictor } = this.#parts;
     this.#predictor = createPredictor();
     this.#sequence = newSequence(context, this.#predictor);
   }

@@ -22,3 +22,18 @@ export function breakDecoding(
     },
   };
 }
+
+/** Makes llama.cpp refuse new sequences while `isBroken`, until it is disposed of. */
+export function breakSequences(message: string, isBroken: () => boolean): Disposable {
+  const { prototype } = LlamaContext;
+  const { getSequence: original } = prototype;
+  prototype.getSequence = function (this: LlamaContext, ...args) {
+    if (isBroken()) throw new Error(message);
+    return original.apply(this, args);
+  };
+  return {
+    [Symbol.dispose]() {
+      prototype.getSequence = original;
+    },
+  };
+}

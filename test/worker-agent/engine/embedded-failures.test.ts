@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openEmbeddedEngine } from "../../../worker-agent/engine/embedded-llama.ts";
 import type { Engine } from "../../../worker-agent/engine/engine.ts";
 import { bundledModelPath } from "../../../worker-agent/models/model-source.ts";
-import { breakDecoding } from "./break-llama.ts";
+import { breakDecoding, breakSequences } from "./break-llama.ts";
 import { chat, collect } from "./collect.ts";
 import type { TinyEngine } from "./tiny-engine.ts";
 import { openTinyEngine } from "./tiny-engine.ts";
@@ -64,6 +64,31 @@ describe("when decoding fails", () => {
     expect(ends.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
     isBroken = false;
     expect((await collect(engine, story)).texts).toEqual(expected);
+  });
+
+  test("and nothing can take the sequence's place, no slot is lost", async () => {
+    const { texts } = await collect(engine, question);
+    // The next step fails while the consumer leaves, or is waited for.
+    for (const isLeft of [true, false, true, false]) {
+      let isBroken = false;
+      using _ = breakDecoding("Eval has failed", () => isBroken);
+      using __ = breakSequences("No sequences left", () => isBroken);
+      const leaving = async () => {
+        let parts = 0;
+        for await (const event of engine.generate(story, never)) {
+          expect(event.kind).toBe("part");
+          parts += 1;
+          if (parts === 3) isBroken = true;
+          if (parts === 4 && isLeft) break;
+        }
+      };
+      if (isLeft) await leaving();
+      else await expect(leaving()).rejects.toMatchObject({ code: "engine_failed" });
+    }
+    expect(engine.stats()).toMatchObject({ running: 0, waiting: 0 });
+    const both = await Promise.all([collect(engine, question), collect(engine, question)]);
+    for (const one of both) expect(one.texts).toEqual(texts);
+    expect(await engine.health(never)).toEqual({ kind: "ready" });
   });
 
   test("for want of memory the task is told to be shorter", async () => {
