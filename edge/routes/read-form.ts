@@ -1,5 +1,6 @@
 import { toBase64 } from "../../shared/crypto/bytes.ts";
 import { OctoError } from "../../shared/errors.ts";
+import { audioFormatOf } from "../../shared/openai/audio-format.ts";
 import {
   type TranscriptionRequest,
   transcriptionRequestSchema,
@@ -16,8 +17,9 @@ export async function readTranscriptionForm(raw: Request): Promise<Transcription
     if (name !== "file") fields.set(name.replace(/\[\]$/, ""), fieldValue(name, form.getAll(name)));
   }
   const file = fileOf(form.getAll("file"));
-  fields.set("audio", toBase64(new Uint8Array(await file.arrayBuffer())));
-  fields.set("file_name", plainName(file.name));
+  const audio = toBase64(new Uint8Array(await file.arrayBuffer()));
+  fields.set("audio", audio);
+  fields.set("file_name", nameFor(audio, file.name));
   return checked(Object.fromEntries(fields), transcriptionRequestSchema, "The form");
 }
 
@@ -67,15 +69,16 @@ function fieldValue(name: string, values: readonly (File | string)[]): unknown {
   return value;
 }
 
-/** The most of a name that is kept; its ending is what tells the format. */
-const nameCharsMax = 255;
-
-/** A file's name without folders and without what no file system takes. */
-function plainName(name: string): string {
-  const last = name.toWellFormed().split(/[/\\]/).at(-1) ?? "";
-  const printable = last
-    .replaceAll(/\p{Cc}/gu, "")
-    .slice(-nameCharsMax)
-    .toWellFormed();
-  return printable === "" ? "audio" : printable;
+/**
+ * What a stranger's worker is told a file is called: nothing of its name but the format, which some
+ * servers go by. The file's own bytes know it best.
+ */
+function nameFor(audio: string, name: string): string {
+  const format = audioFormatOf(audio);
+  if (format !== null) return `audio.${format}`;
+  const ending = endingPattern.exec(name)?.[1]?.toLowerCase();
+  return ending === undefined ? "audio" : `audio.${ending}`;
 }
+
+/** The endings OpenAI's endpoint names, and those of the same files elsewhere. */
+const endingPattern = /\.(flac|mp3|mp4|mpeg|mpga|m4a|aac|amr|ogg|oga|opus|wav|webm)$/i;

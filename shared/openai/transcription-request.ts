@@ -12,7 +12,7 @@ export const transcriptionRequestSchema = z.looseObject({
   model: z.string().min(1).max(200),
   /** The audio file's bytes, base64. */
   audio: z.base64().min(1),
-  /** Its name as the caller gave it; the ending tells the container's format. */
+  /** `audio` and an ending that tells the container's format: nobody needs the caller's name. */
   file_name: z.string().min(1).max(255),
   /** ISO 639-1. */
   language: z
