@@ -13,10 +13,11 @@ import {
   requiredFiles,
 } from "./folder-model.ts";
 import type { FolderSource } from "./folder-source.ts";
-import { httpGet } from "./http-get.ts";
 import { resolveHubFile } from "./hub.ts";
 import { ModelError } from "./model-error.ts";
 import { sourceMark } from "./model-source.ts";
+import type { SmallAnswer } from "./small-get.ts";
+import { getSmall, jsonOf } from "./small-get.ts";
 
 export interface FolderDownload {
   readonly modelsFolder: string;
@@ -122,12 +123,10 @@ async function listRepository(
 ): Promise<{ files: ReadonlySet<string>; commit: string }> {
   const name = `${place.owner}/${place.repository}`;
   const base = hubUrl.replace(/\/+$/, "");
-  let response: Response;
-  let value: unknown;
+  let response: SmallAnswer;
   try {
     const url = `${base}/api/models/${name}/revision/${place.revision}`;
-    response = await httpGet(url, { token, signal });
-    value = response.ok ? await response.json() : await response.body?.cancel();
+    response = await getSmall(url, { token, signal });
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof ModelError) throw cause;
@@ -138,7 +137,7 @@ async function listRepository(
   }
   if (response.status === 404) refuse(name, `the hub has no such model at ${place.revision}`);
   if (!response.ok) refuse(name, `the hub answers ${response.status}`);
-  const parsed = listingSchema.safeParse(value);
+  const parsed = listingSchema.safeParse(jsonOf(response.text));
   if (!parsed.success) refuse(name, "the hub does not list its files");
   const { sha, siblings } = parsed.data;
   return { commit: sha, files: new Set(siblings.map(({ rfilename }) => rfilename)) };

@@ -1,10 +1,11 @@
 import { basename } from "node:path";
 import { z } from "zod";
-import { httpGet } from "./http-get.ts";
 import type { HubOptions } from "./hub.ts";
 import type { HubChoiceSource } from "./hub-source.ts";
 import { quantizationInName } from "./hub-source.ts";
 import { ModelError } from "./model-error.ts";
+import type { SmallAnswer } from "./small-get.ts";
+import { getSmall, jsonOf } from "./small-get.ts";
 import { parseSplitName } from "./split-names.ts";
 
 /** One model of a repository: a file, or all parts of a split one. */
@@ -35,8 +36,8 @@ export async function listHubModels(
     `${base}/api/models/${owner}/${repository}/tree/${revision}?recursive=true`;
   const files: { path: string; bytes: number }[] = [];
   for (let page = 0; url !== null && page < pagesMax; page++) {
-    const response = await ask(url, what, options);
-    const parsed = z.array(entrySchema).safeParse(await response.json().catch(() => null));
+    const response: SmallAnswer = await ask(url, what, options);
+    const parsed = z.array(entrySchema).safeParse(jsonOf(response.text));
     if (!parsed.success) {
       throw new ModelError("download_failed", `Cannot list ${what}: the hub's answer is no list`);
     }
@@ -48,11 +49,11 @@ export async function listHubModels(
   return joinParts(files);
 }
 
-async function ask(url: string, what: string, options: HubOptions): Promise<Response> {
+async function ask(url: string, what: string, options: HubOptions): Promise<SmallAnswer> {
   const { token, signal } = options;
-  let response: Response;
+  let response: SmallAnswer;
   try {
-    response = await httpGet(url, { token, signal });
+    response = await getSmall(url, { token, signal });
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof ModelError) throw cause;
@@ -60,7 +61,6 @@ async function ask(url: string, what: string, options: HubOptions): Promise<Resp
     throw new ModelError("download_failed", message, { cause });
   }
   if (response.ok) return response;
-  await response.body?.cancel();
   const isLocked = response.status === 401 || response.status === 403;
   const advice = token === null ? "set HF_TOKEN if it is private or gated" : "is its name right?";
   const reason = isLocked || response.status === 404 ? `; ${advice}` : "";
@@ -69,7 +69,7 @@ async function ask(url: string, what: string, options: HubOptions): Promise<Resp
 }
 
 /** The next page (RFC 8288), on the hub itself only: it gets the token. */
-function nextPage(response: Response, base: string): string | null {
+function nextPage(response: SmallAnswer, base: string): string | null {
   const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
   return next !== undefined && next.startsWith(`${base}/`) ? next : null;
 }

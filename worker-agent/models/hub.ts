@@ -1,6 +1,7 @@
-import { httpGet } from "./http-get.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelSource } from "./model-source.ts";
+import type { SmallAnswer } from "./small-get.ts";
+import { getSmall } from "./small-get.ts";
 
 /** Hugging Face, whose `hf:` sources are. */
 export const publicHubUrl = "https://huggingface.co";
@@ -30,10 +31,10 @@ export async function resolveHubFile(
   const base = options.baseUrl.replace(/\/+$/, "");
   const url = `${base}/${owner}/${repository}/resolve/${revision}/${file}`;
   const { token, signal } = options;
-  let response: Response;
+  let response: SmallAnswer;
   try {
     // The hub's own answer has the headers; the storage it redirects to does not.
-    response = await httpGet(url, { method: "HEAD", token, signal, staysOnHost: true });
+    response = await getSmall(url, { method: "HEAD", token, signal, staysOnHost: true });
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof ModelError) throw cause;

@@ -3,11 +3,11 @@ import { readFile } from "node:fs/promises";
 import type { ModelManifest } from "../../shared/protocol/manifest.ts";
 import { readManifest } from "../../shared/protocol/manifest.ts";
 import type { GgufFile } from "./gguf.ts";
-import { httpGet } from "./http-get.ts";
 import { memoryNeed } from "./memory.ts";
 import type { ModelDigest } from "./model-digest.ts";
 import { ModelError } from "./model-error.ts";
 import { shownUrl } from "./shown-url.ts";
+import { getSmall } from "./small-get.ts";
 
 /** A thousand files take a tenth of it. */
 const manifestBytesMax = 2 ** 20;
@@ -97,22 +97,14 @@ async function readPlace(place: string, signal: AbortSignal, fail: Fail): Promis
   if (url.username !== "" || url.password !== "") return fail("bad_file", "it holds a password");
   const isLocal = url.hostname === "localhost" || url.hostname === "127.0.0.1";
   if (url.protocol !== "https:" && !isLocal) return fail("bad_file", "it has to come over https");
-  const response = await httpGet(url.href, { token: null, signal }).catch((cause: unknown) => {
+  const response = await getSmall(url.href, { token: null, signal }).catch((cause: unknown) => {
     signal.throwIfAborted();
+    if (cause instanceof ModelError) throw cause;
     return fail("download_failed", "its server cannot be reached", cause);
   });
-  if (!response.ok) {
-    await response.body?.cancel();
-    return fail("download_failed", `the server answered ${response.status}`);
-  }
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > manifestBytesMax) return fail("bad_file", `it has over ${manifestBytesMax} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
+  if (!response.ok) return fail("download_failed", `the server answered ${response.status}`);
+  if (Buffer.byteLength(response.text) <= manifestBytesMax) return response.text;
+  return fail("bad_file", `it has over ${manifestBytesMax} bytes`);
 }
 
 function hashOf(text: string): string {
