@@ -84,8 +84,8 @@ function cue({ start, end, text }: Segment, point: string, escape: (text: string
   // An empty line would end the cue, and an arrow would look like another's times.
   const line = text
     .trim()
-    .replaceAll(/\s*\n\s*/g, " ")
-    .replaceAll("-->", "->");
+    .replaceAll(/\s*[\r\n]\s*/g, " ")
+    .replaceAll(/-{2,}>/g, "->");
   return `${clock(start, point)} --> ${clock(end, point)}\n${escape(line)}\n\n`;
 }
 

@@ -160,6 +160,18 @@ describe("a transcript", () => {
     );
   });
 
+  test.each([
+    ["a long arrow", "a ---> b ----> c", "a -> b -> c"],
+    ["carriage returns", "x\r\ry\r\n\r\nz", "x y z"],
+  ])("has no cue broken by %s", (_, text, shown) => {
+    const broken = { ...spoken, segments: [{ start: 0, end: 1, text }] };
+    expect(answer(as("srt"), broken).body).toBe(`1\n00:00:00,000 --> 00:00:01,000\n${shown}\n\n`);
+    const escaped = shown.replaceAll(">", "&gt;");
+    expect(answer(as("vtt"), broken).body).toBe(
+      `WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n${escaped}\n\n`,
+    );
+  });
+
   test("as WebVTT has no markup in it", () => {
     expect(answer(as("vtt"), spoken)).toEqual({
       contentType: "text/vtt; charset=utf-8",
