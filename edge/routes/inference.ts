@@ -60,7 +60,7 @@ export const inferenceRoutes = new Hono<AppEnv>()
       const request = await readTranscriptionForm(raw);
       const demands = transcriptionDemands(request);
       // The form itself has another boundary each time it is sent.
-      const text = JSON.stringify(request);
+      const text = () => JSON.stringify(request);
       return { wanted: { kind: "transcription", request, demands }, text };
     }),
   )
@@ -71,10 +71,13 @@ export const inferenceRoutes = new Hono<AppEnv>()
     }),
   );
 
-/** A request as it was read; its text tells it from others under the same idempotency key. */
+/**
+ * A request as it was read; its text tells it from others under the same idempotency key, and is
+ * made for that alone where it would be a copy of a recording.
+ */
 interface ReadRequest {
   readonly wanted: InferenceRequest;
-  readonly text: string;
+  readonly text: string | (() => string);
 }
 
 async function readJson<T>(raw: Request, schema: z.ZodType<T>) {
@@ -96,7 +99,7 @@ async function answer(
   const idempotencyKey = raw.headers.get("idempotency-key");
   const ctx = c.get("ctx");
   const run = () => runInference(ctx, caller, wanted);
-  return idempotencyKey === null
-    ? run()
-    : once(ctx, caller, { key: idempotencyKey, request: `${raw.url}\n${text}` }, run);
+  if (idempotencyKey === null) return run();
+  const told = typeof text === "string" ? text : text();
+  return once(ctx, caller, { key: idempotencyKey, request: `${raw.url}\n${told}` }, run);
 }
