@@ -7,10 +7,13 @@ import { readGgufHeader } from "./gguf-header.ts";
 import { httpGet } from "./http-get.ts";
 import { ModelError } from "./model-error.ts";
 import { shownUrl } from "./shown-url.ts";
-import { isTransient } from "./transient-error.ts";
+import { isTransient, TransientError } from "./transient-error.ts";
 
 /** Headers with their vocabularies take some megabytes; each step costs one more request. */
 const prefixSteps: readonly number[] = [8 * 2 ** 20, 32 * 2 ** 20, 128 * 2 ** 20];
+
+/** As for a download: a connection that brings nothing for this long is dead. */
+export const stallMs = 60_000;
 
 export interface RemoteHeader {
   readonly url: string;
@@ -69,8 +72,24 @@ async function fetchPrefix(
   path: string,
   bytes: number,
 ): Promise<number | null> {
-  const headers = { range: `bytes=0-${bytes - 1}` };
-  const response = await httpGet(url, { headers, token, signal });
+  const stalled = new AbortController();
+  const timer = setTimeout(() => stalled.abort(new TransientError("it fell silent")), stallMs);
+  try {
+    const either = AbortSignal.any([signal, stalled.signal]);
+    const headers = { range: `bytes=0-${bytes - 1}` };
+    const response = await httpGet(url, { headers, token, signal: either });
+    return await layOut(response, path, bytes, () => void timer.refresh());
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function layOut(
+  response: Response,
+  path: string,
+  bytes: number,
+  alive: () => void,
+): Promise<number | null> {
   const total = /\/(\d{1,15})$/.exec(response.headers.get("content-range") ?? "")?.[1];
   if (response.status !== 206 || total === undefined) {
     await response.body?.cancel();
@@ -80,6 +99,7 @@ async function fetchPrefix(
   let end = 0;
   try {
     for await (const chunk of response.body ?? []) {
+      alive();
       await file.write(chunk, 0, chunk.length, end);
       end += chunk.length;
       // A server may send more than it was asked for.

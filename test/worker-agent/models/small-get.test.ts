@@ -8,6 +8,7 @@ import { listHubModels } from "../../../worker-agent/models/hub-list.ts";
 import type { HubChoiceSource } from "../../../worker-agent/models/hub-source.ts";
 import { resolveHubFile } from "../../../worker-agent/models/hub.ts";
 import { loadManifest } from "../../../worker-agent/models/model-manifest.ts";
+import { readRemoteHeader, stallMs } from "../../../worker-agent/models/remote-header.ts";
 import { smallMs } from "../../../worker-agent/models/small-get.ts";
 import { startFileServer } from "./file-server.ts";
 import { scratchFolder } from "./scratch-folder.ts";
@@ -42,8 +43,8 @@ const questions: readonly (readonly [string, (hub: string, folder: string) => Pr
     ["for a manifest", (hub) => loadManifest(`${hub}/manifest.json`, signal)],
   ];
 
-test.each(questions)("a hub that is asked %s and never answers is given up", async (_what, ask) => {
-  await using folder = await scratchFolder();
+/** A server that takes a request and says nothing, and a clock that a test moves. */
+async function silentServer() {
   const server = createServer(() => undefined).listen(0, "127.0.0.1");
   onTestFinished(() => {
     server.closeAllConnections();
@@ -52,12 +53,29 @@ test.each(questions)("a hub that is asked %s and never answers is given up", asy
   await once(server, "listening");
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   onTestFinished(() => void vi.useRealTimers());
-  const asked = once(server, "request");
-  const asking = ask(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, folder.path);
-  const failed = expect(asking).rejects.toMatchObject({ code: "download_failed" });
-  await asked;
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, asked: once(server, "request") };
+}
+
+test.each(questions)("a hub that is asked %s and never answers is given up", async (_what, ask) => {
+  await using folder = await scratchFolder();
+  const server = await silentServer();
+  const failed = expect(ask(server.url, folder.path)).rejects.toMatchObject({
+    code: "download_failed",
+  });
+  await server.asked;
   vi.advanceTimersByTime(smallMs);
   await failed;
+});
+
+test("the beginning of a file that never comes is left to the download", async () => {
+  await using folder = await scratchFolder();
+  const server = await silentServer();
+  const remote = { token: null, folder: folder.path, modelBytes: 0, signal };
+  const header = readRemoteHeader({ url: `${server.url}/m.gguf`, ...remote });
+  await server.asked;
+  vi.advanceTimersByTime(stallMs);
+  expect(await header).toBeNull();
 });
 
 test.each(questions.slice(1))("a hub that is asked %s is not read for ever", async (_what, ask) => {
