@@ -9,7 +9,11 @@ import { readGguf } from "../../../worker-agent/models/gguf.ts";
 import { modelDigest } from "../../../worker-agent/models/model-digest.ts";
 import type { ModelSource } from "../../../worker-agent/models/model-source.ts";
 import { ModelStore } from "../../../worker-agent/models/store.ts";
-import { bundledModelPath, parseModelSource } from "../../../worker-agent/models/model-source.ts";
+import {
+  bundledModelPath,
+  parseModelSource,
+  storedFileName,
+} from "../../../worker-agent/models/model-source.ts";
 import { startFileServer } from "../models/file-server.ts";
 import { scratchFolder } from "../models/scratch-folder.ts";
 import { splitGguf } from "../models/split-gguf.ts";
@@ -112,8 +116,10 @@ describe("opening an engine", () => {
 
   test("a file on disk that has another digest than its URL says is refused", async () => {
     await using world = await createWorld();
-    await writeFile(join(world.folder, "blob.gguf"), world.storage.content);
-    const url = `${world.storage.url}/blob.gguf#sha256=${"00".repeat(32)}`;
+    const address = `${world.storage.url}/blob.gguf`;
+    const name = storedFileName({ kind: "url", url: address, sha256: null });
+    await writeFile(join(world.folder, name), world.storage.content);
+    const url = `${address}#sha256=${"00".repeat(32)}`;
     await expect(world.open(url)).rejects.toMatchObject({ code: "bad_file" });
     expect(world.storage.asked).toEqual([]);
   });
