@@ -38,7 +38,8 @@ function tooManyVectors(
 ): Demands | null {
   const most = Math.floor(answerBytesMax / (charsPerDimension * (dimensions ?? 1) + textChars));
   if (typeof input === "string" || input.length <= most) return null;
-  const reason = `one answer holds ${most} vectors of ${dimensions} dimensions; send fewer at a time`;
+  const held = `${most} vectors of ${dimensions} dimensions`;
+  const reason = `one answer holds ${held}; send fewer at a time`;
   return { fieldByAbility, refused: { param: "input", reason } };
 }
 
