@@ -1,5 +1,5 @@
 import { assert } from "../../shared/assert.ts";
-import { answerBytesMax } from "../../shared/protocol/limits.ts";
+import { answerBytesMax, taskBytesMax } from "../../shared/protocol/limits.ts";
 
 /** The limits a hub works under; every one can be lowered for a test. */
 export interface HubConfig {
@@ -34,6 +34,8 @@ export interface HubConfig {
   readonly attemptsMax: number;
   /** Waiting tasks a hub holds; beyond it a consumer is better off with another hub. */
   readonly queueMax: number;
+  /** What the bodies of all tasks may have together: each is kept until its task ends. */
+  readonly bodiesCharsMax: number;
   readonly sessionsMax: number;
   /** Whether a listing's claims are probed before it is listed. */
   readonly preflight: boolean;
@@ -62,6 +64,8 @@ export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
   failuresMax: 3,
   attemptsMax: 8,
   queueMax: 512,
+  // Recordings travel as base64, a byte a character: eight of the longest at once.
+  bodiesCharsMax: 8 * taskBytesMax,
   sessionsMax: 256,
   preflight: true,
   preflightMs: 60_000,

@@ -25,7 +25,8 @@ import type { WorkerMemory } from "./worker-memory.ts";
  *     with an error.
  * H5. Billed tokens are at most what was delivered (in bytes), what was agreed (the limit) and what
  *     the worker claims.
- * H6. Memory is bounded: sessions, waiting tasks, and the output of a task all have a maximum.
+ * H6. Memory is bounded: sessions, waiting tasks, the bodies of all tasks together, and the output of
+ *     a task all have a maximum.
  */
 export interface HubState {
   readonly config: HubConfig;
@@ -34,6 +35,8 @@ export interface HubState {
   /** Tasks in order of arrival; a task put back after a lost attempt goes first. */
   waiting: TaskEntry[];
   readonly tasks: Map<string, TaskEntry>;
+  /** Characters that the bodies of consumers' tasks have together. */
+  bodiesChars: number;
   readonly attempts: Map<string, Attempt>;
   /** The listing of each session that is being probed. */
   readonly preflights: Map<string, Preflight>;
@@ -202,6 +205,7 @@ export function createHubState(config: HubConfig): HubState {
     sessionIdByWorkerId: new Map(),
     waiting: [],
     tasks: new Map(),
+    bodiesChars: 0,
     attempts: new Map(),
     preflights: new Map(),
   };

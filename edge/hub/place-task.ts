@@ -363,6 +363,7 @@ export function endTask(
     step.probed.push({ entry, preflight: entry.probe, ending, isRefused: false });
     return;
   }
+  state.bodiesChars -= entry.task.body.length;
   step.effects.push({
     kind: "ended",
     ending: { ...ending, entry, endedMs: step.nowMs } as TaskEnding,

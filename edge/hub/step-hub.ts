@@ -75,7 +75,9 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       const entry = createTaskEntry(event.task, step.nowMs + state.config.queueMs);
       assert(!state.tasks.has(event.task.id), `task ${event.task.id} is submitted once`);
       state.tasks.set(event.task.id, entry);
-      placeTask(state, entry, step);
+      state.bodiesChars += event.task.body.length;
+      if (state.bodiesChars <= state.config.bodiesCharsMax) placeTask(state, entry, step);
+      else endTask(state, entry, step, noCapacity("this hub holds as much as it can"));
       break;
     }
     case "consumer.gone":

@@ -154,8 +154,12 @@ export class HubChecks {
 
   /** H6 */
   #checkBounds(): void {
-    const { config, sessions, waiting, attempts } = this.#state;
+    const { config, sessions, tasks, waiting, attempts } = this.#state;
     hold(sessions.size <= config.sessionsMax, "H6", () => `${sessions.size} sessions`);
+    const bodies = [...tasks.values()].filter(({ probe }) => probe === null);
+    const chars = bodies.reduce((sum, { task }) => sum + task.body.length, 0);
+    hold(chars === this.#state.bodiesChars, "H6", () => `${chars} characters of bodies`);
+    hold(chars <= config.bodiesCharsMax, "H6", () => `${chars} characters of bodies`);
     hold(waiting.length <= config.queueMax, "H6", () => `${waiting.length} tasks wait`);
     for (const { id, transcript, grantedBytes } of attempts.values()) {
       const most = Math.min(config.outputBytesMax, grantedBytes);

@@ -168,9 +168,10 @@ export function optionsOf(seed: number): Options {
   };
 }
 
-/** Claims are probed in some runs; those that fail get their next chances within the run. */
+/** Claims are probed in some runs, and again within the run. */
 function preflightOf(random: Random): Partial<HubConfig> {
-  return { preflight: random.chance(0.3), preflightMs: 10_000, preflightRetryMs: 100 };
+  const times = { preflightMs: 10_000, preflightRetryMs: 100 };
+  return { preflight: random.chance(0.3), ...times };
 }
 
 /** Limits small enough to be met in a minute of virtual time. */
@@ -182,6 +183,7 @@ function hubLimits(random: Random): Options["hub"] {
     stallMs: random.pick([3_000, 8_000]),
     cancelMs: random.pick([500, 5_000]),
     queueMax: random.pick([2, 8, 512]),
+    bodiesCharsMax: random.pick([400_000, 100_000_000]),
     sessionsMax: random.pick([2, 3, 8, 256]),
     paceMs: random.pick([0, 25, 200]),
     windowBytes: random.pick([64, 512, 64 * 1024]),

@@ -13,6 +13,25 @@ import {
 
 const first = `${taskId("a")}.1`;
 
+describe("the bodies of a hub's tasks", () => {
+  test("have a sum beyond which another hub is better, and one that ended makes room", () => {
+    const scene = new HubScene({ bodiesCharsMax: 100 });
+    scene.join("w");
+    const body = `{"audio":"${"A".repeat(50)}"}`;
+    scene.submit(task("a", { body }));
+    const effects = scene.submit(task("b", { body }));
+    expect(howEnded(effects)).toBe("no_capacity");
+    expect(scene.state.tasks.size).toBe(1);
+    scene.submit(task("c"));
+    scene.end("w", first, 0);
+    scene.send("w", { type: "credit.grant", slots: 1 });
+    expect(offersOf(scene.submit(task("d", { body })))).toEqual(["w .1"]);
+    scene.step({ kind: "session.closed", sessionId: "w", reason: "gone" });
+    scene.tick(30_000);
+    expect([scene.state.tasks.size, scene.state.bodiesChars]).toEqual([0, 0]);
+  });
+});
+
 describe("an offer", () => {
   test("goes to a worker that lists the model and has granted a slot", () => {
     const scene = new HubScene();
