@@ -78,7 +78,7 @@ export class Flow implements AsyncDisposable {
     return flow;
   }
 
-  /** Our own engines can do all that they claim: a probe that fails is their mistake or the hub's. */
+  /** Our own engines can do all that they claim: a probe that fails is a mistake. */
   #assertNothingStruck(): void {
     for (const { logPath } of this.network.workers) {
       const lines = readFileSync(logPath, "utf8").split("\n");

@@ -5,7 +5,7 @@ import type { Machine } from "../hardware/machine.ts";
 import { hardwareOf } from "../hardware/machine.ts";
 import type { Check } from "./check.ts";
 import { inMebibytes } from "./check.ts";
-import { isNodeNewEnough, nodeLeast } from "./node-version.ts";
+import { isNodeNewEnough, nodeLeast } from "./runtime-version.ts";
 
 /** A socket a task for another server's engine, some for the edge, and the files of models. */
 const openFilesLeast = 512;

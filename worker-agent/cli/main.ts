@@ -15,7 +15,7 @@ import { init } from "./init.ts";
 import type { CommandName } from "./command-forms.ts";
 import { models } from "./models.ts";
 import type { Call, CommandLine } from "./parse-command-line.ts";
-import { isNodeNewEnough, nodeLeast } from "./node-version.ts";
+import { isNodeNewEnough, nodeLeast } from "./runtime-version.ts";
 import { parseCommandLine, UsageError } from "./parse-command-line.ts";
 import { autostart } from "./autostart.ts";
 import { pause } from "./pause.ts";

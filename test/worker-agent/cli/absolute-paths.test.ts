@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
 import { absoluteValue } from "../../../worker-agent/cli/absolute-paths.ts";
-import { isNodeNewEnough, nodeLeast } from "../../../worker-agent/cli/node-version.ts";
+import { isNodeNewEnough, nodeLeast } from "../../../worker-agent/cli/runtime-version.ts";
 import manifest from "../../../worker-agent/package.json" with { type: "json" };
 
 test.for([
