@@ -76,7 +76,7 @@ export const resultDescriptions: readonly RouteDescription[] = [
     summary: "Write down speech",
     about:
       "A form, as OpenAI's clients send it, of at most 4 MiB in all. The answer comes as one " +
-      "document, never as a stream.",
+      "document, never as a stream. Which files a model reads, its `audio:…` abilities tell.",
     body: transcriptionFormSchema,
     bodyForm: "multipart",
     answer: transcriptionAnswerSchema,
@@ -87,7 +87,9 @@ export const resultDescriptions: readonly RouteDescription[] = [
     name: "createImage",
     path: "/v1/images/generations",
     summary: "Make pictures",
-    about: "Pictures come in the answer itself, as base64.",
+    about:
+      "Pictures come in the answer itself, as base64. Each side is a multiple of 64 pixels; which " +
+      "`output_format` a model makes, its `image:…` abilities tell.",
     body: imageRequestSchema.meta({
       id: "ImageRequest",
       examples: [{ model: "stable-diffusion", prompt: "a fox in the snow", size: "512x512" }],
