@@ -134,6 +134,34 @@ test("vectors of the length asked for come from a model that can make them", asy
   expect(request).toEqual({ model, input: ["a", "b"], dimensions: 2 });
 });
 
+test("an answer too long to be kept for its idempotency key comes whole, and is made anew", async () => {
+  const model = newModel();
+  const consumer = await newFunded();
+  // Numbers as text: each of 300,000 has nineteen characters.
+  const floats = new Float32Array(150_000).fill(0.1);
+  const long = btoa(
+    Array.from(new Uint8Array(floats.buffer), (byte) => String.fromCharCode(byte)).join(""),
+  );
+  const script: Script = async (attempt) => {
+    const text = JSON.stringify({ vectors: [long, long] });
+    await attempt.answer(...(text.match(/.{1,16000}/g) ?? []));
+  };
+  const worker = await serve(model, { listing: { abilities: ["embeddings"] }, script });
+  await untilListed(model);
+  const body = JSON.stringify({ model, input: ["a", "b"] });
+  const headers = { "idempotency-key": model };
+  for (let time = 0; time < 2; time++) {
+    const response = await until("the key is free", async () => {
+      const found = await post(consumer, "/v1/embeddings", { body, headers });
+      return found.status === 200 && found;
+    });
+    const { data } = (await response.json()) as { data: { embedding: number[] }[] };
+    expect(data.map(({ embedding }) => embedding.length)).toEqual([150_000, 150_000]);
+    expect(response.headers.get("idempotency-replayed")).toBeNull();
+  }
+  expect(worker.attempts).toHaveLength(2);
+});
+
 test("an image costs its pixels, however few bytes it takes", async () => {
   const model = newModel();
   const consumer = await newFunded();
