@@ -57,7 +57,8 @@ export async function main(
   try {
     return await run(parseCommandLine(args), terminal);
   } catch (error) {
-    if (error instanceof UsageError || error instanceof ConfigError) {
+    const isMisnamed = error instanceof ModelError && error.code === "bad_source";
+    if (error instanceof UsageError || error instanceof ConfigError || isMisnamed) {
       terminal.error(error.message);
       return 2;
     }

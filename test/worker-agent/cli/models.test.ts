@@ -198,7 +198,7 @@ describe("octo-worker models", () => {
 
   test.for([
     [["add", "octo-tiny", "--as", "hf:x"], 2, "that is a source's name"],
-    [["add", "synthetic:x"], 1, "only GGUF models are"],
+    [["add", "synthetic:x"], 2, "only GGUF models are"],
     [["add", "./nowhere.gguf"], 1, "there is no such file"],
     [["add", "octo-tiny", "--license", "MIT"], 2, "models add takes no --license"],
     [["sign", "x.gguf", "--as", "x"], 2, "needs --license LICENSE"],
