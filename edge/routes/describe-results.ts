@@ -88,7 +88,7 @@ export const resultDescriptions: readonly RouteDescription[] = [
     path: "/v1/images/generations",
     summary: "Make pictures",
     about:
-      "Pictures come in the answer itself, as base64. Each side is a multiple of 64 pixels; which " +
+      "Pictures come in the answer itself, as base64. Each side is a multiple of 64 pixels. What " +
       "`output_format` a model makes, its `image:…` abilities tell.",
     body: imageRequestSchema.meta({
       id: "ImageRequest",
