@@ -82,7 +82,9 @@ function inject(world: World, kind: FaultKind): void {
 export function replayReceipts(world: World): void {
   for (const account of world.accounts.values()) account.forgetOld();
   for (const { process, treachery } of world.workers) {
-    for (const text of treachery?.oldReceipts() ?? []) process.say(text);
+    if (treachery === null) continue;
+    for (const text of treachery.oldReceipts()) process.say(text);
+    // Only who lies grants a slot it does not have; hubs still probe at this time (P5).
     process.say(encodeFrame({ type: "credit.grant", slots: 1 }));
   }
 }
