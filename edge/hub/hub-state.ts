@@ -25,8 +25,8 @@ import type { WorkerMemory } from "./worker-memory.ts";
  *     with an error.
  * H5. Billed tokens are at most what was delivered (in bytes), what was agreed (the limit) and what
  *     the worker claims.
- * H6. Memory is bounded: sessions, waiting tasks, the bodies of all tasks together, and the output of
- *     a task all have a maximum.
+ * H6. Memory is bounded: sessions, waiting tasks, the bodies of all tasks together, and the output
+ *     of a task all have a maximum.
  */
 export interface HubState {
   readonly config: HubConfig;

@@ -16,8 +16,8 @@ const holdMs = 35 * 60_000;
 const macBytes = 32;
 
 /**
- * A probe as the task its worker sees: nothing in it says that it is one. Whoever is told that a new
- * model is being checked can guess, which is why listed ones are probed as well
+ * A probe as the task its worker sees: nothing in it says that it is one. Whoever is told that a
+ * new model is being checked can guess, which is why listed ones are probed as well
  * (preflight-state.ts). It has no account, no hold and no row; its ticket is sealed by chance, so
  * that no receipt of it can ever be paid.
  */

@@ -1,7 +1,8 @@
 import { utf8 } from "./bytes.ts";
 
 /*
- * SHA-256 (FIPS 180-4) where WebCrypto's cannot be waited for: inside pure reducers, for short texts.
+ * SHA-256 (FIPS 180-4) where WebCrypto's cannot be waited for: inside pure reducers, for short
+ * texts.
  */
 
 /** The first 32 bits of the fraction of `root`. */
