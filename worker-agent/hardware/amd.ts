@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { jsonOrNull } from "../../shared/json-or-null.ts";
 import type { Gpu } from "./gpu.ts";
 import { oneLine } from "./gpu.ts";
 import { runTool } from "./run-tool.ts";
@@ -33,7 +34,7 @@ const amdSmiSchema = z.union([
 
 /** `amd-smi static --asic --vram --driver --json`; null where it is something else. */
 export function parseAmdSmi(text: string): Gpu[] | null {
-  const parsed = amdSmiSchema.safeParse(parseJson(text));
+  const parsed = amdSmiSchema.safeParse(jsonOrNull(text));
   if (!parsed.success) return null;
   return parsed.data.map(({ asic, vram, driver }) =>
     amdGpu(asic.market_name, {
@@ -60,7 +61,7 @@ const rocmCards = z.record(z.string(), z.record(z.string(), z.string()));
 /** `rocm-smi --json` with names, memory and driver; null where it is something else. */
 export function parseRocmSmi(text: string): Gpu[] | null {
   // Warnings may stand before the document.
-  const parsed = rocmCards.safeParse(parseJson(text.slice(Math.max(0, text.indexOf("{")))));
+  const parsed = rocmCards.safeParse(jsonOrNull(text.slice(Math.max(0, text.indexOf("{")))));
   if (!parsed.success) return null;
   const driver = parsed.data["system"]?.["Driver version"] ?? null;
   return Object.entries(parsed.data).flatMap(([key, card]) => {
@@ -80,13 +81,4 @@ function amdGpu(name: string, more: Pick<Gpu, "memoryBytes" | "freeBytes" | "dri
 
 function byteCount(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A tool of another version, or a broken one: it tells nothing.
-    return null;
-  }
 }

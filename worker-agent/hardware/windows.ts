@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { jsonOrNull } from "../../shared/json-or-null.ts";
 import type { Gpu } from "./gpu.ts";
 import { oneLine } from "./gpu.ts";
 import { runTool } from "./run-tool.ts";
@@ -32,7 +33,7 @@ const adaptersSchema = z.union([z.array(adapter), adapter.transform((one) => [on
 
 /** The registry's adapters as ConvertTo-Json writes them; those of other makers are left out. */
 export function parseAdapters(text: string): Gpu[] {
-  const parsed = adaptersSchema.safeParse(parseJson(text));
+  const parsed = adaptersSchema.safeParse(jsonOrNull(text));
   if (!parsed.success) return [];
   return parsed.data.flatMap(({ DriverDesc, DriverVersion, ProviderName, Memory }) => {
     const vendor = vendorOf(`${ProviderName ?? ""} ${DriverDesc}`);
@@ -55,13 +56,4 @@ function vendorOf(text: string): Gpu["vendor"] | null {
   if (/\b(AMD|Advanced Micro Devices|Radeon)\b/i.test(text)) return "amd";
   if (/\bIntel\b/i.test(text)) return "intel";
   return null;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // No adapter at all is an empty text.
-    return null;
-  }
 }

@@ -1,6 +1,7 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { jsonOrNull } from "../../shared/json-or-null.ts";
 import { costMicros } from "../../shared/money.ts";
 import type { Receipt } from "../../shared/protocol/receipt.ts";
 import type { AttemptSummary } from "../tasks/attempt.ts";
@@ -37,7 +38,7 @@ export class DayTally {
   static async open(stateDir: string, today: () => string = localDate): Promise<DayTally> {
     const path = join(stateDir, "today.json");
     const text = await readFile(path, "utf8").catch(() => "");
-    const parsed = tallySchema.safeParse(parseJson(text));
+    const parsed = tallySchema.safeParse(jsonOrNull(text));
     return new DayTally(path, parsed.success ? parsed.data : emptyTally(today()), today);
   }
 
@@ -99,13 +100,4 @@ function localDate(): string {
   const now = new Date();
   const two = (value: number) => String(value).padStart(2, "0");
   return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // No file, or one that was never written whole: nothing is known.
-    return null;
-  }
 }

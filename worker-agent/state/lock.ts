@@ -3,6 +3,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { jsonOrNull } from "../../shared/json-or-null.ts";
 
 /**
  * Another worker runs from the same folder: two of one identity would throw each other off the
@@ -120,7 +121,7 @@ export async function lockOwner(stateDir: string): Promise<LockOwner | null> {
 }
 
 function liveOwner(text: string): LockOwner | null {
-  const parsed = ownerSchema.safeParse(parseJson(text));
+  const parsed = ownerSchema.safeParse(jsonOrNull(text));
   if (!parsed.success || !isAlive(parsed.data.pid)) return null;
   // The number may have been given to another process since.
   return startOf(parsed.data.pid) === parsed.data.started ? parsed.data : null;
@@ -158,15 +159,6 @@ export function startOf(pid: number): string | null {
     return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? null;
   } catch {
     // No /proc: macOS and Windows.
-    return null;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A lock that was never written whole belongs to nobody.
     return null;
   }
 }

@@ -1,6 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { open, readFile, rename } from "node:fs/promises";
 import { z } from "zod";
+import { jsonOrNull } from "../../shared/json-or-null.ts";
 import type { Log } from "../../shared/log.ts";
 import { describeError } from "../../shared/log.ts";
 import { signedReceiptSchema } from "../../shared/protocol/receipt.ts";
@@ -140,7 +141,7 @@ export class ReceiptJournal implements AsyncDisposable {
     // J1: what follows the last line feed was never written whole.
     lines.pop();
     for (const line of lines) {
-      const parsed = lineSchema.safeParse(parseJson(line));
+      const parsed = lineSchema.safeParse(jsonOrNull(line));
       if (!parsed.success) damaged += 1;
       else if ("keep" in parsed.data) {
         this.#entries.set(parsed.data.keep.signed.receipt.attempt, parsed.data.keep);
@@ -217,13 +218,4 @@ async function readIfThere(path: string): Promise<string> {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
     throw error;
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A damaged line is no entry, which the schema says.
-    return null;
-  }
 }

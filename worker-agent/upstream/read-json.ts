@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { jsonOrNull } from "../../shared/json-or-null.ts";
 import type { Server } from "./http.ts";
 import { ask, readText, TransportError } from "./http.ts";
 
@@ -29,7 +30,7 @@ export async function readJson<Value>(
     const answer = await ask(server, path, body === undefined ? limits : { ...limits, body });
     const text = await readText(answer, factsBytesMax);
     if (answer.status !== 200) return null;
-    const parsed = schema.safeParse(parseJson(text));
+    const parsed = schema.safeParse(jsonOrNull(text));
     return parsed.success ? parsed.data : null;
   } catch (error) {
     options.signal.throwIfAborted();
@@ -38,14 +39,5 @@ export async function readJson<Value>(
       throw new TransportError("late", message, { cause: error });
     }
     throw error;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Another kind of server: its page is no document of ours.
-    return null;
   }
 }
