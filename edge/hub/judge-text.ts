@@ -1,3 +1,4 @@
+import { isRecord } from "../../shared/is-record.ts";
 import type { Probe } from "./preflight.ts";
 import type { ProbeAnswer } from "./probe-answer.ts";
 
@@ -73,10 +74,6 @@ function parsed(text: string): unknown {
     // The only failure of JSON.parse on a string: it is not JSON, which is what is asked.
     return undefined;
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Whether a value fits the schema of preflight.ts. */

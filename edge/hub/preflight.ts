@@ -1,5 +1,5 @@
 import type { Ability } from "../../shared/openai/demands.ts";
-import type { TaskKind } from "../../shared/openai/task-kinds.ts";
+import { kindByAbility, type TaskKind } from "../../shared/openai/task-kinds.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
 import type { ResultShape } from "../inference/result-shape.ts";
 import { documentFault } from "./judge-document.ts";
@@ -26,19 +26,10 @@ export interface Probe {
   readonly result: ResultShape | null;
 }
 
-/** The abilities that open an endpoint: a listing without one of them serves nothing. */
-const kindByBase = new Map<string, TaskKind>([
-  ["chat", "chat"],
-  ["completions", "completion"],
-  ["embeddings", "embedding"],
-  ["rerank", "rerank"],
-  ["classification", "classification"],
-  ["transcription", "transcription"],
-  ["images", "image"],
-]);
-
+/** Whether an aim is an ability that opens an endpoint. */
 export function isBaseAbility(aim: string): boolean {
-  return kindByBase.has(aim);
+  const kinds: ReadonlyMap<string, TaskKind> = kindByAbility;
+  return kinds.has(aim);
 }
 
 /** Filling of the first probe, by which the worker's tokens a word are counted. */
@@ -52,8 +43,8 @@ export const measuringWords = 40;
 export function probesFor(listing: Listing, random: () => number): Probe[] {
   const claimed = new Set(listing.abilities);
   const probes: Probe[] = [];
-  for (const [ability, kind] of kindByBase) {
-    if (claimed.has(ability)) probes.push(baseProbe(ability as Ability, kind, listing, random));
+  for (const [ability, kind] of kindByAbility) {
+    if (claimed.has(ability)) probes.push(baseProbe(ability, kind, listing, random));
   }
   if (claimed.has("word_timestamps") && claimed.has("transcription")) {
     probes.push(transcriptionProbe("word_timestamps", listing.model, true, random));

@@ -1,4 +1,4 @@
-import { toBase64Url } from "../../shared/crypto/bytes.ts";
+import { toBase64 } from "../../shared/crypto/bytes.ts";
 
 /** Small inputs that every engine of a kind must take. */
 
@@ -49,12 +49,6 @@ export function toneWav(hertz: number): string {
     view.setInt16(44 + i * 2, Math.round(value * 8_000), true);
   }
   return toBase64(bytes);
-}
-
-/** Base64 with padding (RFC 4648 section 4). */
-function toBase64(bytes: Uint8Array): string {
-  const text = toBase64Url(bytes).replaceAll("-", "+").replaceAll("_", "/");
-  return text.padEnd(Math.ceil(text.length / 4) * 4, "=");
 }
 
 /** The smallest size that diffusion servers commonly take. */

@@ -1,26 +1,16 @@
 import { OctoError } from "../../shared/errors.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import { weightFault } from "../../shared/openai/octo-options.ts";
+import { kindByAbility } from "../../shared/openai/task-kinds.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
 import type { HubQuery } from "./choose-hub.ts";
-
-/** The abilities that are a sort of task each: a request demands exactly one of them. */
-const sorts: ReadonlySet<Ability> = new Set<Ability>([
-  "chat",
-  "completions",
-  "embeddings",
-  "rerank",
-  "classification",
-  "transcription",
-  "images",
-]);
 
 /**
  * What makes another model of a model. Where nobody has one of these there is nothing to ask for;
  * any other ability is a parameter that can be left out.
  */
 const natures: ReadonlySet<Ability> = new Set<Ability>([
-  ...sorts,
+  ...kindByAbility.keys(),
   "tools",
   "vision",
   "audio_input",
@@ -37,7 +27,9 @@ export function whyNone(
   named: readonly ModelDigest[],
 ): OctoError {
   const models = digests.flatMap((hub) => hub.models);
-  const [sort] = [...query.demands.fieldByAbility.keys()].filter((ability) => sorts.has(ability));
+  const [sort] = [...query.demands.fieldByAbility.keys()].filter((ability) =>
+    kindByAbility.has(ability),
+  );
   const ofSort = models.filter((model) => sort === undefined || model.abilities.includes(sort));
   if (models.length > 0 && ofSort.length === 0)
     return offeredByNobody(String(sort), models, "model");

@@ -1,3 +1,4 @@
+import { isRecord } from "../is-record.ts";
 import type { TaskDelta } from "./task.ts";
 
 const attemptPattern = /^tsk_[0-9A-Za-z]{22}\.\d{1,3}$/;
@@ -25,10 +26,6 @@ export function readPlainDelta(value: unknown): TaskDelta | null {
     plain.push({ index, tokens, text });
   }
   return { type: "task.delta", attempt, seq, parts: plain };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isCount(value: unknown, most: number): value is number {

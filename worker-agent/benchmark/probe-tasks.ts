@@ -5,7 +5,7 @@ import type { Ability } from "../../shared/openai/demands.ts";
 import { embeddingRequestSchema } from "../../shared/openai/embedding-request.ts";
 import { imageRequestSchema } from "../../shared/openai/image-request.ts";
 import { rerankRequestSchema } from "../../shared/openai/rerank-request.ts";
-import type { TaskKind } from "../../shared/openai/task-kinds.ts";
+import { kindByAbility, type TaskKind } from "../../shared/openai/task-kinds.ts";
 import { transcriptionRequestSchema } from "../../shared/openai/transcription-request.ts";
 import type { GenerateTask, ResultTask } from "../engine/engine.ts";
 
@@ -16,19 +16,10 @@ import type { GenerateTask, ResultTask } from "../engine/engine.ts";
 
 const model = "benchmark";
 
-const kindByAbility: readonly (readonly [Ability, TaskKind])[] = [
-  ["chat", "chat"],
-  ["completions", "completion"],
-  ["embeddings", "embedding"],
-  ["rerank", "rerank"],
-  ["classification", "classification"],
-  ["transcription", "transcription"],
-  ["images", "image"],
-];
-
 /** The kind of task an engine is measured by: its first ability; null where it has none. */
 export function kindToMeasure(abilities: readonly Ability[]): TaskKind | null {
-  return kindByAbility.find(([ability]) => abilities.includes(ability))?.[1] ?? null;
+  for (const [ability, kind] of kindByAbility) if (abilities.includes(ability)) return kind;
+  return null;
 }
 
 const words =

@@ -1,4 +1,5 @@
 import type { AgentStatus, ModelStatus } from "../state/status-file.ts";
+import { inMebibytes } from "./check.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A status as lines for people, its facts in the order in which they are missed. */
@@ -28,7 +29,7 @@ export function describeStatus(
       `${credits(today.gross_micros)} credits at list price`,
     `In all    ${tasks(status.tasks)} in ${duration(nowMs - status.started_ms)}; ` +
       `${status.pending_receipts} receipts not acknowledged yet; ` +
-      `${mebibytes(status.rss_bytes)} of memory`,
+      `${inMebibytes(status.rss_bytes)} of memory`,
     ...lastLoss(status, nowMs).map((line) => paint("dim", line)),
   ];
 }
@@ -124,8 +125,4 @@ function whole(count: number): string {
 /** Micros as credits, to a cent of a cent: a small model earns less than a credit a day. */
 function credits(micros: number): string {
   return (micros / 1_000_000).toFixed(4);
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MiB`;
 }

@@ -3,6 +3,7 @@ import type { Log } from "../../shared/log.ts";
 import { type FolderDownload, fetchFolder } from "../models/folder-download.ts";
 import { folderDigest, type FolderModel, readFolder } from "../models/folder-model.ts";
 import type { FolderSource } from "../models/folder-source.ts";
+import { inMebibytes } from "../models/memory.ts";
 import { ModelError } from "../models/model-error.ts";
 import type { Engine } from "./engine.ts";
 import { ThreadCalls } from "./transformers-calls.ts";
@@ -63,14 +64,10 @@ export async function openTransformersEngine(
 
 function assertFits({ folder, weightBytes }: FolderModel, freeBytes: number): void {
   if (weightBytes <= freeBytes) return;
-  const need = `its weights take ${mebibytes(weightBytes)} MiB`;
-  const rule = `${need} and ${mebibytes(freeBytes)} MiB are free`;
+  const need = `its weights take ${inMebibytes(weightBytes)}`;
+  const rule = `${need} and ${inMebibytes(freeBytes)} are free`;
   const way = "choose a smaller form with ?dtype=q8, say";
   throw new ModelError("does_not_fit", `Cannot load the model in ${folder}: ${rule}; ${way}`);
-}
-
-function mebibytes(bytes: number): number {
-  return Math.ceil(bytes / 2 ** 20);
 }
 
 async function startThread(
