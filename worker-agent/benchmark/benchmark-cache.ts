@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { readFile, rename, stat, writeFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { replaceFile } from "../state/replace-file.ts";
 import type { Log } from "../../shared/log.ts";
 import { describeError } from "../../shared/log.ts";
 import { benchmarkSchema } from "./benchmark.ts";
@@ -83,10 +84,7 @@ export class BenchmarkCache {
     const added = { ...entry, measured_ms: Math.max(0, Math.floor(this.#nowMs())) };
     this.#entries = [added, ...others].slice(0, entriesMax);
     try {
-      // Replaced as a whole: a reader never sees half of one.
-      const text = JSON.stringify({ version: 1, entries: this.#entries });
-      await writeFile(`${this.#path}.new`, text, { mode: 0o600 });
-      await rename(`${this.#path}.new`, this.#path);
+      await replaceFile(this.#path, JSON.stringify({ version: 1, entries: this.#entries }));
     } catch (error) {
       const path = this.#path;
       this.#log("warn", "Cannot keep what was measured", { path, error: describeError(error) });

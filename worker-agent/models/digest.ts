@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../state/replace-file.ts";
 
 export interface DigestOptions {
   /** Where digests are remembered; null remembers none. */
@@ -35,9 +36,7 @@ export async function fileDigest(path: string, options: DigestOptions): Promise<
   const digest = hash.digest("hex");
   if (cached !== null && cacheFolder !== null) {
     await mkdir(cacheFolder, { recursive: true });
-    const draft = `${cached}.${process.pid}`;
-    await writeFile(draft, digest);
-    await rename(draft, cached);
+    await replaceFile(cached, digest);
   }
   return digest;
 }

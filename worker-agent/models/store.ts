@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import { z } from "zod";
+import { replaceFile } from "../state/replace-file.ts";
 
 /*
  * The models kept under names on this machine.
@@ -74,9 +74,9 @@ export class ModelStore {
     await mkdir(indexFolder(this.#folder), { recursive: true });
     const beside = manifestPath(this.#folder, entry.name);
     if (manifest === null) await rm(beside, { force: true });
-    else await writeWhole(beside, manifest);
+    else await replaceFile(beside, manifest);
     const before = await this.get(entry.name);
-    await writeWhole(entryPath(this.#folder, entry.name), `${JSON.stringify(entry, null, 2)}\n`);
+    await replaceFile(entryPath(this.#folder, entry.name), `${JSON.stringify(entry, null, 2)}\n`);
     if (before !== null) await this.#deleteUnused(before.files);
   }
 
@@ -85,7 +85,7 @@ export class ModelStore {
     const entry = await this.get(name);
     if (entry === null) return;
     const text = `${JSON.stringify({ ...entry, last_used_ms: nowMs }, null, 2)}\n`;
-    await writeWhole(entryPath(this.#folder, name), text);
+    await replaceFile(entryPath(this.#folder, name), text);
   }
 
   /** Forgets a name and deletes what no other name has; null where there is no such name. */
@@ -167,10 +167,4 @@ async function readEntry(path: string): Promise<StoredModel | null> {
     // Gone meanwhile, or not ours (S4).
     return null;
   }
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const draft = `${path}.${randomUUID()}`;
-  await writeFile(draft, text);
-  await rename(draft, path);
 }

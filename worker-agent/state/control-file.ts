@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { replaceFile } from "./replace-file.ts";
 
 /*
  * What the provider asked of the worker of a state folder, from another process: it is looked at
@@ -60,20 +60,9 @@ export async function changeControl(
   stateDir: string,
   { pause, stop }: Partial<Pick<Control, "pause" | "stop">>,
 ): Promise<void> {
-  if (pause !== undefined) await replace(controlPath(stateDir), { v: 1, pause });
-  if (stop !== undefined) await replace(stopPath(stateDir), { v: 1, stop });
-}
-
-async function replace(path: string, wish: object): Promise<void> {
-  // Two commands at once would write into one draft.
-  const draft = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(draft, JSON.stringify(wish), { mode: 0o600 });
-    await rename(draft, path);
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
-  }
+  if (pause !== undefined)
+    await replaceFile(controlPath(stateDir), JSON.stringify({ v: 1, pause }));
+  if (stop !== undefined) await replaceFile(stopPath(stateDir), JSON.stringify({ v: 1, stop }));
 }
 
 /** The file that says whether the worker is paused. */

@@ -1,6 +1,7 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { replaceFile } from "./replace-file.ts";
 import { jsonOrNull } from "../../shared/json-or-null.ts";
 import { costMicros } from "../../shared/money.ts";
 import type { Receipt } from "../../shared/protocol/receipt.ts";
@@ -78,8 +79,7 @@ export class DayTally {
   async write(): Promise<void> {
     const text = JSON.stringify(this.tally);
     if (text === this.#written) return;
-    await writeFile(`${this.#path}.new`, text, { mode: 0o600 });
-    await rename(`${this.#path}.new`, this.#path);
+    await replaceFile(this.#path, text);
     this.#written = text;
   }
 }

@@ -1,6 +1,7 @@
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { replaceFile } from "./replace-file.ts";
 import { declaredSpeedSchema } from "../../shared/protocol/listing.ts";
 import { tallySchema } from "./day-tally.ts";
 
@@ -102,9 +103,7 @@ export type AgentStatus = z.infer<typeof agentStatusSchema>;
 
 /** Replaces the status in `stateDir` as a whole: a reader never sees half of one. */
 export async function writeStatus(stateDir: string, status: AgentStatus): Promise<void> {
-  const path = statusPath(stateDir);
-  await writeFile(`${path}.new`, JSON.stringify(status), { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  await replaceFile(statusPath(stateDir), JSON.stringify(status));
 }
 
 /** The status a worker last wrote, or null where none did. */

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { replaceFile } from "../state/replace-file.ts";
 import type { JsonValue } from "../../shared/crypto/jcs.ts";
 import { canonicalJson } from "../../shared/crypto/jcs.ts";
 import { audioAbility, audioFormats } from "../../shared/openai/audio-format.ts";
@@ -41,9 +42,7 @@ export async function cachedProbe(
   if (!probed.isCertain || probed.abilities.length === 0) return probed;
   const { abilities, transcriptionFormat } = probed;
   await mkdir(folder, { recursive: true });
-  const draft = `${path}.${process.pid}`;
-  await writeFile(draft, JSON.stringify({ abilities, transcriptionFormat }));
-  await rename(draft, path);
+  await replaceFile(path, JSON.stringify({ abilities, transcriptionFormat }));
   return probed;
 }
 
