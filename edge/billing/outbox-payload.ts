@@ -20,9 +20,9 @@ export function outboxPayload(
 ): string {
   const micros = new Map<string, Micros>();
   for (const { resolution } of items) {
-    if (resolution.earning === null) continue;
-    const { accountId, micros: more } = resolution.earning;
-    micros.set(accountId, (micros.get(accountId) ?? 0n) + more);
+    for (const { accountId, micros: more } of resolution.earnings) {
+      micros.set(accountId, (micros.get(accountId) ?? 0n) + more);
+    }
   }
   const all = [...transfers, ...items.flatMap((item) => item.resolution.transfers)];
   const payload: Payload = {

@@ -8,6 +8,7 @@ import { OutputTranscript, type SignedReceipt } from "../../shared/protocol/rece
 import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord, CountersignedReceipt, TaskRecord } from "../billing/closing.ts";
 import type { InferenceTask } from "../inference/task.ts";
+import type { Delivered, Share } from "./continue-answer.ts";
 import type { HubConfig } from "./hub-config.ts";
 import type { RouteExplanation } from "./choose-worker.ts";
 import type { Preflight } from "./preflight-state.ts";
@@ -21,8 +22,8 @@ import type { WorkerMemory } from "./worker-memory.ts";
  *     one `ended` effect.
  * H2. A session never has more open attempts than it granted credits for.
  * H3. A frame counts only on its own session, for an open attempt, with the next sequence number.
- * H4. Output reaches a consumer from one attempt only: once `started`, a lost worker ends the task
- *     with an error.
+ * H4. Output reaches a consumer from one attempt at a time: once `started`, a lost worker's answer
+ *     is continued from exactly what was delivered (continue-answer.ts), or ends with an error.
  * H5. Billed tokens are at most what was delivered (in bytes), what was agreed (the limit) and what
  *     the worker claims.
  * H6. Memory is bounded: sessions, waiting tasks, the bodies of all tasks together, and the output
@@ -48,6 +49,8 @@ export interface Session {
   readonly workerId: string;
   readonly accountId: string;
   readonly region: Region;
+  /** The version of the protocol it speaks. */
+  readonly version: number;
   readonly epoch: number;
   /** What it may be asked for: claims that probes have borne out. */
   listings: readonly Listing[];
@@ -93,8 +96,10 @@ export interface TaskEntry {
   /** How its last attempt here ended without an answer; null before. */
   lastLoss: Loss | null;
   placeByMs: number;
-  /** Output has left for the consumer: from here on no other worker may answer. */
+  /** Output has left for the consumer: from here on no other worker may begin the answer. */
   started: boolean;
+  /** What left of attempts that were lost: the next one goes on from it. */
+  delivered: Delivered | null;
   route: RouteExplanation | null;
 }
 
@@ -105,6 +110,8 @@ export interface Attempt {
   readonly session: Session;
   readonly listing: Listing;
   readonly startedMs: number;
+  /** What it goes on from; null where it begins the answer. */
+  readonly prefixText: string | null;
   /** When the first byte of its output came. */
   firstTokenMs: number | null;
   lastFrameMs: number;
@@ -129,6 +136,7 @@ export type HubEvent =
       readonly workerId: string;
       readonly accountId: string;
       readonly region: Region;
+      readonly version: number;
       readonly epoch: number;
       readonly memory?: WorkerMemory;
     }
@@ -161,8 +169,10 @@ export type TaskEnding = {
       readonly kind: "answered" | "cancelled";
       readonly attempt: Attempt;
       readonly finishes: readonly Finish[];
+      /** Of the whole answer, whoever made it. */
       readonly counts: TokenCounts;
-      readonly price: Price;
+      /** Who made the answer, in order: their counts add up to `counts`. */
+      readonly shares: readonly Share[];
       /** Null where a cancelled worker never sent one. */
       readonly receipt: SignedReceipt | null;
     }
@@ -227,6 +237,7 @@ export function createTaskEntry(
     lastLoss: null,
     placeByMs,
     started: false,
+    delivered: null,
     route: null,
   };
 }
@@ -259,7 +270,7 @@ export function recordOf(ending: TaskEnding, receipt: CountersignedReceipt | nul
     finish,
     errorCode: ending.kind === "failed" ? ending.code : null,
     route: entry.route === null ? null : JSON.stringify(entry.route),
-    firstTokenMs: attempt?.firstTokenMs ?? null,
+    firstTokenMs: entry.delivered?.first.firstTokenMs ?? attempt?.firstTokenMs ?? null,
     endedMs: ending.endedMs,
     attempts: entry.records,
     receipt,

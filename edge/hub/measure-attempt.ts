@@ -1,6 +1,6 @@
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
-import type { StepContext } from "./place-task.ts";
+import type { StepContext } from "./end-task.ts";
 import { isBaseAbility } from "./preflight.ts";
 import { rememberSpeed } from "./worker-memory.ts";
 
@@ -32,7 +32,7 @@ export function measureAttempt(
     digest: listing.digest,
     isSuccess: outcome === "complete" || neutralOutcomes.has(outcome),
     firstTokenMs: attempt.firstTokenMs === null ? null : attempt.firstTokenMs - attempt.startedMs,
-    decodeTokensPerS: decodeRate(attempt),
+    decodeTokensPerS: decodeRateOf(attempt),
     running: session.modelsByAttempt.size + 1,
   });
   // Whoever has left is told of by `unlisted`: a word after it would bring it back online.
@@ -48,7 +48,8 @@ function tellsSpeed({ entry }: Attempt): boolean {
   return aim === undefined || (aim !== "context" && !isBaseAbility(aim));
 }
 
-function decodeRate(attempt: Attempt): number | null {
+/** Tokens a second of one choice so far, or null where the answer is too short to tell. */
+export function decodeRateOf(attempt: Attempt): number | null {
   const { firstTokenMs, lastFrameMs, transcript, entry } = attempt;
   // One who was held up by a consumer that did not read was not slow.
   if (firstTokenMs === null || attempt.wasHeldUp || !isGenerated(entry.task.kind)) return null;

@@ -11,14 +11,9 @@ import {
   type HubState,
   type Session,
 } from "./hub-state.ts";
-import {
-  endTask,
-  loseAttempt,
-  noCapacity,
-  placeTask,
-  sendCancel,
-  type StepContext,
-} from "./place-task.ts";
+import { endTask, noCapacity, type StepContext, workerFailed } from "./end-task.ts";
+import { loseAttempt, sendCancel } from "./lose-attempt.ts";
+import { placeTask } from "./place-task.ts";
 import {
   fillSlots,
   passPreflights,
@@ -29,7 +24,8 @@ import {
 } from "./preflight-state.ts";
 import { cancelTask, grant, takeDelta, takeEnd, takeFail } from "./take-output.ts";
 import { emptyVetting, listingResult } from "./vetting.ts";
-import { emptyMemory } from "./worker-memory.ts";
+import { decodeRateOf } from "./measure-attempt.ts";
+import { emptyMemory, speedOf } from "./worker-memory.ts";
 
 /** A restored or newly granted slot count is never above what the protocol allows. */
 const creditsMax = slotsMax;
@@ -121,6 +117,7 @@ function openSession(
     workerId: event.workerId,
     accountId: event.accountId,
     region: event.region,
+    version: event.version,
     epoch: event.epoch,
     listings: [],
     vetting: emptyVetting(),
@@ -268,7 +265,10 @@ function passDeadlines(state: HubState, unread: ReadonlySet<string>, step: StepC
   const { config } = state;
   for (const entry of state.waiting.filter((waiting) => step.nowMs >= waiting.placeByMs)) {
     state.waiting.splice(state.waiting.indexOf(entry), 1);
-    endTask(state, entry, step, noCapacity(`it waited ${config.queueMs} ms for a free slot`));
+    const why = `it waited ${config.queueMs} ms for a free slot`;
+    // Of an answer that has begun only its worker's loss is news.
+    const begun = entry.started ? entry.lastLoss : null;
+    endTask(state, entry, step, begun === null ? noCapacity(why) : workerFailed(begun.message));
   }
   for (const attempt of state.attempts.values()) {
     if (attempt.entry.probe !== null) {
@@ -291,12 +291,29 @@ function passDeadlines(state: HubState, unread: ReadonlySet<string>, step: StepC
       sendCancel(attempt, "first_token_late", step);
       const message = `The worker made no token within ${firstOutputMs(state, attempt)} ms`;
       loseAttempt(state, attempt, { outcome: "late", message, countsAsFailure: true }, step);
-    } else if (attempt.firstTokenMs !== null && silentMs >= config.stallMs) {
+    } else if (attempt.firstTokenMs !== null && silentMs >= stallMsOf(state, attempt)) {
       sendCancel(attempt, "stalled", step);
-      const message = `The worker fell silent for ${config.stallMs} ms in the middle of the answer`;
+      const message = `The worker fell silent for ${silentMs} ms in the middle of the answer`;
       loseAttempt(state, attempt, { outcome: "stalled", message, countsAsFailure: true }, step);
     }
   }
+}
+
+/** A pause of three tokens' time is no pace any more; below that it may be a hiccup. */
+const stallPaces = 3;
+
+/**
+ * How long a worker may be silent in mid-answer: three times what its tokens take, by this answer
+ * or by those before it, within the bounds of the configuration. A worker without a pace yet has
+ * the most there is.
+ */
+function stallMsOf({ config }: HubState, attempt: Attempt): number {
+  const { session, listing } = attempt;
+  const known = speedOf(session.memory, listing)?.decodeTokensPerS ?? null;
+  const tokensPerS = decodeRateOf(attempt) ?? known;
+  if (tokensPerS === null) return config.stallMs;
+  const ownMs = (stallPaces * 1000) / tokensPerS;
+  return Math.min(config.stallMs, Math.max(config.stallMsMin, ownMs));
 }
 
 function firstOutputMs({ config }: HubState, { entry }: Attempt): number {

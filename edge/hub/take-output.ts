@@ -3,10 +3,11 @@ import { countsWithin } from "../inference/result-counts.ts";
 import { resultFault } from "../inference/result-fault.ts";
 import type { TaskDelta, TaskEnd, TaskFail } from "../../shared/protocol/task.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
-import { priceOf } from "./hub-state.ts";
 import { outputFault } from "./output-fault.ts";
 import type { Preflight } from "./preflight-state.ts";
-import { closeAttempt, endTask, loseAttempt, sendCancel, type StepContext } from "./place-task.ts";
+import { tokensLeft } from "./continue-answer.ts";
+import { endAbandoned, endPaid, endTask, type StepContext } from "./end-task.ts";
+import { closeAttempt, loseAttempt, sendCancel } from "./lose-attempt.ts";
 
 /** A worker that breaks the rules of an attempt loses its socket, and the attempt with it. */
 function breach(attempt: Attempt, reason: string, step: StepContext): void {
@@ -156,9 +157,8 @@ export function takeEnd(
     step.effects.push({ kind: "started", attempt });
   }
   closeAttempt(state, attempt, cancelled ? "cancelled" : "complete", step);
-  endTask(state, entry, step, {
+  endPaid(state, attempt, step, {
     kind: cancelled ? "cancelled" : "answered",
-    attempt,
     finishes: frame.finishes,
     // H5: the least of what the worker claims, what was delivered, and what can be.
     counts: countsWithin(result, transcript.text(0), {
@@ -166,10 +166,9 @@ export function takeEnd(
       completionTokens: Math.min(
         frame.usage.completion,
         deliveredTokensMax(attempt),
-        entry.task.completionTokensMax ?? Number.MAX_SAFE_INTEGER,
+        tokensLeft(entry),
       ),
     }),
-    price: priceOf(attempt.listing),
     receipt: frame.receipt,
   });
 }
@@ -196,6 +195,7 @@ function receiptFault(attempt: Attempt, frame: TaskEnd): string | null {
     completion_tokens: frame.usage.completion,
     input_micros_per_million: attempt.listing.input_micros_per_million,
     output_micros_per_million: attempt.listing.output_micros_per_million,
+    v: attempt.prefixText === null ? 1 : 2,
   } as const;
   for (const [field, value] of Object.entries(expected)) {
     if (receipt[field as keyof typeof expected] !== value) return `the receipt's ${field} is wrong`;
@@ -234,6 +234,10 @@ export function cancelTask(state: HubState, taskId: string, step: StepContext): 
   const { attempt } = entry;
   if (attempt === null) {
     state.waiting = state.waiting.filter((other) => other !== entry);
+    if (entry.delivered !== null && entry.delivered.shares.length > 0) {
+      endAbandoned(state, entry.delivered, step);
+      return;
+    }
     endTask(state, entry, step, {
       kind: "failed",
       code: "client_closed",

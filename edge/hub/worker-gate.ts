@@ -100,10 +100,12 @@ export class WorkerGate {
     const { accountId } = admission;
     const workerId = proof.worker;
     const memory = presence.memoryOf(workerId);
-    dispatch({ kind: "session.opened", sessionId, workerId, accountId, region, epoch, memory });
+    const { version } = proof;
+    const opened = { sessionId, workerId, accountId, region, version, epoch, memory };
+    dispatch({ kind: "session.opened", ...opened });
     if (!state.sessions.has(sessionId)) return;
     presence.arrived(sessionId, proof.agent);
-    sockets.welcome(socket, { epoch, accountId, paceMs: state.config.paceMs });
+    sockets.welcome(socket, { version, epoch, accountId, paceMs: state.config.paceMs });
   }
 
   #close(socket: WorkerSocket, name: CloseName, reason: string): void {

@@ -7,6 +7,7 @@ import { emptyMemory, type Measurement, rememberSpeed } from "../../../edge/hub/
 import { weightDemands } from "../../../shared/openai/octo-options.ts";
 import type { Listing } from "../../../shared/protocol/listing.ts";
 import { digest, listing, task } from "./hub-scene.ts";
+import { protocolVersion } from "../../../shared/protocol/limits.ts";
 
 function session(id: string, changes: Partial<Session> = {}): Session {
   return {
@@ -14,6 +15,7 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     workerId: `worker ${id}`,
     accountId: "acct",
     region: "weur",
+    version: protocolVersion,
     epoch: 1,
     listings: [listing()],
     revision: 1,

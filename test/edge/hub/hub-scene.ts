@@ -14,6 +14,7 @@ import { defaultSplit } from "../../../shared/money.ts";
 import type { DownFrame, UpFrame } from "../../../shared/protocol/frames.ts";
 import type { Listing } from "../../../shared/protocol/listing.ts";
 import type { TaskEnd } from "../../../shared/protocol/task.ts";
+import { protocolVersion } from "../../../shared/protocol/limits.ts";
 
 export const digest = "d".repeat(64);
 
@@ -127,13 +128,19 @@ export class HubScene {
   }
 
   /** A session of `worker`, called `name` where it is not the worker's first. */
-  open(name: string, worker = name, epoch = this.nowMs): HubEffect[] {
+  open(
+    name: string,
+    worker = name,
+    epoch = this.nowMs,
+    version: number = protocolVersion,
+  ): HubEffect[] {
     return this.step({
       kind: "session.opened",
       sessionId: name,
       workerId: `worker ${worker}`,
       accountId: `acct_${worker}`,
       region: "weur",
+      version,
       epoch,
     });
   }

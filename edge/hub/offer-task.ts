@@ -1,0 +1,95 @@
+import { assert } from "../../shared/assert.ts";
+import { attemptId } from "../../shared/ids.ts";
+import type { Listing } from "../../shared/protocol/listing.ts";
+import { bodyPartChars, continuingVersion } from "../../shared/protocol/limits.ts";
+import { OutputTranscript } from "../../shared/protocol/receipt.ts";
+import { continuedAnswer } from "./continue-answer.ts";
+import type { StepContext } from "./end-task.ts";
+import type { Attempt, HubState, Session, TaskEntry } from "./hub-state.ts";
+
+/** Offers a task to a worker that has a free slot. */
+export function offerTask(
+  state: HubState,
+  entry: TaskEntry,
+  to: { readonly session: Session; readonly listing: Listing },
+  step: StepContext,
+): void {
+  const { session, listing } = to;
+  const { task } = entry;
+  assert(entry.attempt === null, `task ${task.id} is on no attempt when it is offered`);
+  assert(session.credits > 0, "an offer uses up a credit that was granted (H2)");
+  session.credits -= 1;
+  session.probedLast = entry.probe !== null;
+  entry.attemptNumber += 1;
+  const attempt: Attempt = {
+    id: attemptId(task.id, entry.attemptNumber),
+    number: entry.attemptNumber,
+    entry,
+    session,
+    listing,
+    startedMs: step.nowMs,
+    // Where no word has left yet the answer simply begins anew.
+    prefixText: entry.delivered?.text || null,
+    firstTokenMs: null,
+    lastFrameMs: step.nowMs,
+    seqNext: 0,
+    transcript: new OutputTranscript(),
+    held: [],
+    grantedBytes: state.config.windowBytes,
+    memoryBytes: 0,
+    cancelledMs: null,
+    wasHeldUp: false,
+    bytesAtCancel: null,
+  };
+  entry.attempt = attempt;
+  state.attempts.set(attempt.id, attempt);
+  session.modelsByAttempt.set(attempt.id, listing.model);
+  sendOffer(state, attempt, step);
+}
+
+function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {
+  const { task, delivered } = attempt.entry;
+  const body = partsOf(task.body);
+  const isContinued = attempt.prefixText !== null && delivered !== null;
+  const prefix = isContinued ? partsOf(JSON.stringify(continuedAnswer(delivered))) : [];
+  const sessionId = attempt.session.id;
+  // Whoever has one choice of text to stream may have to be followed by another worker.
+  const isNamed =
+    attempt.session.version >= continuingVersion && task.streamed && task.choices === 1;
+  step.effects.push({
+    kind: "send",
+    sessionId,
+    frame: {
+      type: "task.offer",
+      attempt: attempt.id,
+      kind: task.kind,
+      model: attempt.listing.model,
+      digest: attempt.listing.digest,
+      body: body[0] ?? "",
+      body_parts: body.length,
+      ...(prefix.length === 0 ? {} : { prefix_parts: prefix.length }),
+      ...(isNamed ? { wants_token_ids: true } : {}),
+      window_bytes: state.config.windowBytes,
+      input_micros_per_million: attempt.listing.input_micros_per_million,
+      output_micros_per_million: attempt.listing.output_micros_per_million,
+      ticket: task.ticket,
+    },
+  });
+  for (const [index, text] of [...body, ...prefix].entries()) {
+    if (index === 0) continue;
+    step.effects.push({
+      kind: "send",
+      sessionId,
+      frame: { type: "task.body", attempt: attempt.id, part: index, text },
+    });
+  }
+}
+
+/** A text in pieces that each fit a frame. */
+function partsOf(text: string): string[] {
+  const parts: string[] = [];
+  for (let at = 0; at === 0 || at < text.length; at += bodyPartChars) {
+    parts.push(text.slice(at, at + bodyPartChars));
+  }
+  return parts;
+}
