@@ -27,15 +27,19 @@ export function workerFailed(message: string): FailedEnding {
   return { kind: "failed", code: "worker_failed", message, param: null, retryAfterS: 1 };
 }
 
-export function noCapacity(why: string): FailedEnding {
+/** The longest a consumer is told to wait: later than that nobody can foresee. */
+const retryAfterMaxS = 120;
+
+/** Nobody is free. `waitMs` is how long it will take until somebody is, where that is known. */
+export function noCapacity(why: string, waitMs: number | null = null): FailedEnding {
   return {
     kind: "failed",
     code: "no_capacity",
-    message: `No worker is free for this task: ${why}. Try again in a few seconds.`,
+    message: `No worker is free for this task: ${why}. Try again later.`,
     param: null,
     // The mean answer takes a few seconds; two let a slot come free without a herd arriving at
     // once.
-    retryAfterS: 2,
+    retryAfterS: waitMs === null ? 2 : Math.min(retryAfterMaxS, Math.ceil(waitMs / 1000)),
   };
 }
 

@@ -9,6 +9,7 @@ import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord, CountersignedReceipt, TaskRecord } from "../billing/closing.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import type { Delivered, Share } from "./continue-answer.ts";
+import { createFirstTokenTimes, type FirstTokenTimes } from "./first-token-times.ts";
 import type { HubConfig } from "./hub-config.ts";
 import type { RouteExplanation } from "./choose-worker.ts";
 import type { Preflight } from "./preflight-state.ts";
@@ -18,8 +19,8 @@ import type { WorkerMemory } from "./worker-memory.ts";
 /**
  * The state of one hub, and the words its reducer speaks. Invariants, checked by the simulation
  * after every event:
- * H1. A task is in exactly one place: waiting, on one attempt, or gone; it leaves exactly once, by
- *     one `ended` effect.
+ * H1. A task is in exactly one place: waiting, on an attempt (and perhaps a rival beside it, until
+ *     one of them has output), or gone; it leaves exactly once, by one `ended` effect.
  * H2. A session never has more open attempts than it granted credits for.
  * H3. A frame counts only on its own session, for an open attempt, with the next sequence number.
  * H4. Output reaches a consumer from one attempt at a time: once `started`, a lost worker's answer
@@ -39,6 +40,10 @@ export interface HubState {
   /** Characters that the bodies of consumers' tasks have together. */
   bodiesChars: number;
   readonly attempts: Map<string, Attempt>;
+  /** How long first tokens take, by the weights that make them. */
+  readonly firstTokens: FirstTokenTimes;
+  /** How long an answer takes on average, by model, the least recently seen first. */
+  readonly taskMsByModel: Map<string, number>;
   /** The listing of each session that is being probed. */
   readonly preflights: Map<string, Preflight>;
 }
@@ -81,6 +86,8 @@ export interface Loss {
   /** A sentence for the consumer. */
   readonly message: string;
   readonly countsAsFailure: boolean;
+  /** How long its engine asked to be left alone, where it did. */
+  readonly retryAfterMs?: number | null;
 }
 
 export interface TaskEntry {
@@ -91,6 +98,8 @@ export interface TaskEntry {
   readonly triedSessionIds: Set<string>;
   readonly records: AttemptRecord[];
   attempt: Attempt | null;
+  /** A second attempt beside it: whichever has output first is the only one from then on. */
+  rival: Attempt | null;
   attemptNumber: number;
   failures: number;
   /** How its last attempt here ended without an answer; null before. */
@@ -217,6 +226,8 @@ export function createHubState(config: HubConfig): HubState {
     tasks: new Map(),
     bodiesChars: 0,
     attempts: new Map(),
+    firstTokens: createFirstTokenTimes(),
+    taskMsByModel: new Map(),
     preflights: new Map(),
   };
 }
@@ -232,6 +243,7 @@ export function createTaskEntry(
     triedSessionIds: new Set(),
     records: [...task.earlierAttempts],
     attempt: null,
+    rival: null,
     attemptNumber: task.attemptsBefore,
     failures: 0,
     lastLoss: null,

@@ -1,6 +1,5 @@
-import { assert } from "../../shared/assert.ts";
-import type { TaskCancel } from "../../shared/protocol/task.ts";
-import type { AttemptRecord } from "../billing/closing.ts";
+import { afterFailure } from "./breaker.ts";
+import { closeAttempt } from "./close-attempt.ts";
 import { deliveredBy } from "./continue-answer.ts";
 import {
   endCancelled,
@@ -11,33 +10,7 @@ import {
   workerFailed,
 } from "./end-task.ts";
 import type { Attempt, HubState, Loss, TaskEntry } from "./hub-state.ts";
-import { measureAttempt } from "./measure-attempt.ts";
 import { placeTask } from "./place-task.ts";
-
-/** Takes the attempt off the books of its session and task, and notes how it went. */
-export function closeAttempt(
-  state: HubState,
-  attempt: Attempt,
-  outcome: string,
-  step: StepContext,
-): void {
-  const { entry } = attempt;
-  assert(entry.attempt === attempt, `attempt ${attempt.id} is the open one of its task (H1)`);
-  entry.attempt = null;
-  state.attempts.delete(attempt.id);
-  attempt.session.modelsByAttempt.delete(attempt.id);
-  measureAttempt(state, attempt, outcome, step);
-  const record: AttemptRecord = {
-    number: attempt.number,
-    workerId: attempt.session.workerId,
-    outcome,
-    startedMs: attempt.startedMs,
-    firstTokenMs: attempt.firstTokenMs,
-    endedMs: step.nowMs,
-    tokens: attempt.transcript.tokens,
-  };
-  entry.records.push(record);
-}
 
 /**
  * The attempt will not finish. Before any output has left, the task goes to another worker and
@@ -62,9 +35,17 @@ export function loseAttempt(
     return;
   }
   entry.lastLoss = loss;
+  if (loss.countsAsFailure) {
+    const { nowMs, random } = step;
+    const { memory } = attempt.session;
+    const at = { nowMs, random, retryAfterMs: loss.retryAfterMs ?? 0 };
+    memory.breaker = afterFailure(memory.breaker, at);
+  }
   // One that got the answer further was no failure of the task's.
   if (attempt.transcript.bytes > 0 && entry.started) entry.failures = 0;
   if (loss.countsAsFailure) entry.failures += 1;
+  // Its rival goes on, and no output of either has left.
+  if (entry.attempt !== null) return;
   if (entry.started) entry.delivered = deliveredBy(attempt);
   const made = entry.attemptNumber - entry.task.attemptsBefore;
   const isStuck = entry.started && (entry.delivered === null || made >= state.config.attemptsMax);
@@ -94,17 +75,5 @@ function loseProbe(
       retryAfterS: null,
     },
     isRefused: !loss.countsAsFailure,
-  });
-}
-
-export function sendCancel(
-  attempt: Attempt,
-  reason: TaskCancel["reason"],
-  step: StepContext,
-): void {
-  step.effects.push({
-    kind: "send",
-    sessionId: attempt.session.id,
-    frame: { type: "task.cancel", attempt: attempt.id, reason },
   });
 }

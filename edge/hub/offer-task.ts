@@ -14,9 +14,19 @@ export function offerTask(
   to: { readonly session: Session; readonly listing: Listing },
   step: StepContext,
 ): void {
+  assert(entry.attempt === null, `task ${entry.task.id} is on no attempt when it is offered`);
+  entry.attempt = openAttempt(state, entry, to, step);
+}
+
+/** A new attempt of a task, offered to its worker. */
+export function openAttempt(
+  state: HubState,
+  entry: TaskEntry,
+  to: { readonly session: Session; readonly listing: Listing },
+  step: StepContext,
+): Attempt {
   const { session, listing } = to;
   const { task } = entry;
-  assert(entry.attempt === null, `task ${task.id} is on no attempt when it is offered`);
   assert(session.credits > 0, "an offer uses up a credit that was granted (H2)");
   session.credits -= 1;
   session.probedLast = entry.probe !== null;
@@ -41,10 +51,10 @@ export function offerTask(
     wasHeldUp: false,
     bytesAtCancel: null,
   };
-  entry.attempt = attempt;
   state.attempts.set(attempt.id, attempt);
   session.modelsByAttempt.set(attempt.id, listing.model);
   sendOffer(state, attempt, step);
+  return attempt;
 }
 
 function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {

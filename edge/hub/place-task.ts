@@ -1,5 +1,12 @@
 import type { ErrorCode } from "../../shared/errors.ts";
-import { type Choice, chooseWorker, type Exclusion } from "./choose-worker.ts";
+import { mayTry } from "./breaker.ts";
+import {
+  type Choice,
+  chooseWorker,
+  type Exclusion,
+  exclusionOf,
+  listingFor,
+} from "./choose-worker.ts";
 import { canContinue } from "./continue-answer.ts";
 import {
   endTask,
@@ -10,6 +17,7 @@ import {
 } from "./end-task.ts";
 import type { HubState, Loss, Session, TaskEntry } from "./hub-state.ts";
 import { offerTask } from "./offer-task.ts";
+import { enqueue, expectedWaitMs } from "./queue.ts";
 
 /** Offers the task to a worker, or lets it wait for one, or ends it. */
 export function placeTask(state: HubState, entry: TaskEntry, step: StepContext): void {
@@ -28,14 +36,26 @@ export function placeTask(state: HubState, entry: TaskEntry, step: StepContext):
   else endTask(state, entry, step, whyUnplaced(entry, choice.excluded, lastLoss));
 }
 
-/** The worker for a task, or for the rest of its answer. */
-function chooseFor(state: HubState, entry: TaskEntry, step: StepContext): Choice {
+/** The worker for a task, or for the rest of its answer, beside those that were tried. */
+export function chooseFor(state: HubState, entry: TaskEntry, step: StepContext): Choice {
   const { task, delivered, triedSessionIds } = entry;
-  let sessions: Iterable<Session> = state.sessions.values();
-  if (delivered !== null) {
-    sessions = [...sessions].filter((session) => canContinue(session, task.model, delivered));
+  const sessions: Session[] = [];
+  let isResting = false;
+  for (const session of state.sessions.values()) {
+    if (delivered !== null && !canContinue(session, task.model, delivered)) continue;
+    const { modelsByAttempt, memory } = session;
+    if (mayTry(memory.breaker, modelsByAttempt.size, step.nowMs)) sessions.push(session);
+    else isResting ||= couldServe(session, entry);
   }
-  return chooseWorker(task, sessions, triedSessionIds, step.random);
+  const choice = chooseWorker(task, sessions, triedSessionIds, step.random);
+  // Whoever rests after failures is asked again in a while: worth waiting, like one that is busy.
+  return choice.kind === "nobody" && isResting ? { kind: "busy" } : choice;
+}
+
+function couldServe(session: Session, { task, triedSessionIds }: TaskEntry): boolean {
+  const listing = listingFor(session, task.model);
+  if (listing === null || session.draining || triedSessionIds.has(session.id)) return false;
+  return exclusionOf(task, listing) === null;
 }
 
 /** Why nobody is left to ask: the last worker's own words where there was one. */
@@ -60,8 +80,24 @@ function wait(state: HubState, entry: TaskEntry, step: StepContext): void {
     // Time spent on a lost worker is not the queue's: its next worker may take as long as the first
     // might have.
     entry.placeByMs = step.nowMs + state.config.queueMs;
-    state.waiting.unshift(entry);
-  } else state.waiting.push(entry);
+  } else {
+    const waitMs = expectedWaitMs(state, entry);
+    if (waitMs !== null && step.nowMs + waitMs > entry.placeByMs) {
+      // Q2: a consumer that knows it now can go elsewhere, or come back when there is room.
+      endTask(
+        state,
+        entry,
+        step,
+        noCapacity(`all are busy for about ${seconds(waitMs)} s`, waitMs),
+      );
+      return;
+    }
+  }
+  enqueue(state, entry);
+}
+
+function seconds(ms: number): number {
+  return Math.ceil(ms / 1000);
 }
 
 /** A slot came free: the first waiting tasks that fit are placed. */

@@ -9,7 +9,8 @@ import {
 } from "./hub-state.ts";
 import { keepVerdict, listClaim, unlistClaim } from "./list-claim.ts";
 import type { Probed, StepContext } from "./end-task.ts";
-import { loseAttempt, sendCancel } from "./lose-attempt.ts";
+import { sendCancel } from "./close-attempt.ts";
+import { loseAttempt } from "./lose-attempt.ts";
 import { offerTask } from "./offer-task.ts";
 import { placeWaiting } from "./place-task.ts";
 import { contextProbe, isBaseAbility, judge, type Probe, probesFor } from "./preflight.ts";

@@ -69,6 +69,8 @@ export function probeTask(
     result: null,
     weights: weightDemands(null),
     class: "public",
+    mode: "realtime",
+    hedge: false,
     region: session.region,
     createdMs: at.nowMs,
     attemptsBefore: 0,

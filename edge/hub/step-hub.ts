@@ -1,31 +1,29 @@
 import { assert, assertNever } from "../../shared/assert.ts";
-import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import type { UpFrame } from "../../shared/protocol/frames.ts";
 import { slotsMax } from "../../shared/protocol/limits.ts";
 import type { ListingPublish } from "../../shared/protocol/listing.ts";
 import {
-  type Attempt,
   createTaskEntry,
   type HubEffect,
   type HubEvent,
   type HubState,
   type Session,
 } from "./hub-state.ts";
-import { endTask, noCapacity, type StepContext, workerFailed } from "./end-task.ts";
-import { loseAttempt, sendCancel } from "./lose-attempt.ts";
+import { passDeadlines } from "./deadlines.ts";
+import { endTask, noCapacity, type StepContext } from "./end-task.ts";
+import { loseAttempt } from "./lose-attempt.ts";
 import { placeTask } from "./place-task.ts";
 import {
   fillSlots,
   passPreflights,
-  passProbeDeadline,
   pumpPreflight,
   takeProbed,
   vetListings,
 } from "./preflight-state.ts";
 import { cancelTask, grant, takeDelta, takeEnd, takeFail } from "./take-output.ts";
 import { emptyVetting, listingResult } from "./vetting.ts";
-import { decodeRateOf } from "./measure-attempt.ts";
-import { emptyMemory, speedOf } from "./worker-memory.ts";
+import { patienceMs } from "./queue.ts";
+import { emptyMemory } from "./worker-memory.ts";
 
 /** A restored or newly granted slot count is never above what the protocol allows. */
 const creditsMax = slotsMax;
@@ -68,7 +66,8 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       takeFrame(state, event.sessionId, event.frame, step);
       break;
     case "task.submitted": {
-      const entry = createTaskEntry(event.task, step.nowMs + state.config.queueMs);
+      const placeByMs = step.nowMs + patienceMs(state, event.task.mode);
+      const entry = createTaskEntry(event.task, placeByMs);
       assert(!state.tasks.has(event.task.id), `task ${event.task.id} is submitted once`);
       state.tasks.set(event.task.id, entry);
       state.bodiesChars += event.task.body.length;
@@ -85,7 +84,7 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       break;
     }
     case "tick":
-      passDeadlines(state, event.unread ?? nothingUnread, step);
+      passDeadlines(state, event.unread ?? new Set(), step);
       passPreflights(state, step);
       break;
     default:
@@ -256,66 +255,4 @@ function takeListings(
     { kind: "listed", session },
   );
   fillSlots(state, session, step);
-}
-
-const nothingUnread: ReadonlySet<string> = new Set();
-
-/** Ends what has waited, been silent or been dying for too long. */
-function passDeadlines(state: HubState, unread: ReadonlySet<string>, step: StepContext): void {
-  const { config } = state;
-  for (const entry of state.waiting.filter((waiting) => step.nowMs >= waiting.placeByMs)) {
-    state.waiting.splice(state.waiting.indexOf(entry), 1);
-    const why = `it waited ${config.queueMs} ms for a free slot`;
-    // Of an answer that has begun only its worker's loss is news.
-    const begun = entry.started ? entry.lastLoss : null;
-    endTask(state, entry, step, begun === null ? noCapacity(why) : workerFailed(begun.message));
-  }
-  for (const attempt of state.attempts.values()) {
-    if (attempt.entry.probe !== null) {
-      passProbeDeadline(state, attempt, step);
-      continue;
-    }
-    if (unread.has(attempt.entry.task.id)) {
-      attempt.lastFrameMs = step.nowMs;
-      attempt.wasHeldUp = true;
-    }
-    const silentMs = step.nowMs - attempt.lastFrameMs;
-    if (attempt.cancelledMs !== null) {
-      if (step.nowMs - attempt.cancelledMs < config.cancelMs) continue;
-      const loss = { outcome: "cancel ignored", message: "", countsAsFailure: true };
-      loseAttempt(state, attempt, loss, step);
-    } else if (step.nowMs - attempt.startedMs >= config.answerMs) {
-      // Ended as if the consumer had left: what was delivered is paid.
-      cancelTask(state, attempt.entry.task.id, step);
-    } else if (attempt.firstTokenMs === null && silentMs >= firstOutputMs(state, attempt)) {
-      sendCancel(attempt, "first_token_late", step);
-      const message = `The worker made no token within ${firstOutputMs(state, attempt)} ms`;
-      loseAttempt(state, attempt, { outcome: "late", message, countsAsFailure: true }, step);
-    } else if (attempt.firstTokenMs !== null && silentMs >= stallMsOf(state, attempt)) {
-      sendCancel(attempt, "stalled", step);
-      const message = `The worker fell silent for ${silentMs} ms in the middle of the answer`;
-      loseAttempt(state, attempt, { outcome: "stalled", message, countsAsFailure: true }, step);
-    }
-  }
-}
-
-/** A pause of three tokens' time is no pace any more; below that it may be a hiccup. */
-const stallPaces = 3;
-
-/**
- * How long a worker may be silent in mid-answer: three times what its tokens take, by this answer
- * or by those before it, within the bounds of the configuration. A worker without a pace yet has
- * the most there is.
- */
-function stallMsOf({ config }: HubState, attempt: Attempt): number {
-  const { session, listing } = attempt;
-  const known = speedOf(session.memory, listing)?.decodeTokensPerS ?? null;
-  const tokensPerS = decodeRateOf(attempt) ?? known;
-  if (tokensPerS === null) return config.stallMs;
-  const ownMs = (stallPaces * 1000) / tokensPerS;
-  return Math.min(config.stallMs, Math.max(config.stallMsMin, ownMs));
-}
-
-function firstOutputMs({ config }: HubState, { entry }: Attempt): number {
-  return isGenerated(entry.task.kind) ? config.firstTokenMs : config.documentMs;
 }

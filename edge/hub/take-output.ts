@@ -7,7 +7,9 @@ import { outputFault } from "./output-fault.ts";
 import type { Preflight } from "./preflight-state.ts";
 import { tokensLeft } from "./continue-answer.ts";
 import { endAbandoned, endPaid, endTask, type StepContext } from "./end-task.ts";
-import { closeAttempt, loseAttempt, sendCancel } from "./lose-attempt.ts";
+import { closeAttempt, sendCancel } from "./close-attempt.ts";
+import { dropAttempt, winRace } from "./hedge.ts";
+import { loseAttempt } from "./lose-attempt.ts";
 
 /** A worker that breaks the rules of an attempt loses its socket, and the attempt with it. */
 function breach(attempt: Attempt, reason: string, step: StepContext): void {
@@ -58,6 +60,7 @@ function takeParts(
   }
   for (const part of parts) attempt.transcript.add(part);
   if (attempt.cancelledMs !== null || parts.length === 0) return true;
+  winRace(state, attempt, step);
   // A part without text shows nothing yet, whatever number of tokens it claims to be.
   if (attempt.transcript.bytes > 0) attempt.firstTokenMs ??= step.nowMs;
   if (entry.task.streamed) {
@@ -150,6 +153,7 @@ export function takeEnd(
     loseAttempt(state, attempt, { outcome: "wrong_result", message, countsAsFailure: true }, step);
     return;
   }
+  winRace(state, attempt, step);
   // An answer of no text at all (the model ended at once) is an answer: its stream still has to
   // begin.
   if (!cancelled && entry.task.streamed && !entry.started) {
@@ -214,9 +218,12 @@ export function takeFail(
   const own = frame.code === "context_length_exceeded" || frame.code === "invalid_request";
   if (!own || attempt.entry.started || attempt.cancelledMs !== null) {
     const message = `The worker failed: ${frame.message}`;
-    loseAttempt(state, attempt, { outcome: frame.code, message, countsAsFailure: true }, step);
+    const retryAfterMs = frame.retry_after_ms ?? null;
+    const loss = { outcome: frame.code, message, countsAsFailure: true, retryAfterMs };
+    loseAttempt(state, attempt, loss, step);
     return;
   }
+  winRace(state, attempt, step);
   closeAttempt(state, attempt, frame.code, step);
   endTask(state, attempt.entry, step, {
     kind: "failed",
@@ -248,6 +255,7 @@ export function cancelTask(state: HubState, taskId: string, step: StepContext): 
     return;
   }
   if (attempt.cancelledMs !== null) return;
+  if (entry.rival !== null) dropAttempt(state, entry.rival, "consumer_gone", step);
   attempt.cancelledMs = step.nowMs;
   attempt.bytesAtCancel = attempt.transcript.bytes;
   sendCancel(attempt, "consumer_gone", step);

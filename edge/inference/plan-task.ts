@@ -69,6 +69,8 @@ export async function planTask(
     ...bounds,
     result: resultShapeOf(wanted),
     weights: query.weights,
+    mode: request.octo?.mode ?? "realtime",
+    hedge: request.octo?.hedge === true,
     class: query.class,
     region: ctx.region,
     createdMs,

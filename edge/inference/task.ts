@@ -1,5 +1,5 @@
 import type { Ability } from "../../shared/openai/demands.ts";
-import type { WeightDemands } from "../../shared/openai/octo-options.ts";
+import type { TaskMode, WeightDemands } from "../../shared/openai/octo-options.ts";
 import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import type { Class } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
@@ -38,6 +38,10 @@ export interface InferenceTask {
   /** What is demanded of the weights that answer. */
   readonly weights: WeightDemands;
   readonly class: Class;
+  /** How long it may wait for a slot, and who goes before it. */
+  readonly mode: TaskMode;
+  /** A second worker is asked where the first is late. */
+  readonly hedge: boolean;
   readonly region: Region;
   readonly createdMs: number;
   /** How many attempt numbers hubs asked before may have used; this one's go on from there. */

@@ -21,11 +21,24 @@ export type QuantizationClass = keyof typeof bitsFloors;
 const quantizationClasses = Object.keys(bitsFloors) as [QuantizationClass, ...QuantizationClass[]];
 
 /**
+ * How long a request can wait for a free worker: a person waits seconds, a batch a minute, a queue
+ * minutes. Who waits less goes first.
+ */
+export const taskModes = ["realtime", "batch", "async"] as const;
+export type TaskMode = (typeof taskModes)[number];
+
+/**
  * The field `octo` of any inference request: what a consumer demands of the weights that answer.
  * It is the edge's matter, and no engine sees it.
  */
 export const octoOptionsSchema = z
   .strictObject({
+    mode: z.enum(taskModes).optional().meta({
+      description: "How long it may wait for a free worker; real time goes before the others",
+    }),
+    hedge: z.boolean().optional().meta({
+      description: "Ask a second worker where the first is later than 19 of 20 are; one is paid",
+    }),
     min_quantization: z.enum(quantizationClasses).optional().meta({
       description: "Only weights of at least this precision; those that do not tell are left out",
     }),

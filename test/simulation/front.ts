@@ -88,7 +88,7 @@ export class Front {
 
   #plan(): { task: InferenceTask; terms: Terms; hubIds: readonly string[] } | ErrorCode {
     const { random } = this.#world;
-    const { id, model, wanted, choices, streamed, usageChunk } = this.#request;
+    const { id, model, wanted, choices, streamed, usageChunk, mode, hedge } = this.#request;
     const weights = { bitsMin: null, byContent: false };
     const query = { model, demands: wanted.demands, class: "public", weights } as const;
     let choice: HubChoice;
@@ -134,6 +134,8 @@ export class Front {
       result: null,
       weights,
       class: "public",
+      mode,
+      hedge,
       region: "weur",
       createdMs,
       attemptsBefore: 0,

@@ -119,6 +119,9 @@ export class HubChecks {
     for (const entry of tasks.values()) {
       const { id } = entry.task;
       const count = Number(places.has(entry)) + Number(entry.attempt !== null);
+      const { rival } = entry;
+      const isRacing = rival === null || (attempts.get(rival.id) === rival && !entry.started);
+      hold(isRacing, "H1 R1", () => `${rival?.id} races though it is over`);
       hold(count === 1, "H1", () => `${id} is in ${count} places`);
       const attempt = entry.attempt;
       if (attempt === null) continue;
@@ -138,7 +141,9 @@ export class HubChecks {
       hold(mayWait, "H4", () => `${entry.task.id} waits for a second worker after output`);
     }
     for (const attempt of attempts.values()) {
-      hold(attempt.entry.attempt === attempt, "H1", () => `${attempt.id} is open twice`);
+      const { entry } = attempt;
+      const isOfTask = entry.attempt === attempt || entry.rival === attempt;
+      hold(isOfTask, "H1", () => `${attempt.id} is no attempt of its task`);
     }
   }
 

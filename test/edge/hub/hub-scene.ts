@@ -62,6 +62,8 @@ export function task(name: string, changes: Partial<InferenceTask> = {}): Infere
     result: null,
     weights: { bitsMin: null, byContent: false },
     class: "public",
+    mode: "realtime",
+    hedge: false,
     region: "weur",
     createdMs: 0,
     attemptsBefore: 0,
