@@ -4,11 +4,16 @@ import { type AnswerHead, generatedKind } from "../inference/answer-head.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import type { GatheredAnswer } from "../inference/whole-answer.ts";
 import type { TaskRecord } from "../billing/closing.ts";
+import type { EventId } from "../inference/event-id.ts";
+import { eventsBehind, StreamEvents } from "../inference/stream-events.ts";
+import { Later } from "../later.ts";
 import { AnswerStream } from "./answer-stream.ts";
+import { KeptAnswers } from "./kept-answers.ts";
 import { type Attempt, recordOf, type TaskEnding } from "./hub-state.ts";
 
 /** Who answers, known with the first output. */
 export interface AnswerSource {
+  readonly hubId: string;
   readonly workerId: string;
   readonly model: string;
   readonly digest: string;
@@ -39,6 +44,16 @@ export type RunResult =
       readonly record: TaskRecord | null;
     };
 
+/** The rest of an answer whose connection was lost. */
+export type Resumed = { readonly task: InferenceTask } & (
+  | { readonly kind: "stream"; readonly stream: ReadableStream<Uint8Array> }
+  /** It is over: these are all events that are missing. */
+  | { readonly kind: "events"; readonly events: string }
+);
+
+/** Below the ten seconds after which an object without a timer is put to sleep. */
+const awakeMs = 5_000;
+
 /**
  * Proxies and phones drop connections that are silent for 30 s or more; and an idle stream notices
  * no FIN.
@@ -54,16 +69,26 @@ interface Answer {
 /** The consumers' side of a hub: one answer a task, as a stream of events or whole. */
 export class Answers {
   readonly #answers = new Map<string, Answer>();
+  /** Those that are over, for whoever lost the connection. */
+  readonly #kept = new KeptAnswers();
+  readonly #awake = new Later(() => this.#stayAwake());
+  readonly #hubId: string;
   readonly #onGone: (taskId: string) => void;
   readonly #onRead: (taskId: string) => void;
   /** Streams with something to send at the end of this step. */
   #written = new Set<AnswerStream>();
+  /** Streams that end with what is written. */
+  readonly #ended: { readonly task: InferenceTask; readonly stream: AnswerStream }[] = [];
   #isFlushing = false;
 
-  constructor(on: {
-    readonly gone: (taskId: string) => void;
-    readonly read: (taskId: string) => void;
-  }) {
+  constructor(
+    hubId: string,
+    on: {
+      readonly gone: (taskId: string) => void;
+      readonly read: (taskId: string) => void;
+    },
+  ) {
+    this.#hubId = hubId;
     this.#onGone = on.gone;
     this.#onRead = on.read;
   }
@@ -79,17 +104,60 @@ export class Answers {
     const { task } = attempt.entry;
     const answer = this.#answers.get(task.id);
     if (answer === undefined) return;
-    const source = sourceOf(attempt);
-    answer.stream = new AnswerStream(headOf(attempt), task.usageChunk, nowMs, {
+    const source = sourceOf(attempt, this.#hubId);
+    const events = new StreamEvents(headOf(attempt), task.usageChunk, this.#hubId);
+    const options = { usageChunk: task.usageChunk, mayWait: task.resume, nowMs };
+    answer.stream = new AnswerStream(events, options, {
       begun: (stream) => answer.resolve({ kind: "stream", source, stream }),
-      complete: (events) => answer.resolve({ kind: "events", source, events }),
-      gone: () => {
-        this.#answers.delete(task.id);
-        this.#onGone(task.id);
-      },
+      complete: (all) => answer.resolve({ kind: "events", source, events: all }),
+      gone: () => this.#leave(answer),
       read: () => this.#onRead(task.id),
     });
     this.#written.add(answer.stream);
+  }
+
+  /** The consumer is gone for good: what it has paid for is kept for it all the same. */
+  #leave({ task, stream }: Answer): void {
+    if (!this.#answers.delete(task.id) || stream === null) return;
+    const message = "The answer was stopped when its consumer hung up";
+    stream.fail({ code: "client_closed", message });
+    stream.flush(Date.now());
+    this.#keep(task, stream);
+    this.#onGone(task.id);
+  }
+
+  #keep(task: InferenceTask, { log }: AnswerStream): void {
+    if (log === null) return;
+    this.#kept.add({ task, text: log }, Date.now());
+    this.#awake.arm(awakeMs);
+  }
+
+  /** A hub that slept would forget what is kept. */
+  async #stayAwake(): Promise<void> {
+    this.#kept.forget(Date.now());
+    if (this.#kept.size > 0) this.#awake.arm(awakeMs);
+  }
+
+  /**
+   * The rest of a streamed answer behind an event that its consumer has: as a stream where it is
+   * still made. Null where the account has no such answer, or not any more.
+   */
+  resume(
+    of: { readonly taskId: string; readonly accountId: string; readonly after: EventId },
+    nowMs: number,
+  ): Resumed | null {
+    const running = this.#answers.get(of.taskId);
+    const kept = running === undefined ? this.#kept.find(of.taskId, nowMs) : null;
+    const task = running?.task ?? kept?.task;
+    if (task === undefined || task.accountId !== of.accountId) return null;
+    if (kept !== null) {
+      const events = eventsBehind(kept.text, of.after);
+      return events === null ? null : { kind: "events", task, events };
+    }
+    // What is written and not sent belongs to the rest.
+    this.flush(nowMs);
+    const stream = running?.stream?.reopen(of.after, nowMs) ?? null;
+    return stream === null ? null : { kind: "stream", task, stream };
   }
 
   deliver(taskId: string, parts: readonly OutputPart[]): void {
@@ -113,6 +181,7 @@ export class Answers {
     else if (ending.kind === "answered") stream.finish(ending.finishes, ending.counts);
     else stream.fail({ code: "timeout", message: "The answer took too long and was ended" });
     this.#written.add(stream);
+    this.#ended.push({ task, stream });
   }
 
   /** Keeps idle streams open, and finds out which consumers have left them. */
@@ -131,15 +200,16 @@ export class Answers {
    */
   unread(nowMs: number, patienceMs: number): ReadonlySet<string> {
     const unread = new Set<string>();
-    for (const [taskId, { stream }] of this.#answers) {
+    for (const [taskId, { task, stream }] of this.#answers) {
       const unreadMs = stream?.unreadMs(nowMs) ?? 0;
       if (stream === null || !stream.isFull) continue;
       unread.add(taskId);
-      if (unreadMs < patienceMs) continue;
+      if (unreadMs < patienceMs || !stream.leave(nowMs)) continue;
       this.#answers.delete(taskId);
       const message = `Nothing of the answer was read for ${patienceMs} ms`;
       stream.fail({ code: "client_closed", message });
       stream.flush(nowMs);
+      this.#keep(task, stream);
       this.#onGone(taskId);
     }
     return unread;
@@ -163,13 +233,14 @@ export class Answers {
     const written = this.#written;
     this.#written = new Set();
     for (const stream of written) stream.flush(nowMs);
+    for (const { task, stream } of this.#ended.splice(0)) this.#keep(task, stream);
   }
 
   #wholeResult(ending: TaskEnding): RunResult {
     if (ending.kind === "answered") {
       const { attempt, finishes, counts } = ending;
       const answer = { parts: attempt.held, finishes, counts };
-      return { kind: "whole", source: sourceOf(attempt), answer };
+      return { kind: "whole", source: sourceOf(attempt, this.#hubId), answer };
     }
     const attempts = ending.entry.attemptNumber;
     if (ending.kind === "failed") {
@@ -200,8 +271,9 @@ function headOf(attempt: Attempt): AnswerHead {
   };
 }
 
-function sourceOf(attempt: Attempt): AnswerSource {
+function sourceOf(attempt: Attempt, hubId: string): AnswerSource {
   return {
+    hubId,
     workerId: attempt.session.workerId,
     model: attempt.listing.model,
     digest: attempt.listing.digest,

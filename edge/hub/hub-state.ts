@@ -288,3 +288,8 @@ export function recordOf(ending: TaskEnding, receipt: CountersignedReceipt | nul
     receipt,
   };
 }
+
+/** Whether free slots, listings or sessions may be others after this event. */
+export function changesDigest({ kind }: HubEvent): boolean {
+  return kind !== "tick" && kind !== "consumer.reads" && kind !== "consumer.gone";
+}

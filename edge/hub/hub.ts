@@ -6,9 +6,9 @@ import { digestOf } from "../directory/digest.ts";
 import { configOf, edgeSigningKey, type Env } from "../env.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import { accountObject } from "../objects.ts";
-import { Answers, type RunResult } from "./answers.ts";
+import { Answers, type Resumed, type RunResult } from "./answers.ts";
 import { hubConfigOf } from "./hub-config.ts";
-import { createHubState, type HubEvent, type HubState } from "./hub-state.ts";
+import { changesDigest, createHubState, type HubEvent, type HubState } from "./hub-state.ts";
 import { type HubParts, performEffect } from "./perform-effect.ts";
 import { Presence } from "./presence.ts";
 import { Settler } from "./settler.ts";
@@ -61,7 +61,7 @@ export class Hub extends DurableObject<Env> {
       presence: this.#presence,
       dispatch: (event) => this.#dispatch(event),
     });
-    this.#answers = new Answers({
+    this.#answers = new Answers(limits.id, {
       gone: (taskId) => this.#dispatch({ kind: "consumer.gone", taskId }),
       read: (taskId) => this.#dispatch({ kind: "consumer.reads", taskId }),
     });
@@ -125,6 +125,11 @@ export class Hub extends DurableObject<Env> {
   /** The consumer of a task that is not streamed hung up. */
   cancel(taskId: string): void {
     this.#dispatch({ kind: "consumer.gone", taskId });
+  }
+
+  /** The rest of a streamed answer whose consumer lost the connection. */
+  resume(of: Parameters<Answers["resume"]>[0]): Resumed | null {
+    return this.#answers.resume(of, Date.now());
   }
 
   /** Being called is all it takes: the constructor finds out who has left. */
@@ -192,9 +197,4 @@ export class Hub extends DurableObject<Env> {
       this.#ticking = false;
     }
   }
-}
-
-/** Whether free slots, listings or sessions may be others after this event. */
-function changesDigest(event: HubEvent): boolean {
-  return event.kind !== "tick" && event.kind !== "consumer.reads" && event.kind !== "consumer.gone";
 }

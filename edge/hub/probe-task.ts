@@ -71,6 +71,7 @@ export function probeTask(
     class: "public",
     mode: "realtime",
     hedge: false,
+    resume: false,
     region: session.region,
     createdMs: at.nowMs,
     attemptsBefore: 0,

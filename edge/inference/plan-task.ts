@@ -71,6 +71,7 @@ export async function planTask(
     weights: query.weights,
     mode: request.octo?.mode ?? "realtime",
     hedge: request.octo?.hedge === true,
+    resume: request.octo?.resume === true,
     class: query.class,
     region: ctx.region,
     createdMs,

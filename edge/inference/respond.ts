@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import type { AnswerSource, RunResult } from "../hub/answers.ts";
+import { formatEventId } from "./event-id.ts";
 import { type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { relay, type RelayEnd } from "./relay.ts";
 import { resultAnswer, type ResultBody } from "./result-answer.ts";
@@ -59,7 +60,7 @@ function wholeBody(
 function answerHeaders(
   ctx: Context,
   task: InferenceTask,
-  source: AnswerSource,
+  { hubId, ...source }: AnswerSource,
   timing: Timing,
 ): Record<string, string> {
   const stages = [
@@ -74,6 +75,7 @@ function answerHeaders(
     "x-octo-model-digest": source.digest,
     "x-octo-region": source.region,
     "x-octo-attempts": String(source.attempts),
+    ...(task.streamed ? { "x-octo-event-id": formatEventId({ hubId, place: 0 }) } : {}),
     "x-request-id": ctx.requestId,
     "server-timing": stages.join(", "),
   };

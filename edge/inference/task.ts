@@ -42,6 +42,8 @@ export interface InferenceTask {
   readonly mode: TaskMode;
   /** A second worker is asked where the first is late. */
   readonly hedge: boolean;
+  /** It is answered to the end though its consumer leaves: the consumer means to come back. */
+  readonly resume: boolean;
   readonly region: Region;
   readonly createdMs: number;
   /** How many attempt numbers hubs asked before may have used; this one's go on from there. */

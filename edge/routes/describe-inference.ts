@@ -33,6 +33,7 @@ export const inferenceAnswerHeaders = {
   "x-octo-model-digest": "The SHA-256 of the model's weights",
   "x-octo-region": "Where the worker is",
   "x-octo-attempts": "How many workers were tried",
+  "x-octo-event-id": "The Last-Event-ID with which /v1/tasks/{id}/stream begins at the start",
   "server-timing": "Milliseconds of each stage: auth, route, hold, first_token",
 };
 

@@ -45,6 +45,9 @@ export const octoOptionsSchema = z
     identity: z.literal("content").optional().meta({
       description: "Only models whose files the worker has read, not those named by a server",
     }),
+    resume: z.boolean().optional().meta({
+      description: "Answer to the end though the connection is lost; read it at the task's stream",
+    }),
   })
   .meta({ id: "OctoOptions" });
 export type OctoOptions = z.infer<typeof octoOptionsSchema>;

@@ -37,6 +37,7 @@ export class Consumer {
   readonly #finishes = new Set<number>();
   #source: Source | null = null;
   #buffer = "";
+  #place = 0;
   #isDone = false;
   #isBroken = false;
   ending: ConsumerEnding | null = null;
@@ -65,6 +66,11 @@ export class Consumer {
 
   #readEvent(event: string): void {
     if (event.startsWith(":")) return;
+    if (event.startsWith("id: ")) {
+      const [id = "", ...rest] = event.split("\n");
+      this.#checkPlace(Number(id.split(":").at(-1)));
+      return this.#readEvent(rest.join("\n"));
+    }
     hold(!this.#isDone, "I2", () => `${this.taskId} goes on after [DONE]: ${event}`);
     const isOneLine = event.startsWith("data: ") && !event.includes("\n");
     hold(isOneLine, "I2", () => `an event is one line of data: ${event}`);
@@ -80,6 +86,12 @@ export class Consumer {
       if (finish !== null && finish !== "error") this.#finishes.add(index);
     }
     this.#checkPrefix();
+  }
+
+  /** Events count up by one: whoever comes back misses none and has none twice. */
+  #checkPlace(place: number): void {
+    hold(place === this.#place + 1, "I2", () => `${this.taskId}: ${place} after ${this.#place}`);
+    this.#place = place;
   }
 
   /** The stream has ended by itself. */

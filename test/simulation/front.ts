@@ -136,6 +136,7 @@ export class Front {
       class: "public",
       mode,
       hedge,
+      resume: false,
       region: "weur",
       createdMs,
       attemptsBefore: 0,

@@ -64,6 +64,7 @@ export function task(name: string, changes: Partial<InferenceTask> = {}): Infere
     class: "public",
     mode: "realtime",
     hedge: false,
+    resume: false,
     region: "weur",
     createdMs: 0,
     attemptsBefore: 0,

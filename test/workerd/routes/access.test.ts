@@ -17,7 +17,7 @@ function foreignCall(route: RouteDescription): string {
     workers: "A".repeat(43),
     tasks: newId("tsk"),
   };
-  const resource = route.path.split("/")[3] ?? "";
+  const [, resource = ""] = /([^/]+)\/:id/.exec(route.path) ?? [];
   const path = route.path
     .replace(":id", idByResource[resource] ?? "")
     .replace(/:name\{.*\}$/, "a-model");
