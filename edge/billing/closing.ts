@@ -13,6 +13,9 @@ export interface AttemptRecord {
   readonly firstTokenMs: number | null;
   readonly endedMs: number;
   readonly tokens: number;
+  /** Bytes that were relayed: of the request to the worker, and of its output to the hub. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 export interface CountersignedReceipt {

@@ -1,4 +1,5 @@
 import { assert } from "../../shared/assert.ts";
+import { utf8Length } from "../../shared/protocol/receipt.ts";
 import type { TaskCancel } from "../../shared/protocol/task.ts";
 import type { AttemptRecord } from "../billing/closing.ts";
 import type { StepContext } from "./end-task.ts";
@@ -29,6 +30,8 @@ export function closeAttempt(
     firstTokenMs: attempt.firstTokenMs,
     endedMs: step.nowMs,
     tokens: attempt.transcript.tokens,
+    bytesIn: utf8Length(entry.task.body) + utf8Length(attempt.prefixText ?? ""),
+    bytesOut: attempt.transcript.bytes,
   };
   entry.records.push(record);
 }

@@ -109,6 +109,9 @@ export function recoveredClosing(
           firstTokenMs: receipt.first_token_ms,
           endedMs: receipt.ended_ms,
           tokens: receipt.completion_tokens,
+          // What the lost hub relayed is not known any more.
+          bytesIn: 0,
+          bytesOut: 0,
         },
       ],
       receipt: { signed, edgeKey: from.edgeKey, edgeSignature: from.edgeSignature },

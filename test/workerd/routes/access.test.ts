@@ -21,7 +21,8 @@ function foreignCall(route: RouteDescription): string {
   const path = route.path
     .replace(":id", idByResource[resource] ?? "")
     .replace(/:name\{.*\}$/, "a-model");
-  return `${route.method.toUpperCase()} ${path}`;
+  const query = path.endsWith("/stream") ? "?last_event_id=weur:0:0" : "";
+  return `${route.method.toUpperCase()} ${path}${query}`;
 }
 
 async function expiredKey(accountId: string): Promise<string> {
