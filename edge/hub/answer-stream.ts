@@ -43,7 +43,7 @@ type Reader =
 export class AnswerStream {
   /** When something was last sent. */
   sentMs: number;
-  readonly #events: StreamEvents;
+  #events: StreamEvents;
   readonly #usageChunk: boolean;
   /** Whether it goes on without its reader. */
   readonly #mayWait: boolean;
@@ -70,6 +70,11 @@ export class AnswerStream {
     this.#on = on;
     this.sentMs = options.nowMs;
     this.#readMs = options.nowMs;
+  }
+
+  /** Who answers is known now: nothing but comments was sent before. */
+  begin(events: StreamEvents): void {
+    this.#events = events;
   }
 
   /** What was sent so far, or null where it was too much to keep. */

@@ -1,3 +1,4 @@
+import { assert } from "../../shared/assert.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { OutputPart } from "../../shared/openai/output.ts";
 import { type AnswerHead, generatedKind } from "../inference/answer-head.ts";
@@ -13,7 +14,6 @@ import { type Attempt, recordOf, type TaskEnding } from "./hub-state.ts";
 
 /** Who answers, known with the first output. */
 export interface AnswerSource {
-  readonly hubId: string;
   readonly workerId: string;
   readonly model: string;
   readonly digest: string;
@@ -26,7 +26,8 @@ export interface AnswerSource {
 export type RunResult =
   | {
       readonly kind: "stream";
-      readonly source: AnswerSource;
+      /** Null where nothing has come yet: it begins so that its consumer sees that it lives. */
+      readonly source: AnswerSource | null;
       readonly stream: ReadableStream<Uint8Array>;
     }
   /** A streamed answer that was complete at once: all its events. */
@@ -62,6 +63,7 @@ const keepAliveMs = 10_000;
 
 interface Answer {
   readonly task: InferenceTask;
+  readonly openedMs: number;
   readonly resolve: (result: RunResult) => void;
   stream: AnswerStream | null;
 }
@@ -75,6 +77,7 @@ export class Answers {
   readonly #hubId: string;
   readonly #onGone: (taskId: string) => void;
   readonly #onRead: (taskId: string) => void;
+  readonly #onAnnounced: (taskId: string) => void;
   /** Streams with something to send at the end of this step. */
   #written = new Set<AnswerStream>();
   /** Streams that end with what is written. */
@@ -86,16 +89,18 @@ export class Answers {
     on: {
       readonly gone: (taskId: string) => void;
       readonly read: (taskId: string) => void;
+      readonly announced: (taskId: string) => void;
     },
   ) {
+    this.#onAnnounced = on.announced;
     this.#hubId = hubId;
     this.#onGone = on.gone;
     this.#onRead = on.read;
   }
 
-  open(task: InferenceTask): Promise<RunResult> {
+  open(task: InferenceTask, nowMs: number): Promise<RunResult> {
     const { promise, resolve } = Promise.withResolvers<RunResult>();
-    this.#answers.set(task.id, { task, resolve, stream: null });
+    this.#answers.set(task.id, { task, openedMs: nowMs, resolve, stream: null });
     return promise;
   }
 
@@ -104,16 +109,35 @@ export class Answers {
     const { task } = attempt.entry;
     const answer = this.#answers.get(task.id);
     if (answer === undefined) return;
-    const source = sourceOf(attempt, this.#hubId);
-    const events = new StreamEvents(headOf(attempt), task.usageChunk, this.#hubId);
+    const { model, digest } = attempt.listing;
+    if (answer.stream !== null) answer.stream.begin(this.#eventsOf(task, { model, digest }));
+    else this.#begin(answer, sourceOf(attempt), { model, digest }, nowMs);
+  }
+
+  #begin(
+    answer: Answer,
+    source: AnswerSource | null,
+    weights: Pick<AnswerHead, "model" | "digest">,
+    nowMs: number,
+  ): void {
+    const { task } = answer;
     const options = { usageChunk: task.usageChunk, mayWait: task.resume, nowMs };
-    answer.stream = new AnswerStream(events, options, {
+    answer.stream = new AnswerStream(this.#eventsOf(task, weights), options, {
       begun: (stream) => answer.resolve({ kind: "stream", source, stream }),
-      complete: (all) => answer.resolve({ kind: "events", source, events: all }),
+      complete: (events) => {
+        assert(source !== null, "an answer that is complete has a worker");
+        answer.resolve({ kind: "events", source, events });
+      },
       gone: () => this.#leave(answer),
       read: () => this.#onRead(task.id),
     });
     this.#written.add(answer.stream);
+  }
+
+  #eventsOf(task: InferenceTask, weights: Pick<AnswerHead, "model" | "digest">): StreamEvents {
+    const { id: taskId, createdMs } = task;
+    const head = { kind: generatedKind(task), taskId, createdMs, ...weights };
+    return new StreamEvents(head, task.usageChunk, this.#hubId);
   }
 
   /** The consumer is gone for good: what it has paid for is kept for it all the same. */
@@ -186,8 +210,17 @@ export class Answers {
 
   /** Keeps idle streams open, and finds out which consumers have left them. */
   keepAlive(nowMs: number): void {
-    for (const { stream } of this.#answers.values()) {
-      if (stream === null || nowMs - stream.sentMs < keepAliveMs) continue;
+    for (const answer of this.#answers.values()) {
+      const { task, stream, openedMs } = answer;
+      if (nowMs - (stream?.sentMs ?? openedMs) < keepAliveMs) continue;
+      if (stream === null) {
+        // A silent connection is dropped on the way, and only a write finds out who has left.
+        if (!task.streamed) continue;
+        this.#begin(answer, null, { model: task.model, digest: "" }, nowMs);
+        answer.stream?.keepAlive();
+        this.#onAnnounced(task.id);
+        continue;
+      }
       stream.keepAlive();
       this.#written.add(stream);
     }
@@ -240,7 +273,7 @@ export class Answers {
     if (ending.kind === "answered") {
       const { attempt, finishes, counts } = ending;
       const answer = { parts: attempt.held, finishes, counts };
-      return { kind: "whole", source: sourceOf(attempt, this.#hubId), answer };
+      return { kind: "whole", source: sourceOf(attempt), answer };
     }
     const attempts = ending.entry.attemptNumber;
     if (ending.kind === "failed") {
@@ -260,20 +293,8 @@ export class Answers {
   }
 }
 
-function headOf(attempt: Attempt): AnswerHead {
-  const { task } = attempt.entry;
+function sourceOf(attempt: Attempt): AnswerSource {
   return {
-    kind: generatedKind(task),
-    taskId: task.id,
-    createdMs: task.createdMs,
-    model: attempt.listing.model,
-    digest: attempt.listing.digest,
-  };
-}
-
-function sourceOf(attempt: Attempt, hubId: string): AnswerSource {
-  return {
-    hubId,
     workerId: attempt.session.workerId,
     model: attempt.listing.model,
     digest: attempt.listing.digest,

@@ -107,6 +107,8 @@ export interface TaskEntry {
   placeByMs: number;
   /** Output has left for the consumer: from here on no other worker may begin the answer. */
   started: boolean;
+  /** The response has begun before any output: this hub has the last word on the task. */
+  told: boolean;
   /** What left of attempts that were lost: the next one goes on from it. */
   delivered: Delivered | null;
   route: RouteExplanation | null;
@@ -161,6 +163,8 @@ export type HubEvent =
   | { readonly kind: "frame"; readonly sessionId: string; readonly frame: UpFrame }
   | { readonly kind: "task.submitted"; readonly task: InferenceTask }
   | { readonly kind: "consumer.gone"; readonly taskId: string }
+  /** The response has begun though no output has come: the front Worker asks no other hub. */
+  | { readonly kind: "consumer.told"; readonly taskId: string }
   /** The consumer has read: what was granted may be granted again. */
   | { readonly kind: "consumer.reads"; readonly taskId: string }
   /**
@@ -249,6 +253,7 @@ export function createTaskEntry(
     lastLoss: null,
     placeByMs,
     started: false,
+    told: false,
     delivered: null,
     route: null,
   };
@@ -291,5 +296,5 @@ export function recordOf(ending: TaskEnding, receipt: CountersignedReceipt | nul
 
 /** Whether free slots, listings or sessions may be others after this event. */
 export function changesDigest({ kind }: HubEvent): boolean {
-  return kind !== "tick" && kind !== "consumer.reads" && kind !== "consumer.gone";
+  return kind !== "tick" && !kind.startsWith("consumer.");
 }

@@ -64,6 +64,7 @@ export class Hub extends DurableObject<Env> {
     this.#answers = new Answers(limits.id, {
       gone: (taskId) => this.#dispatch({ kind: "consumer.gone", taskId }),
       read: (taskId) => this.#dispatch({ kind: "consumer.reads", taskId }),
+      announced: (taskId) => this.#dispatch({ kind: "consumer.told", taskId }),
     });
     const settler = new Settler({
       close: (accountId, closings) => accountObject(env, accountId).close(closings),
@@ -117,7 +118,7 @@ export class Hub extends DurableObject<Env> {
 
   /** Runs one task: returns once its answer begins (streamed), is complete, or cannot be had. */
   run(task: InferenceTask): Promise<RunResult> {
-    const result = this.#answers.open(task);
+    const result = this.#answers.open(task, Date.now());
     this.#dispatch({ kind: "task.submitted", task });
     return result;
   }
@@ -127,7 +128,6 @@ export class Hub extends DurableObject<Env> {
     this.#dispatch({ kind: "consumer.gone", taskId });
   }
 
-  /** The rest of a streamed answer whose consumer lost the connection. */
   resume(of: Parameters<Answers["resume"]>[0]): Resumed | null {
     return this.#answers.resume(of, Date.now());
   }

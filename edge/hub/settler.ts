@@ -70,7 +70,8 @@ export class Settler {
   settle(ending: TaskEnding): void {
     // Nothing has left for the consumer: the front Worker may still have another hub, and closes
     // the books if not.
-    if (ending.kind === "failed" && !ending.entry.started) return;
+    const { started, told } = ending.entry;
+    if (ending.kind === "failed" && !started && !told) return;
     this.#ended.push(ending);
     this.#later.arm(gatherMs);
   }

@@ -78,6 +78,11 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
     case "consumer.gone":
       cancelTask(state, event.taskId, step);
       break;
+    case "consumer.told": {
+      const entry = state.tasks.get(event.taskId);
+      if (entry !== undefined) entry.told = true;
+      break;
+    }
     case "consumer.reads": {
       const attempt = state.tasks.get(event.taskId)?.attempt;
       if (attempt) grant(state, attempt, step);
