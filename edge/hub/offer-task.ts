@@ -64,8 +64,8 @@ function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {
   const prefix = isContinued ? partsOf(JSON.stringify(continuedAnswer(delivered))) : [];
   const sessionId = attempt.session.id;
   // Whoever has one choice of text to stream may have to be followed by another worker.
-  const isNamed =
-    attempt.session.version >= continuingVersion && task.streamed && task.choices === 1;
+  const isPaced = attempt.session.version >= continuingVersion;
+  const isNamed = isPaced && task.streamed && task.choices === 1;
   step.effects.push({
     kind: "send",
     sessionId,
@@ -79,6 +79,7 @@ function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {
       body_parts: body.length,
       ...(prefix.length === 0 ? {} : { prefix_parts: prefix.length }),
       ...(isNamed ? { wants_token_ids: true } : {}),
+      ...(isPaced ? { pace_ms: paceMsOf(state) } : {}),
       window_bytes: state.config.windowBytes,
       input_micros_per_million: attempt.listing.input_micros_per_million,
       output_micros_per_million: attempt.listing.output_micros_per_million,
@@ -93,6 +94,20 @@ function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {
       frame: { type: "task.body", attempt: attempt.id, part: index, text },
     });
   }
+}
+
+/**
+ * Messages a second that a hub takes in all: a Durable Object is asked for a thousand events a
+ * second at most, and other things happen as well.
+ */
+const messagesPerSMax = 400;
+/** Nobody reads faster than ten times a second. */
+const paceMsMax = 100;
+
+/** How long workers gather output at a hub that is this busy: each attempt sends once a pace. */
+function paceMsOf({ config, attempts }: HubState): number {
+  const fairMs = Math.ceil((attempts.size * 1000) / messagesPerSMax);
+  return Math.max(config.paceMs, Math.min(fairMs, paceMsMax));
 }
 
 /** A text in pieces that each fit a frame. */

@@ -26,6 +26,8 @@ export const taskOfferSchema = z.object({
   prefix_parts: z.int().min(1).max(1024).optional(),
   /** Name the tokens of what is sent, so that another worker could go on. */
   wants_token_ids: z.boolean().optional(),
+  /** How long output of this attempt may be gathered, in place of the welcome's `pace_ms`. */
+  pace_ms: z.int().min(0).max(5_000).optional(),
   window_bytes: z.int().min(1),
   input_micros_per_million: z.int().min(0),
   output_micros_per_million: z.int().min(0),
