@@ -93,6 +93,17 @@ describe("output", () => {
   });
 });
 
+describe("an answer that its worker's filter ended", () => {
+  test("is an answer: nobody else is asked for what one has refused to say", () => {
+    const scene = running();
+    scene.delta("v", attempt, 0, "I cannot");
+    const finishes = [{ index: 0, reason: "content_filter" as const }];
+    const effects = scene.end("v", attempt, 1, { finishes });
+    expect([howEnded(effects), offersOf(effects)]).toEqual(["answered", []]);
+    expect(endingsOf(effects)[0]).toMatchObject({ finishes });
+  });
+});
+
 describe("once output has left", () => {
   test("a lost worker that nobody can follow ends the task with an error in the end", () => {
     const scene = running();
