@@ -88,6 +88,10 @@ export interface Loss {
   readonly countsAsFailure: boolean;
   /** How long its engine asked to be left alone, where it did. */
   readonly retryAfterMs?: number | null;
+  /** It says nothing of its worker, or that has been noted already. */
+  readonly isWorkerKnown?: boolean;
+  /** The same worker may be asked again: what it was asked for was wrong. */
+  readonly mayBeAsked?: boolean;
 }
 
 export interface TaskEntry {
@@ -121,6 +125,10 @@ export interface Attempt {
   readonly session: Session;
   readonly listing: Listing;
   readonly startedMs: number;
+  /** Why this worker. */
+  readonly route: RouteExplanation | null;
+  /** It broke the rules of the wire: nothing of it is paid. */
+  isBreached: boolean;
   /** What it goes on from; null where it begins the answer. */
   readonly prefixText: string | null;
   /** When the first byte of its output came. */

@@ -29,10 +29,7 @@ const strangersMax = 64;
 /** Whoever has not proved itself is looked at as soon as its time is over. */
 const strangerSweepMs = proveWithinMs + 1;
 
-/**
- * Up to 256 workers' sockets, and the tasks on them. The rules are in step-hub.ts; this performs
- * their effects.
- */
+/** Up to 256 workers' sockets, and the tasks on them, by the rules of step-hub.ts. */
 export class Hub extends DurableObject<Env> {
   readonly #state: HubState;
   readonly #sockets: WorkerSockets;
@@ -64,6 +61,7 @@ export class Hub extends DurableObject<Env> {
     this.#answers = new Answers(limits.id, {
       gone: (taskId) => this.#dispatch({ kind: "consumer.gone", taskId }),
       read: (taskId) => this.#dispatch({ kind: "consumer.reads", taskId }),
+      keeping: () => this.#presence.digestChanged(Date.now()),
       announced: (taskId) => this.#dispatch({ kind: "consumer.told", taskId }),
     });
     const settler = new Settler({
