@@ -43,7 +43,7 @@ async function main(): Promise<number> {
 function table(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => [
     figure.figure,
-    figure.value.toPrecision(4).replace(/\.?0+$/, ""),
+    String(Number(figure.value.toPrecision(4))),
     figure.unit,
     figure.target === null ? "" : `${figure.better === "higher" ? "≥" : "≤"} ${figure.target}`,
     verdict(figure),
