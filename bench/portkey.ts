@@ -19,6 +19,7 @@ const startMs = 15_000;
 /** Portkey's open-source gateway in a process of its own. */
 export interface Portkey extends AsyncDisposable {
   readonly url: string;
+  readonly pid: number | null;
   /** What a request says beside its body to reach `upstream`. */
   headersFor(upstream: string): Record<string, string>;
 }
@@ -46,6 +47,7 @@ export async function startPortkey(): Promise<Portkey> {
   const running = started.move();
   return {
     url,
+    pid: child.pid ?? null,
     headersFor: (upstream) => ({
       authorization: "Bearer none",
       "content-type": "application/json",

@@ -2,7 +2,8 @@ import { describeError } from "../../shared/log.ts";
 import type { Figure } from "../figure.ts";
 import { LoadClient } from "../load.ts";
 import { type Portkey, startPortkey } from "../portkey.ts";
-import { recordPieces } from "../reply.ts";
+import { cpuUsOf } from "../process-cpu.ts";
+import { recordPieces, type StreamRequest } from "../reply.ts";
 import { startUpstream } from "../upstream.ts";
 import { compare, firstByteMs, ratioOf, repliesPerS } from "./compare.ts";
 import type { RelayScene } from "./scene.ts";
@@ -46,6 +47,11 @@ export async function measureBesidePortkey(
   const sides = { edge, other };
   const loaded = await compare(client, { sides, concurrency, rounds, roundMs });
   const alone = await compare(client, { sides, concurrency: 1, rounds: 3, roundMs });
+  const spent = [
+    ...(await cpuFigures(client, { ...edge, name: "edge", pid: scene.edgePid })),
+    ...(await cpuFigures(client, { ...edge, name: "worker", pid: workerPid(scene) })),
+    ...(await cpuFigures(client, { ...other, name: "portkey", pid: portkey.pid })),
+  ];
   const perS = { unit: "1/s", better: "higher", target: null } as const;
   const ms = { unit: "ms", better: "lower", target: null } as const;
   return [
@@ -61,5 +67,37 @@ export async function measureBesidePortkey(
       better: "higher",
       target: 1,
     },
+    ...spent,
   ];
+}
+
+function workerPid({ network }: RelayScene): number | null {
+  return network.workers[0]?.pid ?? null;
+}
+
+interface Spender extends StreamRequest {
+  readonly name: string;
+  readonly pid: number | null;
+}
+
+/** Where the time goes: what one process spends on a reply. Nothing where it cannot be read. */
+async function cpuFigures(client: LoadClient, { name, pid, ...side }: Spender): Promise<Figure[]> {
+  const before = await cpuUsOrNull(pid);
+  const { replies } = await client.run({ ...side, concurrency, durationMs: roundMs });
+  const after = await cpuUsOrNull(pid);
+  if (before === null || after === null) return [];
+  return [
+    {
+      figure: `relay.${name}_cpu_us_per_reply`,
+      value: (after - before) / replies,
+      unit: "µs",
+      better: "lower",
+      target: null,
+    },
+  ];
+}
+
+/** Only Linux has /proc. */
+async function cpuUsOrNull(pid: number | null): Promise<number | null> {
+  return pid === null ? null : cpuUsOf(pid).catch(() => null);
 }

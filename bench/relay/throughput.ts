@@ -9,10 +9,10 @@ const rounds = 7;
 const roundMs = 2_000;
 const tokens = 32;
 
-/** A short reply from an engine that answers at once: all that takes time is what is around it. */
+/** From an engine that answers at once: all that takes time is what is around it. */
 export const shortReply = `tokens=${tokens} rate=0`;
 
-/** Replies a second and the first byte's time, beside bare workerd that passes on the same bytes. */
+/** Replies a second and the first byte's time, beside bare workerd with the same bytes. */
 export async function measureThroughput(
   scene: RelayScene,
   progress: (line: string) => void,
