@@ -59,7 +59,7 @@ async function measureGaps(
   { edge, bare }: Sides,
   progress: (line: string) => void,
 ): Promise<Figure[]> {
-  progress(`${gapStreams} streams at ${tokensPerS} tokens/s: ${gapRounds} rounds on each side …`);
+  progress(`${gapStreams} streams at the same pace: ${gapRounds} rounds on each side …`);
   const gaps = { edge: [] as (readonly number[])[], bare: [] as (readonly number[])[] };
   for (let round = 0; round < gapRounds; round++) {
     gaps.bare.push((await runStreams(client, bare, gapStreams)).gapsMs);
@@ -96,7 +96,7 @@ async function measureCpu(
     progress("processor time is read from /proc, which this system does not have: left out");
     return [];
   }
-  progress(`${cpuStreams} streams at ${tokensPerS} tokens/s: ${cpuRounds} rounds on each side …`);
+  progress(`${cpuStreams} streams at the same pace: ${cpuRounds} rounds on each side …`);
   const perToken = { edge: [] as number[], bare: [] as number[] };
   for (let round = 0; round < cpuRounds; round++) {
     perToken.bare.push(await cpuUsPerToken(client, bare, proxy.pid));

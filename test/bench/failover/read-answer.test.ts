@@ -40,7 +40,8 @@ describe("the end of an answer", () => {
   });
 
   test("is an error where an event says so, whatever follows", async () => {
-    const failure = `data: ${JSON.stringify({ error: { code: "worker_failed" }, choices: [] })}\n\n`;
+    const event = { error: { code: "worker_failed" }, choices: [] };
+    const failure = `data: ${JSON.stringify(event)}\n\n`;
     const answer = await readAnswer(await serve([said("a"), failure, "data: [DONE]\n\n"]));
     expect(answer).toMatchObject({ text: "a", ending: "error" });
   });
