@@ -41,3 +41,43 @@ export function regionOf(place: ConnectionPlace): Region {
       return "weur";
   }
 }
+
+/** A city of Cloudflare's near the middle of each region's people: latitude and longitude. */
+const cities: Readonly<Record<Region, readonly [number, number]>> = {
+  wnam: [37.3, -121.9],
+  enam: [39.0, -77.5],
+  sam: [-23.5, -46.6],
+  weur: [50.1, 8.7],
+  eeur: [52.2, 21.0],
+  apac: [1.4, 103.8],
+  oc: [-33.9, 151.2],
+  afr: [-26.2, 28.0],
+  me: [25.3, 55.3],
+};
+
+const earthRadiusKm = 6_371;
+
+/** Along the great circle between the two regions' cities (haversine formula), in kilometres. */
+export function distanceKm(from: Region, to: Region): number {
+  return kilometres[from][to];
+}
+
+const kilometres = byRegion((from) => byRegion((to) => greatCircleKm(cities[from], cities[to])));
+
+function byRegion<T>(of: (region: Region) => T): Readonly<Record<Region, T>> {
+  return Object.fromEntries(regions.map((region) => [region, of(region)])) as Record<Region, T>;
+}
+
+function greatCircleKm(from: readonly [number, number], to: readonly [number, number]): number {
+  const [fromLatitude, toLatitude] = [radians(from[0]), radians(to[0])];
+  const half =
+    Math.sin((toLatitude - fromLatitude) / 2) ** 2 +
+    Math.cos(fromLatitude) *
+      Math.cos(toLatitude) *
+      Math.sin((radians(to[1]) - radians(from[1])) / 2) ** 2;
+  return 2 * earthRadiusKm * Math.asin(Math.sqrt(half));
+}
+
+function radians(degrees: number): number {
+  return (degrees * Math.PI) / 180;
+}

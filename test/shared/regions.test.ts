@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isRegion, regionOf, regions } from "../../shared/regions.ts";
+import { distanceKm, isRegion, regionOf, regions } from "../../shared/regions.ts";
 
 describe("regions", () => {
   test.each([
@@ -28,4 +28,20 @@ describe("regions", () => {
       expect(isRegion(other)).toBe(false);
     }
   });
+});
+
+test("distances are as on the globe, the same both ways, and none to oneself", () => {
+  for (const from of regions) {
+    expect(distanceKm(from, from)).toBe(0);
+    for (const to of regions) {
+      expect(distanceKm(from, to)).toBeCloseTo(distanceKm(to, from), 6);
+      // Half of the equator is the longest way.
+      expect(distanceKm(from, to)).toBeLessThan(20_040);
+    }
+  }
+  // Frankfurt to Ashburn, and San Jose to Sydney, by any atlas.
+  expect(distanceKm("weur", "enam")).toBeGreaterThan(6_400);
+  expect(distanceKm("weur", "enam")).toBeLessThan(6_700);
+  expect(distanceKm("wnam", "oc")).toBeGreaterThan(11_800);
+  expect(distanceKm("wnam", "oc")).toBeLessThan(12_100);
 });
