@@ -9,7 +9,7 @@ import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord, CountersignedReceipt, TaskRecord } from "../billing/closing.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import type { HubConfig } from "./hub-config.ts";
-import type { RouteExplanation } from "./choose-worker.ts";
+import type { RouteExplanation } from "./route-explanation.ts";
 import type { Preflight } from "./preflight-state.ts";
 import type { Vetting } from "./vetting.ts";
 import type { WorkerMemory } from "./worker-memory.ts";
@@ -48,6 +48,8 @@ export interface Session {
   readonly workerId: string;
   readonly accountId: string;
   readonly region: Region;
+  /** From the hub's challenge to the worker's proof; null where the hub did not measure it. */
+  readonly roundTripMs: number | null;
   readonly epoch: number;
   /** What it may be asked for: claims that probes have borne out. */
   listings: readonly Listing[];
@@ -130,6 +132,7 @@ export type HubEvent =
       readonly accountId: string;
       readonly region: Region;
       readonly epoch: number;
+      readonly roundTripMs?: number;
       readonly memory?: WorkerMemory;
     }
   /**
@@ -246,6 +249,11 @@ export function priceOf(listing: Listing): Price {
     inputMicrosPerMillion: listing.input_micros_per_million,
     outputMicrosPerMillion: listing.output_micros_per_million,
   };
+}
+
+/** Whether free slots, listings or sessions may be others after this event. */
+export function changesDigest(event: HubEvent): boolean {
+  return event.kind !== "tick" && event.kind !== "consumer.reads" && event.kind !== "consumer.gone";
 }
 
 /** What is remembered of a task that ended here. */

@@ -7,8 +7,9 @@ import { configOf, edgeSigningKey, type Env } from "../env.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import { accountObject } from "../objects.ts";
 import { Answers, type RunResult } from "./answers.ts";
+import { chooseWorker, type Prospect, prospectOf } from "./choose-worker.ts";
 import { hubConfigOf } from "./hub-config.ts";
-import { createHubState, type HubEvent, type HubState } from "./hub-state.ts";
+import { changesDigest, createHubState, type HubEvent, type HubState } from "./hub-state.ts";
 import { type HubParts, performEffect } from "./perform-effect.ts";
 import { Presence } from "./presence.ts";
 import { Settler } from "./settler.ts";
@@ -65,19 +66,15 @@ export class Hub extends DurableObject<Env> {
       gone: (taskId) => this.#dispatch({ kind: "consumer.gone", taskId }),
       read: (taskId) => this.#dispatch({ kind: "consumer.reads", taskId }),
     });
+    const acknowledge = (workerId: string, attempts: readonly string[]) =>
+      this.#acknowledge(workerId, attempts);
     const settler = new Settler({
       close: (accountId, closings) => accountObject(env, accountId).close(closings),
-      acknowledge: (workerId, attempts) => this.#acknowledge(workerId, attempts),
+      acknowledge,
       distrust: (sessionId, reason) => this.#gate.close(sessionId, "malformed", reason),
       edgeKey: () => edgeSigningKey(config),
     });
-    const returned = {
-      config,
-      startedMs: Date.now(),
-      settler,
-      acknowledge: (workerId: string, attempts: readonly string[]) =>
-        this.#acknowledge(workerId, attempts),
-    };
+    const returned = { config, startedMs: Date.now(), settler, acknowledge };
     this.#parts = {
       sockets: this.#sockets,
       answers: this.#answers,
@@ -120,6 +117,11 @@ export class Hub extends DurableObject<Env> {
     const result = this.#answers.open(task);
     this.#dispatch({ kind: "task.submitted", task });
     return result;
+  }
+
+  /** What would become of a task that came now. Only reads. */
+  explain(task: InferenceTask): Prospect {
+    return prospectOf(chooseWorker(task, this.#state.sessions.values(), new Set(), Math.random));
   }
 
   /** The consumer of a task that is not streamed hung up. */
@@ -192,9 +194,4 @@ export class Hub extends DurableObject<Env> {
       this.#ticking = false;
     }
   }
-}
-
-/** Whether free slots, listings or sessions may be others after this event. */
-function changesDigest(event: HubEvent): boolean {
-  return event.kind !== "tick" && event.kind !== "consumer.reads" && event.kind !== "consumer.gone";
 }

@@ -1,12 +1,11 @@
 import { assert } from "../../shared/assert.ts";
-import type { ErrorCode } from "../../shared/errors.ts";
 import { attemptId } from "../../shared/ids.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
 import type { TaskCancel } from "../../shared/protocol/task.ts";
 import { bodyPartChars } from "../../shared/protocol/limits.ts";
 import { OutputTranscript } from "../../shared/protocol/receipt.ts";
 import type { AttemptRecord } from "../billing/closing.ts";
-import { chooseWorker, type Exclusion } from "./choose-worker.ts";
+import { chooseWorker } from "./choose-worker.ts";
 import {
   type Attempt,
   type HubEffect,
@@ -19,6 +18,8 @@ import {
 } from "./hub-state.ts";
 import { measureAttempt } from "./measure-attempt.ts";
 import type { Preflight } from "./preflight-state.ts";
+import type { Excluded } from "./route-explanation.ts";
+import { whyNobody } from "./why-nobody.ts";
 
 /** Time, chance and the list of effects of one step. */
 export interface StepContext {
@@ -57,13 +58,9 @@ export function placeTask(state: HubState, entry: TaskEntry, step: StepContext):
 }
 
 /** Why nobody is left to ask: the last worker's own words where there was one. */
-function whyUnplaced(
-  entry: TaskEntry,
-  excluded: Partial<Record<Exclusion, number>>,
-  lastLoss: Loss | null,
-): FailedEnding {
+function whyUnplaced(entry: TaskEntry, excluded: Excluded, lastLoss: Loss | null): FailedEnding {
   if (lastLoss === null) {
-    return { kind: "failed", ...whyNobody(entry, excluded), retryAfterS: null };
+    return { kind: "failed", ...whyNobody(entry.task, excluded), retryAfterS: null };
   }
   const { message, countsAsFailure } = lastLoss;
   if (!countsAsFailure) return noCapacity(message);
@@ -117,47 +114,6 @@ export function noCapacity(why: string): FailedEnding {
 }
 
 type FailedEnding = Omit<Extract<TaskEnding, { kind: "failed" }>, "entry" | "endedMs">;
-
-function whyNobody(
-  entry: TaskEntry,
-  excluded: Partial<Record<Exclusion, number>>,
-): { code: ErrorCode; message: string; param: string | null } {
-  const { task } = entry;
-  if (excluded.price !== undefined) {
-    return {
-      code: "no_capacity",
-      message: `Prices for ${task.model} rose above the agreed limit`,
-      param: null,
-    };
-  }
-  if (excluded.draining !== undefined) {
-    return { code: "no_capacity", message: `Workers with ${task.model} are leaving`, param: null };
-  }
-  if (excluded.context !== undefined) {
-    const asked = `${task.completionTokensMax} tokens`;
-    return {
-      code: "context_length_exceeded",
-      message: `Cannot serve ${asked}: no worker with ${task.model} has that much context`,
-      param: "max_tokens",
-    };
-  }
-  if (excluded.quantization !== undefined || excluded.identity !== undefined) {
-    const message = `No worker with ${task.model} has the weights that octo demands`;
-    return { code: "unsupported_parameter", message, param: "octo" };
-  }
-  if (excluded.ability !== undefined) {
-    return {
-      code: "unsupported_parameter",
-      message: `No worker with ${task.model} can do all of: ${task.demands.join(", ")}`,
-      param: null,
-    };
-  }
-  return {
-    code: "model_not_found",
-    message: `No worker offers the model ${task.model} for ${task.class} tasks`,
-    param: "model",
-  };
-}
 
 /** Offers a task to a worker that has a free slot. */
 export function offerTask(

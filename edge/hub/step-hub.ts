@@ -121,6 +121,7 @@ function openSession(
     workerId: event.workerId,
     accountId: event.accountId,
     region: event.region,
+    roundTripMs: event.roundTripMs ?? null,
     epoch: event.epoch,
     listings: [],
     vetting: emptyVetting(),

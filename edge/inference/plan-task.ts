@@ -1,14 +1,17 @@
 import { OctoError } from "../../shared/errors.ts";
-import { weightDemands } from "../../shared/openai/octo-options.ts";
+import type { Ability, Demands } from "../../shared/openai/demands.ts";
+import { type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
 import { newId } from "../../shared/ids.ts";
 import { defaultSplit } from "../../shared/money.ts";
 import { limitOf } from "../billing/account-state.ts";
 import type { Terms } from "../billing/ticket.ts";
 import type { Caller, Context } from "../context.ts";
 import { viewOf, viewOfAll } from "../directory/network-view.ts";
+import { affinityKey } from "./affinity-key.ts";
 import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
 import { engineBody, type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { resultShapeOf } from "./result-shape.ts";
+import { routedRequest } from "./routing-options.ts";
 import type { InferenceTask } from "./task.ts";
 import { boundsOf } from "./token-bounds.ts";
 
@@ -25,10 +28,12 @@ const holdMs = 35 * 60_000;
 export async function planTask(
   ctx: Context,
   caller: Caller,
-  wanted: InferenceRequest,
+  asked: InferenceRequest,
 ): Promise<Plan> {
+  const { wanted, options } = await routedRequest(ctx, caller, asked);
   const { request } = wanted;
-  const query = queryOf(wanted);
+  const routed = routingDemands(options, await affinityKey(caller.accountId, wanted));
+  const query = queryOf(ctx, wanted, routed);
   const choice = await chooseAnywhere(ctx, query);
   const body = engineBody(wanted);
   const bounds = boundsOf(wanted, body, choice);
@@ -43,6 +48,7 @@ export async function planTask(
     kind: wanted.kind,
     model: request.model,
     region: ctx.region,
+    strategy: query.routing.strategy,
     streamed: manner.streamed,
     limit: limitOf(
       {
@@ -65,10 +71,11 @@ export async function planTask(
     model: request.model,
     body,
     ...manner,
-    demands: [...wanted.demands.fieldByAbility.keys()],
+    demands: [...query.demands.fieldByAbility.keys()],
     ...bounds,
     result: resultShapeOf(wanted),
     weights: query.weights,
+    routing: query.routing,
     class: query.class,
     region: ctx.region,
     createdMs,
@@ -93,13 +100,24 @@ function mannerOf(
 }
 
 /** What to look for among the hubs; throws where no worker of any could serve. */
-function queryOf({ request, demands }: InferenceRequest): HubQuery {
+function queryOf(
+  ctx: Context,
+  { kind, request, demands }: InferenceRequest,
+  { require, ...routed }: RoutingDemands,
+): HubQuery {
   if (demands.refused !== null) {
     const { param, reason } = demands.refused;
     throw new OctoError("unsupported_parameter", `Cannot honour ${param}: ${reason}`, { param });
   }
-  const weights = weightDemands(request.octo);
-  return { model: request.model, demands, class: "public", weights };
+  const { model } = request;
+  return { kind, model, demands: withRequired(demands, require), region: ctx.region, ...routed };
+}
+
+/** What the request itself needs keeps its own field's name in errors. */
+function withRequired(demands: Demands, require: readonly Ability[]): Demands {
+  if (require.length === 0) return demands;
+  const required = require.map((ability) => [ability, "octo.require"] as const);
+  return { ...demands, fieldByAbility: new Map([...required, ...demands.fieldByAbility]) };
 }
 
 /**

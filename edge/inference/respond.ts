@@ -74,6 +74,7 @@ function answerHeaders(
     "x-octo-model-digest": source.digest,
     "x-octo-region": source.region,
     "x-octo-attempts": String(source.attempts),
+    "x-octo-strategy": task.routing.strategy,
     "x-request-id": ctx.requestId,
     "server-timing": stages.join(", "),
   };

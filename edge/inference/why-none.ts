@@ -3,7 +3,8 @@ import type { Ability } from "../../shared/openai/demands.ts";
 import { weightFault } from "../../shared/openai/octo-options.ts";
 import { kindByAbility } from "../../shared/openai/task-kinds.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
-import type { HubQuery } from "./choose-hub.ts";
+import type { HubQuery, Offer } from "./choose-hub.ts";
+import { beyondLimits } from "./why-beyond-limits.ts";
 
 /**
  * What makes another model of a model. Where nobody has one of these there is nothing to ask for;
@@ -20,12 +21,16 @@ const natures: ReadonlySet<Ability> = new Set<Ability>([
 /** Names that fit an error one reads; the rest are in `GET /v1/models`. */
 const namesMax = 20;
 
-/** Why no hub can serve: what is missing, and who or what could do instead. */
+/**
+ * Why no hub can serve: what is missing, and who or what could do instead. `offers` are all of the
+ * model that was asked for.
+ */
 export function whyNone(
   query: HubQuery,
   digests: readonly HubDigest[],
-  named: readonly ModelDigest[],
+  offers: readonly Offer[],
 ): OctoError {
+  const named = offers.map(({ model }) => model);
   const models = digests.flatMap((hub) => hub.models);
   const [sort] = [...query.demands.fieldByAbility.keys()].filter((ability) =>
     kindByAbility.has(ability),
@@ -54,8 +59,8 @@ export function whyNone(
     const message = `No worker with ${query.model} can do what ${field} asks for (${ability})`;
     return new OctoError("unsupported_parameter", `${message}${instead}`, { param: field });
   }
-  const light = tooLight(query, named);
-  if (light !== null) return light;
+  const unmet = tooLight(query, named) ?? beyondLimits(query, offers);
+  if (unmet !== null) return unmet;
   const fields = [...query.demands.fieldByAbility.values()].join(", ");
   return new OctoError(
     "unsupported_parameter",

@@ -154,6 +154,7 @@ describe("a session", () => {
       workerId: "worker v",
       accountId: "acct_v",
       region: "weur",
+      roundTripMs: null,
       epoch: 1,
       listings: [listing()],
       revision: 1,
