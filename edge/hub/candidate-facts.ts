@@ -1,10 +1,10 @@
 import { abilities } from "../../shared/openai/abilities.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
-import type { Session } from "./hub-state.ts";
+import { priceOf, type Session } from "./hub-state.ts";
 import { reputationOf } from "./reputation.ts";
-import { secrecyOf } from "./strategies.ts";
-import { type MeasuredSpeed, speedOf } from "./worker-memory.ts";
+import { type Measures, secrecyOf } from "./strategies.ts";
+import { speedOf } from "./worker-memory.ts";
 
 /*
  * What choosing a worker needs of a session under one model name. It changes when the worker lists
@@ -12,48 +12,86 @@ import { type MeasuredSpeed, speedOf } from "./worker-memory.ts";
  */
 
 export interface CandidateFacts {
+  readonly session: Session;
   readonly listing: Listing;
-  readonly speed: MeasuredSpeed | null;
-  readonly secrecy: number;
+  readonly measures: Measures;
   /** One bit for each of the named abilities. */
   readonly abilityBits: number;
-  /** Of all the worker's models together. */
-  readonly reputation: number;
 }
 
-interface Kept {
+/** The facts of a session, as long as they hold. */
+export interface KeptFacts {
   readonly listings: Session["listings"];
   readonly speeds: Session["memory"]["speeds"];
   readonly reputation: number;
+  /** Whom it was asked for last: most tasks in a row are for one model. */
+  model: string;
+  facts: CandidateFacts | null;
   /** Of names that are listed alone: what strangers ask for takes no memory. */
   readonly factsByModel: Map<string, CandidateFacts>;
 }
 
-const keptBySession = new WeakMap<Session, Kept>();
-
 /** The facts of a session's listing of a model, by name or digest; null where it has none such. */
 export function factsOf(session: Session, model: string): CandidateFacts | null {
-  let kept = keptBySession.get(session);
+  let kept = session.facts;
   // Both lists are replaced, never changed in place (list-claim.ts, worker-memory.ts).
-  if (kept?.listings !== session.listings || kept.speeds !== session.memory.speeds) {
-    const { listings, memory } = session;
-    const reputation = reputationOf(memory.speeds);
-    kept = { listings, speeds: memory.speeds, reputation, factsByModel: new Map() };
-    keptBySession.set(session, kept);
+  if (
+    kept === null ||
+    kept.listings !== session.listings ||
+    kept.speeds !== session.memory.speeds
+  ) {
+    kept = keptFacts(session);
+    session.facts = kept;
   }
-  const known = kept.factsByModel.get(model);
-  if (known !== undefined) return known;
+  if (kept.model !== model) {
+    kept.model = model;
+    kept.facts = kept.factsByModel.get(model) ?? newFacts(session, kept, model);
+  }
+  return kept.facts;
+}
+
+function keptFacts(session: Session): KeptFacts {
+  const { listings, memory } = session;
+  return {
+    listings,
+    speeds: memory.speeds,
+    reputation: reputationOf(memory.speeds),
+    // No model is called so.
+    model: "",
+    facts: null,
+    factsByModel: new Map(),
+  };
+}
+
+function newFacts(session: Session, kept: KeptFacts, model: string): CandidateFacts | null {
   const listing = listingFor(session, model);
   if (listing === null) return null;
   const facts: CandidateFacts = {
+    session,
     listing,
-    speed: speedOf(session.memory, listing),
-    secrecy: secrecyOf(listing.class_ceiling, listing.identity),
+    measures: measuresOf(session, listing, kept.reputation),
     abilityBits: abilityBits(listing.abilities),
-    reputation: kept.reputation,
   };
   kept.factsByModel.set(model, facts);
   return facts;
+}
+
+function measuresOf(session: Session, listing: Listing, reputation: number): Measures {
+  const speed = speedOf(session.memory, listing);
+  return {
+    ...priceOf(listing),
+    firstTokenMs: speed?.firstTokenMs ?? null,
+    tokensPerS: speed?.decodeTokensPerS ?? null,
+    reputation,
+    roundTripMs: session.roundTripMs,
+    successShare: speed?.successShare ?? null,
+    bitsPerWeight: listing.bits_per_weight,
+    secrecy: secrecyOf(listing.class_ceiling, listing.identity),
+    isMeasured: speed !== null,
+    // One that has failed whatever it was asked is no bargain.
+    tier: speed !== null && speed.firstTokenMs === null ? 1 : 0,
+    id: session.workerId,
+  };
 }
 
 const digestPrefix = "sha256:";
@@ -67,7 +105,7 @@ export function listingFor(session: Session, model: string): Listing | null {
   return null;
 }
 
-/** What a task demands, split into what bits say and the rest: file formats, engines' own fields. */
+/** What a task demands: what bits say, and the rest (file formats, engines' own fields). */
 export interface DemandedAbilities {
   readonly bits: number;
   readonly others: readonly Ability[];

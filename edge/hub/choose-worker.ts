@@ -1,6 +1,7 @@
 import { weightFault } from "../../shared/openai/octo-options.ts";
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import { classes, type Listing } from "../../shared/protocol/listing.ts";
+import { distanceKm, type Region } from "../../shared/regions.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import {
   type CandidateFacts,
@@ -19,7 +20,7 @@ import {
   type RouteExplanation,
   routingSaid,
 } from "./route-explanation.ts";
-import { comparedPrice, type Drawn, Scoreboard, wayMs } from "./strategies.ts";
+import { type Drawn, Scoreboard } from "./strategies.ts";
 
 export type Choice =
   | {
@@ -40,7 +41,7 @@ function exclusionOf(
   facts: CandidateFacts,
   demanded: DemandedAbilities,
 ): Exclusion | null {
-  const reason = sessionExclusionOf(task, session, facts.reputation);
+  const reason = sessionExclusionOf(task, session, facts.measures.reputation);
   if (reason !== null) return reason;
   return isAble(facts, demanded) ? listingExclusionOf(task, facts.listing) : "ability";
 }
@@ -95,8 +96,8 @@ interface Survey {
   isBusy: boolean;
   readonly excluded: Excluded;
   readonly examples: ExclusionExample[];
-  readonly sessions: Session[];
-  readonly listings: Listing[];
+  /** In the order of the board. */
+  readonly fitting: CandidateFacts[];
 }
 
 /** One choice at a time: nothing waits inside, so the board is nobody else's meanwhile. */
@@ -118,14 +119,8 @@ export function chooseWorker(
     const { considered, excluded, examples: excludedExamples } = survey;
     return { kind: survey.isBusy ? "busy" : "nobody", considered, excluded, excludedExamples };
   }
-  const session = survey.sessions[drawn.at] as Session;
-  const listing = survey.listings[drawn.at] as Listing;
-  return {
-    kind: "chosen",
-    session,
-    listing,
-    route: explanationOf(task, survey, { ...drawn, session, listing }),
-  };
+  const { session, listing } = survey.fitting[drawn.at] as CandidateFacts;
+  return { kind: "chosen", session, listing, route: explanationOf(task, survey, drawn) };
 }
 
 /** Puts on the board whoever passes every filter and has a slot free, and scores them. */
@@ -139,11 +134,14 @@ function surveyOf(
     isBusy: false,
     excluded: {},
     examples: [],
-    sessions: [],
-    listings: [],
+    fitting: [],
   };
   const demanded = demandedAbilities(task.demands);
-  board.clear();
+  const isRetried = triedSessionIds.size > 0;
+  // Nearly all workers of a hub are in one region.
+  let region: Region | null = null;
+  let km = 0;
+  board.clear(task.kind);
   for (const session of sessions) {
     survey.considered += 1;
     const facts = factsOf(session, task.model);
@@ -152,20 +150,23 @@ function surveyOf(
       continue;
     }
     const reason = exclusionOf(task, session, facts, demanded);
-    if (reason !== null || triedSessionIds.has(session.id)) {
+    if (reason !== null || (isRetried && triedSessionIds.has(session.id))) {
       exclude(survey, session, reason ?? "tried");
       continue;
     }
-    const { listing } = facts;
-    const freeSlots = freeSlotsOf(session, listing);
+    const freeSlots = freeSlotsOf(session, facts.listing);
     if (freeSlots < 1) {
       exclude(survey, session, "no_credit");
       survey.isBusy = true;
       continue;
     }
-    survey.sessions.push(session);
-    survey.listings.push(listing);
-    addCandidate(task, session, facts, freeSlots);
+    survey.fitting.push(facts);
+    if (session.region !== region) {
+      ({ region } = session);
+      km = distanceKm(task.region, region);
+    }
+    const freeShare = Math.min(1, freeSlots / facts.listing.slots);
+    board.add(facts.measures, { freeShare, km });
   }
   board.score(task.routing.weights);
   return survey;
@@ -178,48 +179,17 @@ function exclude(survey: Survey, session: Session, reason: Exclusion): void {
   }
 }
 
-function addCandidate(
-  task: InferenceTask,
-  session: Session,
-  { listing, speed, secrecy, reputation }: CandidateFacts,
-  freeSlots: number,
-): void {
-  board.add({
-    price: comparedPrice(
-      task.kind,
-      listing.input_micros_per_million,
-      listing.output_micros_per_million,
-    ),
-    firstTokenMs: speed?.firstTokenMs ?? null,
-    tokensPerS: speed?.decodeTokensPerS ?? null,
-    freeShare: Math.min(1, freeSlots / listing.slots),
-    reputation,
-    wayMs: wayMs(task.region, session.region, session.roundTripMs),
-    successShare: speed?.successShare ?? null,
-    bitsPerWeight: listing.bits_per_weight,
-    secrecy,
-    isMeasured: speed !== null,
-    // One that has failed whatever it was asked is no bargain.
-    tier: speed !== null && speed.firstTokenMs === null ? 1 : 0,
-    id: session.workerId,
-  });
-}
-
-function explanationOf(
-  task: InferenceTask,
-  survey: Survey,
-  chosen: Drawn & { readonly session: Session; readonly listing: Listing },
-): RouteExplanation {
-  const { session, listing } = chosen;
+function explanationOf(task: InferenceTask, survey: Survey, drawn: Drawn): RouteExplanation {
+  const { session, listing } = survey.fitting[drawn.at] as CandidateFacts;
   return {
     ...routingSaid(task.routing),
     considered: survey.considered,
     excluded: survey.excluded,
     excludedExamples: survey.examples,
-    candidates: bestOf(board, task.routing, (at) => survey.sessions[at]?.workerId ?? ""),
+    candidates: bestOf(board, task.routing, (at) => survey.fitting[at]?.session.workerId ?? ""),
     workerId: session.workerId,
-    explored: chosen.isExplored,
-    sticky: chosen.isSticky,
+    explored: drawn.isExplored,
+    sticky: drawn.isSticky,
     inputMicrosPerMillion: listing.input_micros_per_million,
     outputMicrosPerMillion: listing.output_micros_per_million,
   };

@@ -59,7 +59,7 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       openSession(state, event, step);
       break;
     case "session.restored": {
-      const fresh = { modelsByAttempt: new Map(), measuredMs: 0, probedLast: false };
+      const fresh = { modelsByAttempt: new Map(), measuredMs: 0, probedLast: false, facts: null };
       const session = { ...event.session, ...fresh };
       addSession(state, session);
       pumpPreflight(state, session, step);
@@ -133,6 +133,7 @@ function openSession(
     memory: event.memory ?? emptyMemory(),
     measuredMs: 0,
     probedLast: false,
+    facts: null,
   });
 }
 

@@ -2,7 +2,6 @@ import type { Routing } from "../../shared/openai/routing.ts";
 import { type ScorePart, scoreParts, type ScoreWeights } from "../../shared/openai/strategies.ts";
 import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import { type Class, classes } from "../../shared/protocol/listing.ts";
-import { distanceKm, type Region } from "../../shared/regions.ts";
 import { keyHash, rendezvousRank } from "./rendezvous.ts";
 
 /**
@@ -20,15 +19,14 @@ import { keyHash, rendezvousRank } from "./rendezvous.ts";
  * S5. A task with an affinity goes to the same candidate as long as that is near the best.
  */
 
-/** What one candidate is scored by; null where it is not known. */
+/** What stays of one candidate from task to task; null where it is not known. */
 export interface Measures {
-  readonly price: number;
+  readonly inputMicrosPerMillion: number;
+  readonly outputMicrosPerMillion: number;
   readonly firstTokenMs: number | null;
   readonly tokensPerS: number | null;
-  /** Free slots over all slots. */
-  readonly freeShare: number;
   readonly reputation: number;
-  readonly wayMs: number;
+  readonly roundTripMs: number | null;
   readonly successShare: number | null;
   readonly bitsPerWeight: number | null;
   readonly secrecy: number;
@@ -38,6 +36,14 @@ export interface Measures {
   readonly tier: number;
   /** What rendezvous hashing knows it by. */
   readonly id: string;
+}
+
+/** What is another for every task. */
+export interface Moment {
+  /** Free slots over all slots, at most 1. */
+  readonly freeShare: number;
+  /** From the consumer to the hub. */
+  readonly km: number;
 }
 
 /**
@@ -89,6 +95,8 @@ type Columns = [Column, Column, Column, Column, Column, Column, Column, Column, 
  */
 export class Scoreboard {
   size = 0;
+  /** Documents without tokens of their own cost their prompt alone. */
+  #isPromptOnly = false;
   readonly #ids: string[] = [];
   /** Whom a draw is among, again used for the next. */
   readonly #near: number[] = [];
@@ -101,23 +109,26 @@ export class Scoreboard {
   #tiers = new Uint8Array(startCapacity);
   #measured = new Uint8Array(startCapacity);
 
-  clear(): void {
+  /** Makes room for the candidates of one task. */
+  clear(kind: TaskKind): void {
     this.size = 0;
+    this.#isPromptOnly = kind === "embedding" || kind === "rerank" || kind === "classification";
   }
 
-  add(of: Measures): void {
+  add(of: Measures, { freeShare, km }: Moment): void {
     const at = this.size++;
     if (at >= this.#scores.length) this.#grow();
     this.#ids[at] = of.id;
     this.#tiers[at] = of.tier;
     this.#measured[at] = of.isMeasured ? 1 : 0;
     const columns = this.#columns as Columns;
-    columns[0][at] = of.price;
+    columns[0][at] =
+      of.inputMicrosPerMillion + (this.#isPromptOnly ? 0 : of.outputMicrosPerMillion);
     columns[1][at] = of.firstTokenMs ?? Number.NaN;
     columns[2][at] = of.tokensPerS ?? Number.NaN;
-    columns[3][at] = of.freeShare;
+    columns[3][at] = freeShare;
     columns[4][at] = of.reputation;
-    columns[5][at] = of.wayMs;
+    columns[5][at] = wayMs(km, of.roundTripMs);
     columns[6][at] = of.successShare ?? Number.NaN;
     columns[7][at] = Math.min(of.bitsPerWeight ?? Number.NaN, bitsMax);
     columns[8][at] = of.secrecy;
@@ -246,8 +257,15 @@ export class Scoreboard {
     this.#least[part] = least;
     this.#most[part] = most;
     const scores = this.#scores;
+    const floor = floors[part] as number;
+    // Written out for the two common cases: 256 candidates have 1,800 shares.
     for (let at = 0; at < size; at++) {
-      scores[at] = (scores[at] as number) + weight * this.#shareOf(part, at);
+      const value = column[at] as number;
+      let share: number;
+      if (value !== value) share = this.#shareOf(part, at);
+      else if (floor >= 0) share = (least + floor) / (value + floor);
+      else share = most > 0 ? value / most : 1;
+      scores[at] = (scores[at] as number) + weight * share;
     }
   }
 
@@ -282,27 +300,14 @@ function widthOf({ affinity }: Pick<Routing, "affinity">): number {
   return affinity === null ? nearBand : stickyBand;
 }
 
-/** What a price comes to when prices are compared: documents without tokens cost their prompt. */
-export function comparedPrice(
-  kind: TaskKind,
-  inputMicrosPerMillion: number,
-  outputMicrosPerMillion: number,
-): number {
-  return promptOnly.has(kind)
-    ? inputMicrosPerMillion
-    : inputMicrosPerMillion + outputMicrosPerMillion;
-}
-
-const promptOnly: ReadonlySet<TaskKind> = new Set(["embedding", "rerank", "classification"]);
-
 /** Light in fibre goes 200 km in a millisecond, and an answer's way is there and back. */
 const fibreKmPerMs = 100;
 /** For workers whose hub has forgotten how far they are: about the longest way inside a region. */
 const roundTripUnknownMs = 100;
 
-/** Milliseconds from consumer to worker and back: by the map to its region, from there measured. */
-export function wayMs(consumer: Region, worker: Region, roundTripMs: number | null): number {
-  return distanceKm(consumer, worker) / fibreKmPerMs + (roundTripMs ?? roundTripUnknownMs);
+/** Milliseconds from consumer to worker and back: so far by the map, from the hub as measured. */
+function wayMs(km: number, roundTripMs: number | null): number {
+  return km / fibreKmPerMs + (roundTripMs ?? roundTripUnknownMs);
 }
 
 /** The class first; among equals whoever has read the files of its model knows what answers. */

@@ -4,9 +4,9 @@ import { type WeightDemands, weightFault } from "../../shared/openai/octo-option
 import { atMost, isWithin, type PriceMax, type Routing } from "../../shared/openai/routing.ts";
 import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import { classes, type Class } from "../../shared/protocol/listing.ts";
-import type { Region } from "../../shared/regions.ts";
+import { distanceKm, type Region } from "../../shared/regions.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
-import { comparedPrice, Scoreboard, secrecyOf, wayMs } from "../hub/strategies.ts";
+import { Scoreboard, secrecyOf } from "../hub/strategies.ts";
 import { whyNone } from "./why-none.ts";
 
 /** A request as far as choosing a hub goes. */
@@ -53,7 +53,7 @@ export function chooseHub(
 ): HubChoice {
   const abilities = [...query.demands.fieldByAbility.keys()];
   const offers: Offer[] = [];
-  board.clear();
+  board.clear(query.kind);
   for (const hub of digests) {
     for (const model of hub.models) {
       if (!isNamed(model, query.model) || !isFitting(query, abilities, hub, model)) continue;
@@ -70,14 +70,12 @@ export function chooseHub(
     hubIds.push((offers[drawn.at] as Offer).hub.hubId);
     board.take(drawn.at);
   }
-  const served = offers.filter(({ hub }) => hubIds.includes(hub.hubId));
+  const served = offers.filter(({ hub }) => hubIds.includes(hub.hubId)).map(({ model }) => model);
+  const highest = served.map((model) => model.highestPrice).reduce(highestPrice);
   return {
     hubIds,
-    price: atMost(
-      served.map(({ model }) => model.highestPrice).reduce(highestPrice),
-      query.priceMax,
-    ),
-    contextTokens: Math.max(...served.map(({ model }) => model.contextTokens)),
+    price: atMost(highest, query.priceMax),
+    contextTokens: Math.max(...served.map((model) => model.contextTokens)),
   };
 }
 
@@ -114,23 +112,25 @@ function isFitting(
 }
 
 function isAble(model: ModelDigest, abilities: readonly Ability[]): boolean {
-  return model.abilitySets.some((set) => abilities.every((ability) => set.includes(ability)));
+  for (const set of model.abilitySets) if (hasAll(set, abilities)) return true;
+  return false;
+}
+
+function hasAll(set: readonly Ability[], abilities: readonly Ability[]): boolean {
+  for (const ability of abilities) if (!set.includes(ability)) return false;
+  return true;
 }
 
 function addOffer(query: HubQuery, hub: HubDigest, model: ModelDigest): void {
   const { lowestPrice, measured } = model;
   const isFailing = measured !== null && measured.firstTokenMs === null;
-  board.add({
-    price: comparedPrice(
-      query.kind,
-      lowestPrice.inputMicrosPerMillion,
-      lowestPrice.outputMicrosPerMillion,
-    ),
+  const measures = {
+    inputMicrosPerMillion: lowestPrice.inputMicrosPerMillion,
+    outputMicrosPerMillion: lowestPrice.outputMicrosPerMillion,
     firstTokenMs: model.lowestFirstTokenMs,
     tokensPerS: measured?.decodeTokensPerS ?? null,
-    freeShare: model.slots === 0 ? 0 : Math.min(1, model.freeSlots / model.slots),
     reputation: model.bestReputation,
-    wayMs: wayMs(query.region, hub.region, model.roundTripMs),
+    roundTripMs: model.roundTripMs,
     successShare: measured?.successShare ?? null,
     bitsPerWeight: model.bitsPerWeight,
     secrecy: secrecyOf(model.classCeiling, model.identity),
@@ -138,5 +138,7 @@ function addOffer(query: HubQuery, hub: HubDigest, model: ModelDigest): void {
     // A hub that is full may have a slot by the time it is asked; one that fails will not change.
     tier: (model.freeSlots > 0 ? 0 : 1) + (isFailing ? 2 : 0),
     id: hub.hubId,
-  });
+  };
+  const freeShare = model.slots === 0 ? 0 : Math.min(1, model.freeSlots / model.slots);
+  board.add(measures, { freeShare, km: distanceKm(query.region, hub.region) });
 }

@@ -1,6 +1,7 @@
 import { OctoError } from "../../shared/errors.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import { weightFault } from "../../shared/openai/octo-options.ts";
+import { strategies } from "../../shared/openai/strategies.ts";
 import { kindByAbility } from "../../shared/openai/task-kinds.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
 import type { HubQuery, Offer } from "./choose-hub.ts";
@@ -42,9 +43,14 @@ export function whyNone(
     const offered = models.length === 0 ? "no models just now" : listed(namesOf(ofSort));
     const message = `The model ${query.model} is not offered; the network offers ${offered}`;
     const toWhom = sort === undefined || sort === "chat" ? "" : ` for ${sort}`;
-    return new OctoError("model_not_found", `${message}${models.length === 0 ? "" : toWhom}`, {
-      param: "model",
-    });
+    const hint = suffixHint(query.model, ofSort);
+    return new OctoError(
+      "model_not_found",
+      `${message}${models.length === 0 ? "" : toWhom}${hint}`,
+      {
+        param: "model",
+      },
+    );
   }
   for (const [ability, field] of query.demands.fieldByAbility) {
     if (named.some((model) => model.abilities.includes(ability))) continue;
@@ -66,6 +72,13 @@ export function whyNone(
     "unsupported_parameter",
     `No single worker with ${query.model} can do all of ${fields} for ${query.class} tasks`,
   );
+}
+
+/** Whoever misspelt a strategy behind a name that is offered is told which there are. */
+function suffixHint(name: string, models: readonly ModelDigest[]): string {
+  const plain = name.slice(0, Math.max(0, name.lastIndexOf(":")));
+  if (!models.some(({ model }) => model === plain)) return "";
+  return `; behind the colon of ${plain}:… may be ${strategies.join(", ")}`;
 }
 
 /** A file that no worker of the model reads: what it could be instead, or who reads it. */

@@ -29,6 +29,7 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     memory: emptyMemory(),
     measuredMs: 0,
     probedLast: false,
+    facts: null,
     ...changes,
   };
 }

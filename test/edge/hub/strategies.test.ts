@@ -5,9 +5,9 @@ import {
   type Measures,
   nearBand,
   Scoreboard,
+  type Moment,
   secrecyOf,
   stickyBand,
-  wayMs,
 } from "../../../edge/hub/strategies.ts";
 import { defaultRouting, routingDemands } from "../../../shared/openai/routing.ts";
 import {
@@ -18,14 +18,19 @@ import {
   strategyWeights,
 } from "../../../shared/openai/strategies.ts";
 
-function measures(id: string, changes: Partial<Measures> = {}): Measures {
+/** A candidate of one task: what is known of it, and what is so just now. */
+type Candidate = Omit<Measures, "inputMicrosPerMillion" | "outputMicrosPerMillion"> &
+  Moment & { readonly price: number };
+
+function candidate(id: string, changes: Partial<Candidate> = {}): Candidate {
   return {
     price: 300,
     firstTokenMs: 200,
     tokensPerS: 50,
     freeShare: 0.5,
+    km: 0,
     reputation: 80,
-    wayMs: 50,
+    roundTripMs: 50,
     successShare: 1,
     bitsPerWeight: 8.5,
     secrecy: secrecyOf("public", "content"),
@@ -36,16 +41,20 @@ function measures(id: string, changes: Partial<Measures> = {}): Measures {
   };
 }
 
-function boardOf(all: readonly Measures[], weights = strategyWeights.balanced): Scoreboard {
+function boardOf(all: readonly Candidate[], weights = strategyWeights.balanced): Scoreboard {
   const board = new Scoreboard();
-  for (const one of all) board.add(one);
+  board.clear("chat");
+  for (const { price, freeShare, km, ...known } of all) {
+    const prices = { inputMicrosPerMillion: price, outputMicrosPerMillion: 0 };
+    board.add({ ...known, ...prices }, { freeShare, km });
+  }
   board.score(weights);
   return board;
 }
 
 /** Who is drawn among these, by id. */
 function drawnOf(
-  all: readonly Measures[],
+  all: readonly Candidate[],
   routing = defaultRouting,
   random = () => 0.5,
 ): string | null {
@@ -59,17 +68,17 @@ function byStrategy(strategy: Strategy) {
 
 describe("a strategy", () => {
   /** What each strategy takes another candidate for, who is worse in something else. */
-  const virtues: Record<Strategy, Partial<Measures>> = {
+  const virtues: Record<Strategy, Partial<Candidate>> = {
     cost: { price: 100, firstTokenMs: 2_000, tokensPerS: 5 },
     speed: { firstTokenMs: 40, tokensPerS: 200, price: 900 },
     quality: { bitsPerWeight: 16, reputation: 95, price: 900, firstTokenMs: 2_000 },
     privacy: { secrecy: secrecyOf("confidential", "content"), price: 900, firstTokenMs: 2_000 },
-    geo: { wayMs: 8, price: 900, tokensPerS: 20 },
+    geo: { roundTripMs: 8, price: 900, tokensPerS: 20 },
     balanced: { price: 200, firstTokenMs: 100, tokensPerS: 80, bitsPerWeight: 4.5 },
   };
 
   test.each(strategies)("%s takes what it is for, however that is in other things", (strategy) => {
-    const all = [measures("plain"), measures("fit", virtues[strategy]), measures("plain too")];
+    const all = [candidate("plain"), candidate("fit", virtues[strategy]), candidate("plain too")];
     expect(drawnOf(all, byStrategy(strategy))).toBe("fit");
     // The other strategies do not all agree, or there would be one strategy.
     const others = strategies.filter((other) => other !== strategy && other !== "balanced");
@@ -91,8 +100,8 @@ describe("a strategy", () => {
     ];
     expect(ranks).toEqual(ranks.toSorted((a, b) => a - b));
     const all = [
-      measures("declared", { secrecy: secrecyOf("private", "declared"), reputation: 90 }),
-      measures("content", { secrecy: secrecyOf("private", "content") }),
+      candidate("declared", { secrecy: secrecyOf("private", "declared"), reputation: 90 }),
+      candidate("content", { secrecy: secrecyOf("private", "content") }),
     ];
     expect(drawnOf(all, byStrategy("privacy"))).toBe("content");
   });
@@ -103,7 +112,7 @@ describe("a strategy", () => {
       strategy: "weights",
       weights: { throughput: 0.75, price: 0.25 },
     });
-    const all = [measures("slow", { reputation: 95 }), measures("fast", { tokensPerS: 90 })];
+    const all = [candidate("slow", { reputation: 95 }), candidate("fast", { tokensPerS: 90 })];
     expect(drawnOf(all, routing)).toBe("fast");
   });
 
@@ -111,8 +120,8 @@ describe("a strategy", () => {
     const better = { price: 299, throughput: 50.1, latency: 199, reputation: 80.1 }[sort];
     const field = { price: "price", throughput: "tokensPerS", latency: "firstTokenMs" } as const;
     const name = sort === "reputation" ? "reputation" : field[sort];
-    const first = measures("first", { [name]: better, freeShare: 0.1, successShare: 0.5 });
-    const all = [measures("a"), first, measures("b"), measures("new", { isMeasured: false })];
+    const first = candidate("first", { [name]: better, freeShare: 0.1, successShare: 0.5 });
+    const all = [candidate("a"), first, candidate("b"), candidate("new", { isMeasured: false })];
     const { routing } = routingDemands({ sort }, "affinity");
     for (const chance of [0, 0.5, 0.999]) expect(drawnOf(all, routing, () => chance)).toBe("first");
   });
@@ -121,8 +130,8 @@ describe("a strategy", () => {
 describe("a score", () => {
   test("is a share of the best: twice the price and twice the time are halves", () => {
     const all = [
-      measures("a", { price: 1_000_000, tokensPerS: 100 }),
-      measures("b", { price: 2_000_000, tokensPerS: 50 }),
+      candidate("a", { price: 1_000_000, tokensPerS: 100 }),
+      candidate("b", { price: 2_000_000, tokensPerS: 50 }),
     ];
     const board = boardOf(all);
     expect(board.partsOf(0, strategyWeights.balanced)).toMatchObject({ price: 1, throughput: 1 });
@@ -133,19 +142,22 @@ describe("a score", () => {
   });
 
   test("tells nothing of parts that do not count", () => {
-    const parts = boardOf([measures("a")], strategyWeights.cost).partsOf(0, strategyWeights.cost);
+    const parts = boardOf([candidate("a")], strategyWeights.cost).partsOf(0, strategyWeights.cost);
     expect(Object.keys(parts)).toEqual(["price", "load", "success"]);
   });
 
   test("of what is free is 1 for all that are free, and almost 0 for the others", () => {
-    const all = [measures("free", { price: 0 }), measures("paid", { price: 1_000 })];
+    const all = [candidate("free", { price: 0 }), candidate("paid", { price: 1_000 })];
     const board = boardOf(all, strategyWeights.cost);
     expect(board.partsOf(0, strategyWeights.cost).price).toBe(1);
     expect(board.partsOf(1, strategyWeights.cost).price).toBeLessThan(0.01);
   });
 
   test("of more than 16 bits a weight is no better", () => {
-    const all = [measures("fp32", { bitsPerWeight: 32 }), measures("fp16", { bitsPerWeight: 16 })];
+    const all = [
+      candidate("fp32", { bitsPerWeight: 32 }),
+      candidate("fp16", { bitsPerWeight: 16 }),
+    ];
     const board = boardOf(all, strategyWeights.quality);
     expect(board.scoreOf(0)).toBe(board.scoreOf(1));
   });
@@ -156,14 +168,14 @@ describe("a score", () => {
 
   test("holds for more candidates than a hub has", () => {
     const all = Array.from({ length: 1_000 }, (_, at) =>
-      measures(String(at), { price: 1_000 - at }),
+      candidate(String(at), { price: 1_000 - at }),
     );
     expect(drawnOf(all, routingDemands({ sort: "price" }, null).routing)).toBe("999");
   });
 });
 
 describe("among near-equals", () => {
-  const many = Array.from({ length: 50 }, (_, at) => measures(`w${at}`));
+  const many = Array.from({ length: 50 }, (_, at) => candidate(`w${at}`));
 
   test("everyone is drawn", () => {
     const drawn = new Set(
@@ -173,7 +185,7 @@ describe("among near-equals", () => {
   });
 
   test("the better of two drawn is taken", () => {
-    const all = [measures("a", { freeShare: 0.49 }), measures("b")];
+    const all = [candidate("a", { freeShare: 0.49 }), candidate("b")];
     const draws = [0, 0.9];
     expect(drawnOf(all, defaultRouting, () => draws.shift() ?? 0)).toBe("b");
   });
@@ -193,7 +205,7 @@ describe("among near-equals", () => {
 
   test("a conversation leaves a worker that is much worse, fails, or is not there", () => {
     const home = drawnOf(many, { ...defaultRouting, affinity: "k" });
-    const moved = (changes: Partial<Measures>) =>
+    const moved = (changes: Partial<Candidate>) =>
       drawnOf(
         many.map((one) => (one.id === home ? { ...one, ...changes } : one)),
         { ...defaultRouting, affinity: "k" },
@@ -207,20 +219,40 @@ describe("among near-equals", () => {
 });
 
 test("the way is there and back by the map, and from there as measured", () => {
-  expect(wayMs("weur", "weur", 20)).toBe(20);
-  expect(wayMs("weur", "enam", 20)).toBeGreaterThan(80);
-  expect(wayMs("weur", "enam", 20)).toBeLessThan(100);
-  expect(wayMs("weur", "weur", null)).toBe(100);
+  const wayOf = (changes: Partial<Candidate>) => {
+    const board = boardOf([candidate("near", { roundTripMs: 0 }), candidate("far", changes)]);
+    // 10 ms are no distance (S1): a way of 90 ms counts a tenth.
+    return 10 / (board.partsOf(1, strategyWeights.balanced).distance ?? 0) - 10;
+  };
+  expect(wayOf({ roundTripMs: 30 })).toBeCloseTo(30, 0);
+  expect(wayOf({ roundTripMs: 20, km: 7_000 })).toBeCloseTo(90, 0);
+  expect(wayOf({ roundTripMs: null })).toBeCloseTo(100, -1);
 });
 
-const anyMeasures: fc.Arbitrary<Omit<Measures, "id">> = fc
+test("a document that has no tokens of its own is compared by the price of its prompt", () => {
+  const board = new Scoreboard();
+  const dearAnswers = { inputMicrosPerMillion: 10, outputMicrosPerMillion: 900 };
+  const dearPrompts = { inputMicrosPerMillion: 20, outputMicrosPerMillion: 1 };
+  for (const [kind, best] of [["embedding", 0] as const, ["chat", 1] as const]) {
+    board.clear(kind);
+    const { price: _, freeShare, km, ...known } = candidate("w");
+    for (const prices of [dearAnswers, dearPrompts]) {
+      board.add({ ...known, ...prices }, { freeShare, km });
+    }
+    board.score(strategyWeights.cost);
+    expect(board.scoreOf(best)).toBeGreaterThan(board.scoreOf(1 - best));
+  }
+});
+
+const anyCandidate: fc.Arbitrary<Omit<Candidate, "id">> = fc
   .record({
     price: fc.nat(1_000_000),
     firstTokenMs: fc.option(fc.double({ min: 1, max: 10_000, noNaN: true })),
     tokensPerS: fc.option(fc.double({ min: 1, max: 500, noNaN: true })),
     freeShare: fc.double({ min: 0.01, max: 1, noNaN: true }),
     reputation: fc.double({ min: 0, max: 100, noNaN: true }),
-    wayMs: fc.double({ min: 0, max: 500, noNaN: true }),
+    roundTripMs: fc.option(fc.double({ min: 0, max: 500, noNaN: true })),
+    km: fc.nat(20_000),
     successShare: fc.double({ min: 0, max: 1, noNaN: true }),
     bitsPerWeight: fc.option(fc.constantFrom(4.5, 8.5, 16, 32)),
     secrecy: fc.integer({ min: 1, max: 8 }),
@@ -230,8 +262,8 @@ const anyMeasures: fc.Arbitrary<Omit<Measures, "id">> = fc
   .map((one) =>
     one.isMeasured ? one : { ...one, firstTokenMs: null, tokensPerS: null, successShare: null },
   );
-const someMeasures = fc
-  .array(anyMeasures, { minLength: 1, maxLength: 30 })
+const someCandidates = fc
+  .array(anyCandidate, { minLength: 1, maxLength: 30 })
   .map((list) => list.map((one, at) => ({ ...one, id: `w${at}` })));
 const anyRouting = fc
   .tuple(fc.constantFrom(...strategies), fc.option(fc.string({ minLength: 1 })))
@@ -240,7 +272,7 @@ const chances = fc.infiniteStream(fc.double({ min: 0, max: 0.98, noNaN: true }))
 
 test("scores are between 0 and 1, and whoever is drawn is near the best of the best tier", () => {
   fc.assert(
-    fc.property(someMeasures, anyRouting, chances, (all, routing, chance) => {
+    fc.property(someCandidates, anyRouting, chances, (all, routing, chance) => {
       const board = boardOf(all, routing.weights);
       const drawn = board.draw(routing, () => chance.next().value ?? 0);
       if (drawn === null) throw new Error("somebody is there");
@@ -259,23 +291,23 @@ test("scores are between 0 and 1, and whoever is drawn is near the best of the b
 });
 
 test("whoever is better in everything, by much, is chosen; one more of those never hurts", () => {
-  const star = measures("star", {
+  const star = candidate("star", {
     price: 0,
     firstTokenMs: 0.1,
     tokensPerS: 5_000,
     freeShare: 1,
     reputation: 100,
-    wayMs: 0,
+    roundTripMs: 0,
     bitsPerWeight: 16,
     secrecy: 8,
   });
-  const worse = someMeasures.map((all) =>
+  const worse = someCandidates.map((all) =>
     all.map((one) => ({
       ...one,
       price: one.price + 1_000,
       freeShare: one.freeShare / 2,
       reputation: one.reputation / 2,
-      wayMs: one.wayMs + 100,
+      roundTripMs: (one.roundTripMs ?? 0) + 100,
       firstTokenMs: one.firstTokenMs === null ? null : one.firstTokenMs + 10,
       bitsPerWeight: 4.5,
       secrecy: Math.min(one.secrecy, 4),
@@ -295,14 +327,14 @@ test("one choice in a hundred explores, where there is somebody to explore and s
   // A linear congruential generator (Numerical Recipes): the same draws in every run.
   let state = 1;
   const random = () => (state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32) / 2 ** 32;
-  const known = [measures("a"), measures("b")];
-  const unknown = measures("new", {
+  const known = [candidate("a"), candidate("b")];
+  const unknown = candidate("new", {
     isMeasured: false,
     firstTokenMs: null,
     tokensPerS: null,
     successShare: null,
   });
-  const exploredOf = (all: readonly Measures[]) => {
+  const exploredOf = (all: readonly Candidate[]) => {
     let explored = 0;
     const board = boardOf(all);
     for (let draw = 0; draw < 100_000; draw++) {

@@ -104,8 +104,8 @@ describe("a limit of the consumer's own", () => {
     [{ min_reputation: 90 }, "No worker with m has a reputation of 90; the best has 80"],
     [
       { max_price: 1 },
-      "No worker offers m within octo.max_price; the cheapest asks 2 credits for a million prompt " +
-        "tokens and 2 for a million completion tokens",
+      "No worker offers m within octo.max_price; the cheapest asks 2 credits for a million " +
+        "prompt tokens and 2 for a million completion tokens",
     ],
     [{ class: "private" }, "No single worker with m can do all of field of chat for private tasks"],
   ])("of %j that nobody is within says what there is", (options, message) => {
