@@ -12,6 +12,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
+import { streamRoutes } from "./routes/stream.ts";
 import { workerRoutes } from "./routes/worker.ts";
 
 /** The edge's HTTP surface. */
@@ -34,6 +35,7 @@ app.use("*", async (c, next) => {
 
 app.route("/v1", inferenceRoutes);
 app.route("/v1", modelRoutes);
+app.route("/v1", streamRoutes);
 app.route("/", workerRoutes);
 for (const { description, respond } of apiRoutes) {
   app.on(description.method, description.path, respond);

@@ -30,7 +30,7 @@ export const errorRules = {
   client_closed: { status: 499, ...invalid },
   internal: { status: 500, type: "server_error", retry: "later" },
   worker_failed: { status: 502, type: "server_error", retry: "later" },
-  no_capacity: { status: 503, type: "server_error", retry: "later" },
+  no_capacity: { status: 429, type: "rate_limit_error", retry: "later" },
   unavailable: { status: 503, type: "server_error", retry: "later" },
   timeout: { status: 504, type: "server_error", retry: "later" },
 } as const satisfies Record<string, ErrorRule>;

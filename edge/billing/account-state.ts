@@ -169,8 +169,8 @@ export interface Resolution {
   readonly kind: "posted" | "void";
   readonly cost: Micros;
   readonly transfers: readonly Transfer[];
-  /** What the provider's own account is to receive, if anything. */
-  readonly earning: { readonly accountId: string; readonly micros: Micros } | null;
+  /** What providers' own accounts are to receive. */
+  readonly earnings: readonly { readonly accountId: string; readonly micros: Micros }[];
 }
 
 /**
@@ -180,42 +180,44 @@ export interface Resolution {
 export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: number): Resolution {
   const taskId = closing.terms.task;
   release(state, taskId);
-  const cost = closing.kind === "post" ? boundedCost(closing) : 0n;
-  if (closing.kind === "void" || cost === 0n) {
-    return {
-      taskId,
-      kind: closing.kind === "post" ? "posted" : "void",
-      cost,
-      transfers: [],
-      earning: null,
-    };
+  if (closing.kind === "void") {
+    return { taskId, kind: "void", cost: 0n, transfers: [], earnings: [] };
   }
-  state.balance -= cost;
-  const parts = divideBySplit(cost, closing.terms.split);
+  const costs = boundedCosts(closing);
   const transfers: Transfer[] = [];
-  for (const party of splitParties) {
-    if (parts[party] === 0n) continue;
-    transfers.push({
-      id: `${taskId}:${party}`,
-      taskId,
-      kind: "task",
-      debit: ledgerName.available(state.accountId),
-      credit:
-        party === "provider" ? ledgerName.earned(closing.providerAccountId) : ledgerName[party],
-      micros: parts[party],
-      createdMs: nowMs,
-    });
+  const earnings: { accountId: string; micros: Micros }[] = [];
+  for (const [at, { providerAccountId }] of closing.shares.entries()) {
+    const parts = divideBySplit(costs[at] ?? 0n, closing.terms.split);
+    for (const party of splitParties) {
+      if (parts[party] === 0n) continue;
+      transfers.push({
+        id: at === 0 ? `${taskId}:${party}` : `${taskId}:${party}:${at + 1}`,
+        taskId,
+        kind: "task",
+        debit: ledgerName.available(state.accountId),
+        credit: party === "provider" ? ledgerName.earned(providerAccountId) : ledgerName[party],
+        micros: parts[party],
+        createdMs: nowMs,
+      });
+    }
+    if (parts.provider > 0n) {
+      earnings.push({ accountId: providerAccountId, micros: parts.provider });
+    }
   }
-  const earning =
-    parts.provider === 0n ? null : { accountId: closing.providerAccountId, micros: parts.provider };
-  return { taskId, kind: "posted", cost, transfers, earning };
+  const cost = costs.reduce((sum, micros) => sum + micros, 0n);
+  state.balance -= cost;
+  return { taskId, kind: "posted", cost, transfers, earnings };
 }
 
-function boundedCost(closing: Extract<TaskClosing, { kind: "post" }>): Micros {
-  if (isNothing(closing)) return 0n;
-  const cost = costMicros(closing.counts, closing.price);
-  const limit = BigInt(closing.terms.limit);
-  return cost < limit ? cost : limit;
+/** What each share costs: together at most what was agreed (A3), the last ones giving way. */
+function boundedCosts(closing: Extract<TaskClosing, { kind: "post" }>): Micros[] {
+  let left = isNothing(closing) ? 0n : BigInt(closing.terms.limit);
+  return closing.shares.map(({ counts, price }) => {
+    const cost = costMicros(counts, price);
+    const bounded = cost < left ? cost : left;
+    left -= bounded;
+    return bounded;
+  });
 }
 
 /**

@@ -13,6 +13,9 @@ export interface AttemptRecord {
   readonly firstTokenMs: number | null;
   readonly endedMs: number;
   readonly tokens: number;
+  /** Bytes that were relayed: of the request to the worker, and of its output to the hub. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 export interface CountersignedReceipt {
@@ -34,6 +37,15 @@ export interface TaskRecord {
   readonly receipt: CountersignedReceipt | null;
 }
 
+/** What one worker made of an answer. */
+export interface PaidShare {
+  /** The number of its attempt. */
+  readonly attempt: number;
+  readonly providerAccountId: string;
+  readonly counts: TokenCounts;
+  readonly price: Price;
+}
+
 /** The end of one task for the books: either tokens to pay for, or nothing. */
 export type TaskClosing = {
   readonly terms: Terms;
@@ -41,9 +53,10 @@ export type TaskClosing = {
 } & (
   | {
       readonly kind: "post";
-      readonly providerAccountId: string;
+      /** Of the whole answer. */
       readonly counts: TokenCounts;
-      readonly price: Price;
+      /** Who made it, in order, at the price each had: their counts add up to `counts`. */
+      readonly shares: readonly PaidShare[];
       /**
        * Its hub was lost and a worker brought the receipt back: it waits until nobody else can be
        * working on the task any more.

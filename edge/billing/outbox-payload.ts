@@ -20,9 +20,9 @@ export function outboxPayload(
 ): string {
   const micros = new Map<string, Micros>();
   for (const { resolution } of items) {
-    if (resolution.earning === null) continue;
-    const { accountId, micros: more } = resolution.earning;
-    micros.set(accountId, (micros.get(accountId) ?? 0n) + more);
+    for (const { accountId, micros: more } of resolution.earnings) {
+      micros.set(accountId, (micros.get(accountId) ?? 0n) + more);
+    }
   }
   const all = [...transfers, ...items.flatMap((item) => item.resolution.transfers)];
   const payload: Payload = {
@@ -47,7 +47,11 @@ export function outboxPayload(
 
 /** The payload behind a row that `outboxPayload` wrote. */
 export function readPayload(text: string): Payload {
-  return moneyAs(JSON.parse(text) as PayloadOf<string>, BigInt);
+  const payload = moneyAs(JSON.parse(text) as PayloadOf<string>, BigInt);
+  // Rows that an older build wrote know no bytes.
+  const unmetered = { bytesIn: 0, bytesOut: 0 };
+  const attempts = payload.settlements.attempts.map((attempt) => ({ ...unmetered, ...attempt }));
+  return { ...payload, settlements: { ...payload.settlements, attempts } };
 }
 
 /** A payload whose money is of type `M`: bigint in code, decimal text in storage. */
@@ -127,6 +131,8 @@ function attemptRows({ closing }: OutboxItem): Settlements["attempts"] {
     firstTokenAt: attempt.firstTokenMs,
     endedAt: attempt.endedMs,
     tokens: attempt.tokens,
+    bytesIn: attempt.bytesIn,
+    bytesOut: attempt.bytesOut,
   }));
 }
 

@@ -62,6 +62,9 @@ export const attempts = sqliteTable(
     firstTokenAt: whole("first_token_at"),
     endedAt: whole("ended_at").notNull(),
     tokens: whole("tokens").notNull(),
+    /** Bytes relayed to the worker and from it. */
+    bytesIn: whole("bytes_in").notNull().default(0),
+    bytesOut: whole("bytes_out").notNull().default(0),
   },
   (table) => [
     primaryKey({ columns: [table.taskId, table.number] }),

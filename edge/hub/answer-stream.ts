@@ -1,14 +1,8 @@
 import type { Finish, OutputPart } from "../../shared/openai/output.ts";
 import type { TokenCounts } from "../../shared/money.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
-import type { AnswerHead } from "../inference/answer-head.ts";
-import {
-  doneEvent,
-  errorAnswer,
-  errorEvent,
-  keepAliveEvent,
-  StreamEvents,
-} from "../inference/stream-events.ts";
+import type { EventId } from "../inference/event-id.ts";
+import { eventsBehind, keepAliveEvent, type StreamEvents } from "../inference/stream-events.ts";
 
 /** What may wait unread in a consumer's stream before the worker's window stays shut. */
 const unreadBytesMax = 64 * 1024;
@@ -17,6 +11,10 @@ const unreadBytesMax = 64 * 1024;
  * the chunk.
  */
 const reportBytes = unreadBytesMax / 4;
+/** What one answer keeps for whoever loses the connection: beyond it, it cannot be resumed. */
+const logCharsMax = 1024 * 1024;
+/** A consumer that means to come back is waited for as long as an answer is kept. */
+const awayMsMax = 5 * 60_000;
 
 const encoder = new TextEncoder();
 
@@ -30,20 +28,30 @@ export interface AnswerStreamPorts {
   readonly read: () => void;
 }
 
+/** Where what is written goes. */
+type Reader =
+  | { readonly kind: "none yet" }
+  | { readonly kind: "here"; readonly controller: ReadableByteStreamController }
+  /** The connection is lost, and the consumer means to come back. */
+  | { readonly kind: "away"; sinceMs: number };
+
 /**
  * One streamed answer on its way to the front Worker: a byte stream, the cheapest kind of the
- * runtime. What is written between two flushes leaves as one chunk.
+ * runtime. What is written between two flushes leaves as one chunk. A copy of it is kept, so that a
+ * consumer who lost the connection can have the rest.
  */
 export class AnswerStream {
   /** When something was last sent. */
   sentMs: number;
-  readonly #head: AnswerHead;
+  #events: StreamEvents;
   readonly #usageChunk: boolean;
-  readonly #events: StreamEvents;
+  /** Whether it goes on without its reader. */
+  readonly #mayWait: boolean;
   readonly #on: AnswerStreamPorts;
-  /** Null until there is a stream: an answer that is complete at its first flush needs none. */
-  #controller: ReadableByteStreamController | null = null;
+  #reader: Reader = { kind: "none yet" };
   #text = "";
+  /** Everything that was sent; null where it is too much to keep. */
+  #log: string | null = "";
   #isEnding = false;
   /** Bytes sent since the consumer was last reported to be reading. */
   #unreportedBytes = 0;
@@ -51,13 +59,27 @@ export class AnswerStream {
   #roomSeen = unreadBytesMax;
   #readMs: number;
 
-  constructor(head: AnswerHead, usageChunk: boolean, nowMs: number, on: AnswerStreamPorts) {
-    this.#head = head;
-    this.#usageChunk = usageChunk;
-    this.#events = new StreamEvents(head, usageChunk);
+  constructor(
+    events: StreamEvents,
+    options: { readonly usageChunk: boolean; readonly mayWait: boolean; readonly nowMs: number },
+    on: AnswerStreamPorts,
+  ) {
+    this.#events = events;
+    this.#usageChunk = options.usageChunk;
+    this.#mayWait = options.mayWait;
     this.#on = on;
-    this.sentMs = nowMs;
-    this.#readMs = nowMs;
+    this.sentMs = options.nowMs;
+    this.#readMs = options.nowMs;
+  }
+
+  /** Who answers is known now: nothing but comments was sent before. */
+  begin(events: StreamEvents): void {
+    this.#events = events;
+  }
+
+  /** What was sent so far, or null where it was too much to keep. */
+  get log(): string | null {
+    return this.#log;
   }
 
   parts(parts: readonly OutputPart[]): void {
@@ -65,18 +87,19 @@ export class AnswerStream {
   }
 
   finish(finishes: readonly Finish[], counts: TokenCounts): void {
-    const usage = this.#usageChunk ? this.#events.usage(counts) : "";
-    this.#text += this.#events.finishes(finishes) + usage + doneEvent;
+    this.#text += this.#events.finishes(finishes);
+    if (this.#usageChunk) this.#text += this.#events.usage(counts);
+    this.#text += this.#events.done();
     this.#isEnding = true;
   }
 
   fail(error: { readonly code: ErrorCode; readonly message: string }): void {
-    this.#text += errorEvent(error, errorAnswer(this.#head));
+    this.#text += this.#events.error(error);
     this.#isEnding = true;
   }
 
   keepAlive(): void {
-    this.#text += keepAliveEvent;
+    if (this.#reader.kind !== "away") this.#text += keepAliveEvent;
   }
 
   /** Whether as much waits for the consumer as ever may. */
@@ -93,20 +116,33 @@ export class AnswerStream {
   }
 
   get #room(): number {
-    return this.#controller === null ? unreadBytesMax : (this.#controller.desiredSize ?? 0);
+    if (this.#reader.kind !== "here") return unreadBytesMax;
+    return this.#reader.controller.desiredSize ?? 0;
   }
 
   /** Sends what was written: as one chunk, or whole where the answer ends before it began. */
   flush(nowMs: number): void {
-    if (this.#controller === null && this.#isEnding) {
-      this.#on.complete(this.#text);
+    const text = this.#text;
+    this.#text = "";
+    this.#keep(text);
+    if (this.#reader.kind === "none yet" && this.#isEnding) {
+      this.#on.complete(text);
       return;
     }
-    const controller = this.#controller ?? this.#open();
+    if (this.#reader.kind === "away") {
+      this.#writeAway(nowMs, this.#reader.sinceMs);
+      return;
+    }
+    if (this.#reader.kind === "none yet") this.#on.begun(this.#open(nowMs));
+    this.#write(text, nowMs);
+  }
+
+  #write(text: string, nowMs: number): void {
+    if (this.#reader.kind !== "here") return;
+    const { controller } = this.#reader;
     try {
-      if (this.#text !== "") {
-        const chunk = encoder.encode(this.#text);
-        this.#text = "";
+      if (text !== "") {
+        const chunk = encoder.encode(text);
         this.sentMs = nowMs;
         this.#unreportedBytes += chunk.byteLength;
         controller.enqueue(chunk);
@@ -119,7 +155,44 @@ export class AnswerStream {
     if (!this.isFull && this.#unreportedBytes >= reportBytes) this.#reportReading();
   }
 
-  #open(): ReadableByteStreamController {
+  /** Nobody reads: it goes on into the log, as far as that reaches and as long as that is kept. */
+  #writeAway(nowMs: number, sinceMs: number): void {
+    this.sentMs = nowMs;
+    if (this.#isEnding) return;
+    if (this.#log === null || nowMs - sinceMs > awayMsMax) this.#on.gone();
+    else this.#reportReading();
+  }
+
+  #keep(text: string): void {
+    if (this.#log === null || text === keepAliveEvent) return;
+    this.#log = this.#log.length + text.length > logCharsMax ? null : this.#log + text;
+  }
+
+  /**
+   * The rest of the answer, behind an event that its consumer has: the connection it was sent over
+   * is told, where it still stands. Null where that is not known any more.
+   */
+  reopen(id: EventId, nowMs: number): ReadableStream<Uint8Array> | null {
+    const rest = this.#log === null ? null : eventsBehind(this.#log, id);
+    if (rest === null || this.#reader.kind === "none yet") return null;
+    const before = this.#reader;
+    const stream = this.#open(nowMs);
+    if (before.kind === "here") hangUp(before.controller);
+    this.#write(rest, nowMs);
+    return stream;
+  }
+
+  /** The consumer is gone. False where it is waited for: the answer goes on without it. */
+  leave(nowMs: number): boolean {
+    if (!this.#mayWait || this.#log === null || this.#isEnding) return true;
+    if (this.#reader.kind === "here") hangUp(this.#reader.controller);
+    this.#reader = { kind: "away", sinceMs: nowMs };
+    // What had been granted may all be on its way already.
+    this.#reportReading();
+    return false;
+  }
+
+  #open(nowMs: number): ReadableStream<Uint8Array> {
     let controller: ReadableByteStreamController | undefined;
     const readable = new ReadableStream(
       {
@@ -131,18 +204,33 @@ export class AnswerStream {
         pull: () => {
           if (this.#unreportedBytes >= reportBytes) this.#reportReading();
         },
-        cancel: () => this.#on.gone(),
+        cancel: () => {
+          // A connection that another has taken the place of says nothing any more.
+          const isCurrent = this.#reader.kind === "here" && this.#reader.controller === controller;
+          if (isCurrent && this.leave(Date.now())) this.#on.gone();
+        },
       },
       { highWaterMark: unreadBytesMax },
     );
     if (controller === undefined) throw new TypeError("a stream starts at once");
-    this.#controller = controller;
-    this.#on.begun(readable);
-    return controller;
+    this.#reader = { kind: "here", controller };
+    this.#unreportedBytes = 0;
+    this.#roomSeen = unreadBytesMax;
+    this.#readMs = nowMs;
+    return readable;
   }
 
   #reportReading(): void {
     this.#unreportedBytes = 0;
     this.#on.read();
+  }
+}
+
+/** Ends a stream that nobody is meant to read any more. */
+function hangUp(controller: ReadableByteStreamController): void {
+  try {
+    controller.close();
+  } catch {
+    // It was cancelled before.
   }
 }

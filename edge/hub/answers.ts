@@ -1,10 +1,15 @@
+import { assert } from "../../shared/assert.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { OutputPart } from "../../shared/openai/output.ts";
 import { type AnswerHead, generatedKind } from "../inference/answer-head.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import type { GatheredAnswer } from "../inference/whole-answer.ts";
 import type { TaskRecord } from "../billing/closing.ts";
+import type { EventId } from "../inference/event-id.ts";
+import { eventsBehind, StreamEvents } from "../inference/stream-events.ts";
+import { Later } from "../later.ts";
 import { AnswerStream } from "./answer-stream.ts";
+import { KeptAnswers } from "./kept-answers.ts";
 import { type Attempt, recordOf, type TaskEnding } from "./hub-state.ts";
 
 /** Who answers, known with the first output. */
@@ -21,7 +26,8 @@ export interface AnswerSource {
 export type RunResult =
   | {
       readonly kind: "stream";
-      readonly source: AnswerSource;
+      /** Null where nothing has come yet: it begins so that its consumer sees that it lives. */
+      readonly source: AnswerSource | null;
       readonly stream: ReadableStream<Uint8Array>;
     }
   /** A streamed answer that was complete at once: all its events. */
@@ -39,6 +45,16 @@ export type RunResult =
       readonly record: TaskRecord | null;
     };
 
+/** The rest of an answer whose connection was lost. */
+export type Resumed = { readonly task: InferenceTask } & (
+  | { readonly kind: "stream"; readonly stream: ReadableStream<Uint8Array> }
+  /** It is over: these are all events that are missing. */
+  | { readonly kind: "events"; readonly events: string }
+);
+
+/** Below the ten seconds after which an object without a timer is put to sleep. */
+const awakeMs = 5_000;
+
 /**
  * Proxies and phones drop connections that are silent for 30 s or more; and an idle stream notices
  * no FIN.
@@ -47,6 +63,7 @@ const keepAliveMs = 10_000;
 
 interface Answer {
   readonly task: InferenceTask;
+  readonly openedMs: number;
   readonly resolve: (result: RunResult) => void;
   stream: AnswerStream | null;
 }
@@ -54,23 +71,36 @@ interface Answer {
 /** The consumers' side of a hub: one answer a task, as a stream of events or whole. */
 export class Answers {
   readonly #answers = new Map<string, Answer>();
+  /** Those that are over, for whoever lost the connection. */
+  readonly #kept = new KeptAnswers();
+  readonly #awake = new Later(() => this.#stayAwake());
+  readonly #hubId: string;
   readonly #onGone: (taskId: string) => void;
   readonly #onRead: (taskId: string) => void;
+  readonly #onAnnounced: (taskId: string) => void;
   /** Streams with something to send at the end of this step. */
   #written = new Set<AnswerStream>();
+  /** Streams that end with what is written. */
+  readonly #ended: { readonly task: InferenceTask; readonly stream: AnswerStream }[] = [];
   #isFlushing = false;
 
-  constructor(on: {
-    readonly gone: (taskId: string) => void;
-    readonly read: (taskId: string) => void;
-  }) {
+  constructor(
+    hubId: string,
+    on: {
+      readonly gone: (taskId: string) => void;
+      readonly read: (taskId: string) => void;
+      readonly announced: (taskId: string) => void;
+    },
+  ) {
+    this.#onAnnounced = on.announced;
+    this.#hubId = hubId;
     this.#onGone = on.gone;
     this.#onRead = on.read;
   }
 
-  open(task: InferenceTask): Promise<RunResult> {
+  open(task: InferenceTask, nowMs: number): Promise<RunResult> {
     const { promise, resolve } = Promise.withResolvers<RunResult>();
-    this.#answers.set(task.id, { task, resolve, stream: null });
+    this.#answers.set(task.id, { task, openedMs: nowMs, resolve, stream: null });
     return promise;
   }
 
@@ -79,17 +109,79 @@ export class Answers {
     const { task } = attempt.entry;
     const answer = this.#answers.get(task.id);
     if (answer === undefined) return;
-    const source = sourceOf(attempt);
-    answer.stream = new AnswerStream(headOf(attempt), task.usageChunk, nowMs, {
+    const { model, digest } = attempt.listing;
+    if (answer.stream !== null) answer.stream.begin(this.#eventsOf(task, { model, digest }));
+    else this.#begin(answer, sourceOf(attempt), { model, digest }, nowMs);
+  }
+
+  #begin(
+    answer: Answer,
+    source: AnswerSource | null,
+    weights: Pick<AnswerHead, "model" | "digest">,
+    nowMs: number,
+  ): void {
+    const { task } = answer;
+    const options = { usageChunk: task.usageChunk, mayWait: task.resume, nowMs };
+    answer.stream = new AnswerStream(this.#eventsOf(task, weights), options, {
       begun: (stream) => answer.resolve({ kind: "stream", source, stream }),
-      complete: (events) => answer.resolve({ kind: "events", source, events }),
-      gone: () => {
-        this.#answers.delete(task.id);
-        this.#onGone(task.id);
+      complete: (events) => {
+        assert(source !== null, "an answer that is complete has a worker");
+        answer.resolve({ kind: "events", source, events });
       },
+      gone: () => this.#leave(answer),
       read: () => this.#onRead(task.id),
     });
     this.#written.add(answer.stream);
+  }
+
+  #eventsOf(task: InferenceTask, weights: Pick<AnswerHead, "model" | "digest">): StreamEvents {
+    const { id: taskId, createdMs } = task;
+    const head = { kind: generatedKind(task), taskId, createdMs, ...weights };
+    return new StreamEvents(head, task.usageChunk, this.#hubId);
+  }
+
+  /** The consumer is gone for good: what it has paid for is kept for it all the same. */
+  #leave({ task, stream }: Answer): void {
+    if (!this.#answers.delete(task.id) || stream === null) return;
+    const message = "The answer was stopped when its consumer hung up";
+    stream.fail({ code: "client_closed", message });
+    stream.flush(Date.now());
+    this.#keep(task, stream);
+    this.#onGone(task.id);
+  }
+
+  #keep(task: InferenceTask, { log }: AnswerStream): void {
+    if (log === null) return;
+    this.#kept.add({ task, text: log }, Date.now());
+    this.#awake.arm(awakeMs);
+  }
+
+  /** A hub that slept would forget what is kept. */
+  async #stayAwake(): Promise<void> {
+    this.#kept.forget(Date.now());
+    if (this.#kept.size > 0) this.#awake.arm(awakeMs);
+  }
+
+  /**
+   * The rest of a streamed answer behind an event that its consumer has: as a stream where it is
+   * still made. Null where the account has no such answer, or not any more.
+   */
+  resume(
+    of: { readonly taskId: string; readonly accountId: string; readonly after: EventId },
+    nowMs: number,
+  ): Resumed | null {
+    const running = this.#answers.get(of.taskId);
+    const kept = running === undefined ? this.#kept.find(of.taskId, nowMs) : null;
+    const task = running?.task ?? kept?.task;
+    if (task === undefined || task.accountId !== of.accountId) return null;
+    if (kept !== null) {
+      const events = eventsBehind(kept.text, of.after);
+      return events === null ? null : { kind: "events", task, events };
+    }
+    // What is written and not sent belongs to the rest.
+    this.flush(nowMs);
+    const stream = running?.stream?.reopen(of.after, nowMs) ?? null;
+    return stream === null ? null : { kind: "stream", task, stream };
   }
 
   deliver(taskId: string, parts: readonly OutputPart[]): void {
@@ -113,12 +205,22 @@ export class Answers {
     else if (ending.kind === "answered") stream.finish(ending.finishes, ending.counts);
     else stream.fail({ code: "timeout", message: "The answer took too long and was ended" });
     this.#written.add(stream);
+    this.#ended.push({ task, stream });
   }
 
   /** Keeps idle streams open, and finds out which consumers have left them. */
   keepAlive(nowMs: number): void {
-    for (const { stream } of this.#answers.values()) {
-      if (stream === null || nowMs - stream.sentMs < keepAliveMs) continue;
+    for (const answer of this.#answers.values()) {
+      const { task, stream, openedMs } = answer;
+      if (nowMs - (stream?.sentMs ?? openedMs) < keepAliveMs) continue;
+      if (stream === null) {
+        // A silent connection is dropped on the way, and only a write finds out who has left.
+        if (!task.streamed) continue;
+        this.#begin(answer, null, { model: task.model, digest: "" }, nowMs);
+        answer.stream?.keepAlive();
+        this.#onAnnounced(task.id);
+        continue;
+      }
       stream.keepAlive();
       this.#written.add(stream);
     }
@@ -131,15 +233,16 @@ export class Answers {
    */
   unread(nowMs: number, patienceMs: number): ReadonlySet<string> {
     const unread = new Set<string>();
-    for (const [taskId, { stream }] of this.#answers) {
+    for (const [taskId, { task, stream }] of this.#answers) {
       const unreadMs = stream?.unreadMs(nowMs) ?? 0;
       if (stream === null || !stream.isFull) continue;
       unread.add(taskId);
-      if (unreadMs < patienceMs) continue;
+      if (unreadMs < patienceMs || !stream.leave(nowMs)) continue;
       this.#answers.delete(taskId);
       const message = `Nothing of the answer was read for ${patienceMs} ms`;
       stream.fail({ code: "client_closed", message });
       stream.flush(nowMs);
+      this.#keep(task, stream);
       this.#onGone(taskId);
     }
     return unread;
@@ -163,6 +266,7 @@ export class Answers {
     const written = this.#written;
     this.#written = new Set();
     for (const stream of written) stream.flush(nowMs);
+    for (const { task, stream } of this.#ended.splice(0)) this.#keep(task, stream);
   }
 
   #wholeResult(ending: TaskEnding): RunResult {
@@ -187,17 +291,6 @@ export class Answers {
       record: null,
     };
   }
-}
-
-function headOf(attempt: Attempt): AnswerHead {
-  const { task } = attempt.entry;
-  return {
-    kind: generatedKind(task),
-    taskId: task.id,
-    createdMs: task.createdMs,
-    model: attempt.listing.model,
-    digest: attempt.listing.digest,
-  };
 }
 
 function sourceOf(attempt: Attempt): AnswerSource {

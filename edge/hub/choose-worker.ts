@@ -90,6 +90,13 @@ function sessionExclusionOf(
   return reputation < reputationMin ? "reputation" : null;
 }
 
+/** Whether a worker could serve a task if it had a slot. */
+export function isFitting(task: InferenceTask, session: Session): boolean {
+  const facts = factsOf(session, task.model);
+  if (facts === null) return false;
+  return exclusionOf(task, session, facts, demandedAbilities(task.demands)) === null;
+}
+
 /** Everything that one look at the sessions finds out. */
 interface Survey {
   considered: number;
@@ -193,13 +200,4 @@ function explanationOf(task: InferenceTask, survey: Survey, drawn: Drawn): Route
     inputMicrosPerMillion: listing.input_micros_per_million,
     outputMicrosPerMillion: listing.output_micros_per_million,
   };
-}
-
-/** What would become of a task, as it crosses an RPC: without the session itself. */
-export type Prospect =
-  | { readonly kind: "chosen"; readonly route: RouteExplanation }
-  | Exclude<Choice, { kind: "chosen" }>;
-
-export function prospectOf(choice: Choice): Prospect {
-  return choice.kind === "chosen" ? { kind: "chosen", route: choice.route } : choice;
 }

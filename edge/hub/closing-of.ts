@@ -1,7 +1,8 @@
 import type { Receipt, SignedReceipt } from "../../shared/protocol/receipt.ts";
-import type { CountersignedReceipt, TaskClosing } from "../billing/closing.ts";
+import type { CountersignedReceipt, TaskClosing, TaskRecord } from "../billing/closing.ts";
 import type { Terms } from "../billing/ticket.ts";
-import { recordOf, type Session, type TaskEnding } from "./hub-state.ts";
+import type { Share } from "./continue-answer.ts";
+import { priceOf, recordOf, type Session, type TaskEnding } from "./hub-state.ts";
 
 /**
  * What the check of an ended task's receipt found: nothing to check, a false one, or a
@@ -13,17 +14,30 @@ export type CheckedReceipt = CountersignedReceipt | "false" | null;
 export function closingOf(ending: TaskEnding, checked: CheckedReceipt): TaskClosing {
   const { terms } = ending.entry.task;
   if (ending.kind === "failed") return { kind: "void", terms, record: recordOf(ending, null) };
-  if (checked === "false") {
-    const record = { ...recordOf(ending, null), finish: "receipt_invalid" };
-    return { kind: "void", terms, record };
+  if (checked !== "false") {
+    return postOf(terms, recordOf(ending, checked), ending.shares);
   }
+  // Whoever signed falsely made the end: those before it are owed what they delivered.
+  const record = { ...recordOf(ending, null), finish: "receipt_invalid" };
+  const earlier = ending.shares.filter(({ attempt }) => attempt !== ending.attempt);
+  return earlier.length === 0 ? { kind: "void", terms, record } : postOf(terms, record, earlier);
+}
+
+function postOf(terms: Terms, record: TaskRecord, shares: readonly Share[]): TaskClosing {
   return {
     kind: "post",
     terms,
-    record: recordOf(ending, checked),
-    providerAccountId: ending.attempt.session.accountId,
-    counts: ending.counts,
-    price: ending.price,
+    record,
+    counts: {
+      promptTokens: shares.reduce((sum, { counts }) => sum + counts.promptTokens, 0),
+      completionTokens: shares.reduce((sum, { counts }) => sum + counts.completionTokens, 0),
+    },
+    shares: shares.map(({ attempt, counts }) => ({
+      attempt: attempt.number,
+      providerAccountId: attempt.session.accountId,
+      counts,
+      price: priceOf(attempt.listing),
+    })),
     isRecovered: false,
   };
 }
@@ -63,15 +77,20 @@ export function recoveredClosing(
   },
 ): TaskClosing {
   const { receipt } = signed;
+  const attempt = Number(receipt.attempt.split(".")[1]);
+  const counts = {
+    promptTokens: receipt.prompt_tokens,
+    completionTokens: receipt.completion_tokens,
+  };
+  const price = {
+    inputMicrosPerMillion: receipt.input_micros_per_million,
+    outputMicrosPerMillion: receipt.output_micros_per_million,
+  };
   return {
     kind: "post",
     terms,
-    providerAccountId: from.session.accountId,
-    counts: { promptTokens: receipt.prompt_tokens, completionTokens: receipt.completion_tokens },
-    price: {
-      inputMicrosPerMillion: receipt.input_micros_per_million,
-      outputMicrosPerMillion: receipt.output_micros_per_million,
-    },
+    counts,
+    shares: [{ attempt, providerAccountId: from.session.accountId, counts, price }],
     isRecovered: true,
     record: {
       digest: receipt.model,
@@ -83,13 +102,16 @@ export function recoveredClosing(
       endedMs: from.nowMs,
       attempts: [
         {
-          number: Number(receipt.attempt.split(".")[1]),
+          number: attempt,
           workerId: receipt.worker,
           outcome: "complete",
           startedMs: receipt.started_ms,
           firstTokenMs: receipt.first_token_ms,
           endedMs: receipt.ended_ms,
           tokens: receipt.completion_tokens,
+          // What the lost hub relayed is not known any more.
+          bytesIn: 0,
+          bytesOut: 0,
         },
       ],
       receipt: { signed, edgeKey: from.edgeKey, edgeSignature: from.edgeSignature },

@@ -17,8 +17,13 @@ export interface HubConfig {
    * seconds.
    */
   readonly queueMs: number;
-  /** No output for so long in mid-answer is a lost worker. */
+  /**
+   * No output for so long in mid-answer is a lost worker, whatever its pace: clients give up on a
+   * stream about then.
+   */
   readonly stallMs: number;
+  /** No worker is given up sooner: networks and disks hiccup for seconds. */
+  readonly stallMsMin: number;
   /**
    * How long one answer may take: a consumer that stops reading, or a worker that drips, ends here.
    */
@@ -59,6 +64,7 @@ export const defaultHubConfig: Omit<HubConfig, "id" | "network"> = {
   documentMs: 5 * 60_000,
   queueMs: 10_000,
   stallMs: 30_000,
+  stallMsMin: 5_000,
   answerMs: 30 * 60_000,
   cancelMs: 5_000,
   failuresMax: 3,
@@ -84,5 +90,7 @@ export function hubConfigOf(
 ): HubConfig {
   assert(name !== undefined, "a hub is reached by its name");
   const { network, firstTokenMs, queueMs, stallMs, preflight } = settings;
-  return { ...defaultHubConfig, id: name, network, firstTokenMs, queueMs, stallMs, preflight };
+  const stallMsMin = Math.min(defaultHubConfig.stallMsMin, stallMs);
+  const changed = { network, firstTokenMs, queueMs, stallMs, stallMsMin, preflight };
+  return { ...defaultHubConfig, id: name, ...changed };
 }

@@ -8,6 +8,8 @@ import { OutputTranscript, type SignedReceipt } from "../../shared/protocol/rece
 import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord, CountersignedReceipt, TaskRecord } from "../billing/closing.ts";
 import type { InferenceTask } from "../inference/task.ts";
+import type { Delivered, Share } from "./continue-answer.ts";
+import { createFirstTokenTimes, type FirstTokenTimes } from "./first-token-times.ts";
 import type { HubConfig } from "./hub-config.ts";
 import type { KeptFacts } from "./candidate-facts.ts";
 import type { RouteExplanation } from "./route-explanation.ts";
@@ -18,12 +20,12 @@ import type { WorkerMemory } from "./worker-memory.ts";
 /**
  * The state of one hub, and the words its reducer speaks. Invariants, checked by the simulation
  * after every event:
- * H1. A task is in exactly one place: waiting, on one attempt, or gone; it leaves exactly once, by
- *     one `ended` effect.
+ * H1. A task is in exactly one place: waiting, on an attempt (and perhaps a rival beside it, until
+ *     one of them has output), or gone; it leaves exactly once, by one `ended` effect.
  * H2. A session never has more open attempts than it granted credits for.
  * H3. A frame counts only on its own session, for an open attempt, with the next sequence number.
- * H4. Output reaches a consumer from one attempt only: once `started`, a lost worker ends the task
- *     with an error.
+ * H4. Output reaches a consumer from one attempt at a time: once `started`, a lost worker's answer
+ *     is continued from exactly what was delivered (continue-answer.ts), or ends with an error.
  * H5. Billed tokens are at most what was delivered (in bytes), what was agreed (the limit) and what
  *     the worker claims.
  * H6. Memory is bounded: sessions, waiting tasks, the bodies of all tasks together, and the output
@@ -39,6 +41,10 @@ export interface HubState {
   /** Characters that the bodies of consumers' tasks have together. */
   bodiesChars: number;
   readonly attempts: Map<string, Attempt>;
+  /** How long first tokens take, by the weights that make them. */
+  readonly firstTokens: FirstTokenTimes;
+  /** How long an answer takes on average, by model, the least recently seen first. */
+  readonly taskMsByModel: Map<string, number>;
   /** The listing of each session that is being probed. */
   readonly preflights: Map<string, Preflight>;
 }
@@ -51,6 +57,8 @@ export interface Session {
   readonly region: Region;
   /** From the hub's challenge to the worker's proof; null where the hub did not measure it. */
   readonly roundTripMs: number | null;
+  /** The version of the protocol it speaks. */
+  readonly version: number;
   readonly epoch: number;
   /** What it may be asked for: claims that probes have borne out. */
   listings: readonly Listing[];
@@ -86,6 +94,8 @@ export interface Loss {
   /** A sentence for the consumer. */
   readonly message: string;
   readonly countsAsFailure: boolean;
+  /** How long its engine asked to be left alone, where it did. */
+  readonly retryAfterMs?: number | null;
 }
 
 export interface TaskEntry {
@@ -96,13 +106,19 @@ export interface TaskEntry {
   readonly triedSessionIds: Set<string>;
   readonly records: AttemptRecord[];
   attempt: Attempt | null;
+  /** A second attempt beside it: whichever has output first is the only one from then on. */
+  rival: Attempt | null;
   attemptNumber: number;
   failures: number;
   /** How its last attempt here ended without an answer; null before. */
   lastLoss: Loss | null;
   placeByMs: number;
-  /** Output has left for the consumer: from here on no other worker may answer. */
+  /** Output has left for the consumer: from here on no other worker may begin the answer. */
   started: boolean;
+  /** The response has begun before any output: this hub has the last word on the task. */
+  told: boolean;
+  /** What left of attempts that were lost: the next one goes on from it. */
+  delivered: Delivered | null;
   route: RouteExplanation | null;
 }
 
@@ -113,6 +129,8 @@ export interface Attempt {
   readonly session: Session;
   readonly listing: Listing;
   readonly startedMs: number;
+  /** What it goes on from; null where it begins the answer. */
+  readonly prefixText: string | null;
   /** When the first byte of its output came. */
   firstTokenMs: number | null;
   lastFrameMs: number;
@@ -137,6 +155,7 @@ export type HubEvent =
       readonly workerId: string;
       readonly accountId: string;
       readonly region: Region;
+      readonly version: number;
       readonly epoch: number;
       readonly roundTripMs?: number;
       readonly memory?: WorkerMemory;
@@ -153,6 +172,8 @@ export type HubEvent =
   | { readonly kind: "frame"; readonly sessionId: string; readonly frame: UpFrame }
   | { readonly kind: "task.submitted"; readonly task: InferenceTask }
   | { readonly kind: "consumer.gone"; readonly taskId: string }
+  /** The response has begun though no output has come: the front Worker asks no other hub. */
+  | { readonly kind: "consumer.told"; readonly taskId: string }
   /** The consumer has read: what was granted may be granted again. */
   | { readonly kind: "consumer.reads"; readonly taskId: string }
   /**
@@ -170,8 +191,10 @@ export type TaskEnding = {
       readonly kind: "answered" | "cancelled";
       readonly attempt: Attempt;
       readonly finishes: readonly Finish[];
+      /** Of the whole answer, whoever made it. */
       readonly counts: TokenCounts;
-      readonly price: Price;
+      /** Who made the answer, in order: their counts add up to `counts`. */
+      readonly shares: readonly Share[];
       /** Null where a cancelled worker never sent one. */
       readonly receipt: SignedReceipt | null;
     }
@@ -216,6 +239,8 @@ export function createHubState(config: HubConfig): HubState {
     tasks: new Map(),
     bodiesChars: 0,
     attempts: new Map(),
+    firstTokens: createFirstTokenTimes(),
+    taskMsByModel: new Map(),
     preflights: new Map(),
   };
 }
@@ -231,11 +256,14 @@ export function createTaskEntry(
     triedSessionIds: new Set(),
     records: [...task.earlierAttempts],
     attempt: null,
+    rival: null,
     attemptNumber: task.attemptsBefore,
     failures: 0,
     lastLoss: null,
     placeByMs,
     started: false,
+    told: false,
+    delivered: null,
     route: null,
   };
 }
@@ -260,11 +288,6 @@ export function priceOf(listing: Listing): Price {
   };
 }
 
-/** Whether free slots, listings or sessions may be others after this event. */
-export function changesDigest(event: HubEvent): boolean {
-  return event.kind !== "tick" && event.kind !== "consumer.reads" && event.kind !== "consumer.gone";
-}
-
 /** What is remembered of a task that ended here. */
 export function recordOf(ending: TaskEnding, receipt: CountersignedReceipt | null): TaskRecord {
   const { entry } = ending;
@@ -276,9 +299,14 @@ export function recordOf(ending: TaskEnding, receipt: CountersignedReceipt | nul
     finish,
     errorCode: ending.kind === "failed" ? ending.code : null,
     route: entry.route === null ? null : JSON.stringify(entry.route),
-    firstTokenMs: attempt?.firstTokenMs ?? null,
+    firstTokenMs: entry.delivered?.first.firstTokenMs ?? attempt?.firstTokenMs ?? null,
     endedMs: ending.endedMs,
     attempts: entry.records,
     receipt,
   };
+}
+
+/** Whether free slots, listings or sessions may be others after this event. */
+export function changesDigest({ kind }: HubEvent): boolean {
+  return kind !== "tick" && !kind.startsWith("consumer.");
 }

@@ -1,7 +1,10 @@
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
-import type { StepContext } from "./place-task.ts";
+import { closedBreaker } from "./breaker.ts";
+import type { StepContext } from "./end-task.ts";
 import { isBaseAbility } from "./preflight.ts";
+import { noteFirstToken } from "./first-token-times.ts";
+import { noteTaskMs } from "./queue.ts";
 import { rememberSpeed } from "./worker-memory.ts";
 
 /** The registry and the disk hear of measurements this often at most. */
@@ -13,6 +16,7 @@ const decodeMsMin = 20;
 /** Outcomes of attempts that a worker is not to blame for, nor to be praised. */
 const neutralOutcomes: ReadonlySet<string> = new Set([
   "cancelled",
+  "superseded",
   "invalid_request",
   "context_length_exceeded",
 ]);
@@ -25,6 +29,11 @@ export function measureAttempt(
   step: StepContext,
 ): void {
   const { session, listing, entry } = attempt;
+  if (outcome === "complete" && entry.probe === null) {
+    session.memory.breaker = closedBreaker();
+    noteTaskMs(state, listing.model, step.nowMs - attempt.startedMs);
+    noteTimes(state, attempt);
+  }
   if (outcome.startsWith("refused") || !tellsSpeed(attempt)) return;
   if (neutralOutcomes.has(outcome) && attempt.firstTokenMs === null) return;
   rememberSpeed(session.memory, {
@@ -32,7 +41,7 @@ export function measureAttempt(
     digest: listing.digest,
     isSuccess: outcome === "complete" || neutralOutcomes.has(outcome),
     firstTokenMs: attempt.firstTokenMs === null ? null : attempt.firstTokenMs - attempt.startedMs,
-    decodeTokensPerS: decodeRate(attempt),
+    decodeTokensPerS: decodeRateOf(attempt),
     running: session.modelsByAttempt.size + 1,
   });
   // Whoever has left is told of by `unlisted`: a word after it would bring it back online.
@@ -48,7 +57,17 @@ function tellsSpeed({ entry }: Attempt): boolean {
   return aim === undefined || (aim !== "context" && !isBaseAbility(aim));
 }
 
-function decodeRate(attempt: Attempt): number | null {
+/** What a first token takes, for whoever waits for one of the same model. */
+function noteTimes(state: HubState, attempt: Attempt): void {
+  const { entry, listing, startedMs, firstTokenMs } = attempt;
+  if (firstTokenMs === null || !isGenerated(entry.task.kind)) return;
+  const ms = firstTokenMs - startedMs;
+  const bodyChars = entry.task.body.length;
+  noteFirstToken(state.firstTokens, { digest: listing.digest, ms, bodyChars });
+}
+
+/** Tokens a second of one choice so far, or null where the answer is too short to tell. */
+export function decodeRateOf(attempt: Attempt): number | null {
   const { firstTokenMs, lastFrameMs, transcript, entry } = attempt;
   // One who was held up by a consumer that did not read was not slow.
   if (firstTokenMs === null || attempt.wasHeldUp || !isGenerated(entry.task.kind)) return null;

@@ -8,14 +8,11 @@ import {
   type TaskEntry,
 } from "./hub-state.ts";
 import { keepVerdict, listClaim, unlistClaim } from "./list-claim.ts";
-import {
-  loseAttempt,
-  offerTask,
-  placeWaiting,
-  type Probed,
-  sendCancel,
-  type StepContext,
-} from "./place-task.ts";
+import type { Probed, StepContext } from "./end-task.ts";
+import { sendCancel } from "./close-attempt.ts";
+import { loseAttempt } from "./lose-attempt.ts";
+import { offerTask } from "./offer-task.ts";
+import { placeWaiting } from "./place-task.ts";
 import { contextProbe, isBaseAbility, judge, type Probe, probesFor } from "./preflight.ts";
 import { answerOf, type ProbeAnswer } from "./probe-answer.ts";
 import { probeTask } from "./probe-task.ts";

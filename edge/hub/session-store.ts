@@ -18,6 +18,7 @@ const storedSessionSchema = z.object({
   accountId: z.string(),
   region: z.enum(regions),
   roundTripMs: z.number().nullable(),
+  version: z.int(),
   epoch: z.int(),
   listings: z.array(listingSchema),
   vetting: vettingSchema,

@@ -70,7 +70,8 @@ export class Settler {
   settle(ending: TaskEnding): void {
     // Nothing has left for the consumer: the front Worker may still have another hub, and closes
     // the books if not.
-    if (ending.kind === "failed" && !ending.entry.started) return;
+    const { started, told } = ending.entry;
+    if (ending.kind === "failed" && !started && !told) return;
     this.#ended.push(ending);
     this.#later.arm(gatherMs);
   }
@@ -148,12 +149,18 @@ export class Settler {
     signed: SignedReceipt,
   ): Promise<CheckedReceipt> {
     const { receipt } = signed;
-    const [prompt, output, valid] = await Promise.all([
-      sha256Hex(ending.entry.task.body),
-      ending.attempt.transcript.hash(),
+    const { attempt, entry } = ending;
+    const [prompt, output, prefix, valid] = await Promise.all([
+      sha256Hex(entry.task.body),
+      attempt.transcript.hash(),
+      attempt.prefixText === null ? undefined : sha256Hex(attempt.prefixText),
       verifyReceipt(signed),
     ]);
-    if (!valid || receipt.prompt_hash !== prompt || receipt.output_hash !== output) return "false";
+    const isTrue =
+      receipt.prompt_hash === prompt &&
+      receipt.output_hash === output &&
+      receipt.prefix_hash === prefix;
+    if (!valid || !isTrue) return "false";
     const key = await this.#ports.edgeKey();
     return { signed, edgeKey: key.publicKey, edgeSignature: await countersign(signed, key) };
   }

@@ -1,34 +1,28 @@
 import { assert, assertNever } from "../../shared/assert.ts";
-import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import type { UpFrame } from "../../shared/protocol/frames.ts";
 import { slotsMax } from "../../shared/protocol/limits.ts";
 import type { ListingPublish } from "../../shared/protocol/listing.ts";
 import {
-  type Attempt,
   createTaskEntry,
   type HubEffect,
   type HubEvent,
   type HubState,
   type Session,
 } from "./hub-state.ts";
-import {
-  endTask,
-  loseAttempt,
-  noCapacity,
-  placeTask,
-  sendCancel,
-  type StepContext,
-} from "./place-task.ts";
+import { passDeadlines } from "./deadlines.ts";
+import { endTask, noCapacity, type StepContext } from "./end-task.ts";
+import { loseAttempt } from "./lose-attempt.ts";
+import { placeTask } from "./place-task.ts";
 import {
   fillSlots,
   passPreflights,
-  passProbeDeadline,
   pumpPreflight,
   takeProbed,
   vetListings,
 } from "./preflight-state.ts";
 import { cancelTask, grant, takeDelta, takeEnd, takeFail } from "./take-output.ts";
 import { emptyVetting, listingResult } from "./vetting.ts";
+import { patienceMs } from "./queue.ts";
 import { emptyMemory } from "./worker-memory.ts";
 
 /** A restored or newly granted slot count is never above what the protocol allows. */
@@ -72,7 +66,8 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       takeFrame(state, event.sessionId, event.frame, step);
       break;
     case "task.submitted": {
-      const entry = createTaskEntry(event.task, step.nowMs + state.config.queueMs);
+      const placeByMs = step.nowMs + patienceMs(state, event.task.mode);
+      const entry = createTaskEntry(event.task, placeByMs);
       assert(!state.tasks.has(event.task.id), `task ${event.task.id} is submitted once`);
       state.tasks.set(event.task.id, entry);
       state.bodiesChars += event.task.body.length;
@@ -83,13 +78,18 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
     case "consumer.gone":
       cancelTask(state, event.taskId, step);
       break;
+    case "consumer.told": {
+      const entry = state.tasks.get(event.taskId);
+      if (entry !== undefined) entry.told = true;
+      break;
+    }
     case "consumer.reads": {
       const attempt = state.tasks.get(event.taskId)?.attempt;
       if (attempt) grant(state, attempt, step);
       break;
     }
     case "tick":
-      passDeadlines(state, event.unread ?? nothingUnread, step);
+      passDeadlines(state, event.unread ?? new Set(), step);
       passPreflights(state, step);
       break;
     default:
@@ -122,6 +122,7 @@ function openSession(
     accountId: event.accountId,
     region: event.region,
     roundTripMs: event.roundTripMs ?? null,
+    version: event.version,
     epoch: event.epoch,
     listings: [],
     vetting: emptyVetting(),
@@ -261,46 +262,4 @@ function takeListings(
     { kind: "listed", session },
   );
   fillSlots(state, session, step);
-}
-
-const nothingUnread: ReadonlySet<string> = new Set();
-
-/** Ends what has waited, been silent or been dying for too long. */
-function passDeadlines(state: HubState, unread: ReadonlySet<string>, step: StepContext): void {
-  const { config } = state;
-  for (const entry of state.waiting.filter((waiting) => step.nowMs >= waiting.placeByMs)) {
-    state.waiting.splice(state.waiting.indexOf(entry), 1);
-    endTask(state, entry, step, noCapacity(`it waited ${config.queueMs} ms for a free slot`));
-  }
-  for (const attempt of state.attempts.values()) {
-    if (attempt.entry.probe !== null) {
-      passProbeDeadline(state, attempt, step);
-      continue;
-    }
-    if (unread.has(attempt.entry.task.id)) {
-      attempt.lastFrameMs = step.nowMs;
-      attempt.wasHeldUp = true;
-    }
-    const silentMs = step.nowMs - attempt.lastFrameMs;
-    if (attempt.cancelledMs !== null) {
-      if (step.nowMs - attempt.cancelledMs < config.cancelMs) continue;
-      const loss = { outcome: "cancel ignored", message: "", countsAsFailure: true };
-      loseAttempt(state, attempt, loss, step);
-    } else if (step.nowMs - attempt.startedMs >= config.answerMs) {
-      // Ended as if the consumer had left: what was delivered is paid.
-      cancelTask(state, attempt.entry.task.id, step);
-    } else if (attempt.firstTokenMs === null && silentMs >= firstOutputMs(state, attempt)) {
-      sendCancel(attempt, "first_token_late", step);
-      const message = `The worker made no token within ${firstOutputMs(state, attempt)} ms`;
-      loseAttempt(state, attempt, { outcome: "late", message, countsAsFailure: true }, step);
-    } else if (attempt.firstTokenMs !== null && silentMs >= config.stallMs) {
-      sendCancel(attempt, "stalled", step);
-      const message = `The worker fell silent for ${config.stallMs} ms in the middle of the answer`;
-      loseAttempt(state, attempt, { outcome: "stalled", message, countsAsFailure: true }, step);
-    }
-  }
-}
-
-function firstOutputMs({ config }: HubState, { entry }: Attempt): number {
-  return isGenerated(entry.task.kind) ? config.firstTokenMs : config.documentMs;
 }

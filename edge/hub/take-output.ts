@@ -3,10 +3,13 @@ import { countsWithin } from "../inference/result-counts.ts";
 import { resultFault } from "../inference/result-fault.ts";
 import type { TaskDelta, TaskEnd, TaskFail } from "../../shared/protocol/task.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
-import { priceOf } from "./hub-state.ts";
 import { outputFault } from "./output-fault.ts";
 import type { Preflight } from "./preflight-state.ts";
-import { closeAttempt, endTask, loseAttempt, sendCancel, type StepContext } from "./place-task.ts";
+import { tokensLeft } from "./continue-answer.ts";
+import { endAbandoned, endPaid, endTask, type StepContext } from "./end-task.ts";
+import { closeAttempt, sendCancel } from "./close-attempt.ts";
+import { dropAttempt, winRace } from "./hedge.ts";
+import { loseAttempt } from "./lose-attempt.ts";
 
 /** A worker that breaks the rules of an attempt loses its socket, and the attempt with it. */
 function breach(attempt: Attempt, reason: string, step: StepContext): void {
@@ -57,6 +60,7 @@ function takeParts(
   }
   for (const part of parts) attempt.transcript.add(part);
   if (attempt.cancelledMs !== null || parts.length === 0) return true;
+  winRace(state, attempt, step);
   // A part without text shows nothing yet, whatever number of tokens it claims to be.
   if (attempt.transcript.bytes > 0) attempt.firstTokenMs ??= step.nowMs;
   if (entry.task.streamed) {
@@ -149,6 +153,7 @@ export function takeEnd(
     loseAttempt(state, attempt, { outcome: "wrong_result", message, countsAsFailure: true }, step);
     return;
   }
+  winRace(state, attempt, step);
   // An answer of no text at all (the model ended at once) is an answer: its stream still has to
   // begin.
   if (!cancelled && entry.task.streamed && !entry.started) {
@@ -156,9 +161,8 @@ export function takeEnd(
     step.effects.push({ kind: "started", attempt });
   }
   closeAttempt(state, attempt, cancelled ? "cancelled" : "complete", step);
-  endTask(state, entry, step, {
+  endPaid(state, attempt, step, {
     kind: cancelled ? "cancelled" : "answered",
-    attempt,
     finishes: frame.finishes,
     // H5: the least of what the worker claims, what was delivered, and what can be.
     counts: countsWithin(result, transcript.text(0), {
@@ -166,10 +170,9 @@ export function takeEnd(
       completionTokens: Math.min(
         frame.usage.completion,
         deliveredTokensMax(attempt),
-        entry.task.completionTokensMax ?? Number.MAX_SAFE_INTEGER,
+        tokensLeft(entry),
       ),
     }),
-    price: priceOf(attempt.listing),
     receipt: frame.receipt,
   });
 }
@@ -196,6 +199,7 @@ function receiptFault(attempt: Attempt, frame: TaskEnd): string | null {
     completion_tokens: frame.usage.completion,
     input_micros_per_million: attempt.listing.input_micros_per_million,
     output_micros_per_million: attempt.listing.output_micros_per_million,
+    v: attempt.prefixText === null ? 1 : 2,
   } as const;
   for (const [field, value] of Object.entries(expected)) {
     if (receipt[field as keyof typeof expected] !== value) return `the receipt's ${field} is wrong`;
@@ -214,9 +218,12 @@ export function takeFail(
   const own = frame.code === "context_length_exceeded" || frame.code === "invalid_request";
   if (!own || attempt.entry.started || attempt.cancelledMs !== null) {
     const message = `The worker failed: ${frame.message}`;
-    loseAttempt(state, attempt, { outcome: frame.code, message, countsAsFailure: true }, step);
+    const retryAfterMs = frame.retry_after_ms ?? null;
+    const loss = { outcome: frame.code, message, countsAsFailure: true, retryAfterMs };
+    loseAttempt(state, attempt, loss, step);
     return;
   }
+  winRace(state, attempt, step);
   closeAttempt(state, attempt, frame.code, step);
   endTask(state, attempt.entry, step, {
     kind: "failed",
@@ -234,6 +241,10 @@ export function cancelTask(state: HubState, taskId: string, step: StepContext): 
   const { attempt } = entry;
   if (attempt === null) {
     state.waiting = state.waiting.filter((other) => other !== entry);
+    if (entry.delivered !== null && entry.delivered.shares.length > 0) {
+      endAbandoned(state, entry.delivered, step);
+      return;
+    }
     endTask(state, entry, step, {
       kind: "failed",
       code: "client_closed",
@@ -244,6 +255,7 @@ export function cancelTask(state: HubState, taskId: string, step: StepContext): 
     return;
   }
   if (attempt.cancelledMs !== null) return;
+  if (entry.rival !== null) dropAttempt(state, entry.rival, "consumer_gone", step);
   attempt.cancelledMs = step.nowMs;
   attempt.bytesAtCancel = attempt.transcript.bytes;
   sendCancel(attempt, "consumer_gone", step);

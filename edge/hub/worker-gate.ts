@@ -103,11 +103,12 @@ export class WorkerGate {
     const { accountId } = admission;
     const workerId = proof.worker;
     const memory = presence.memoryOf(workerId);
-    const worker = { sessionId, workerId, accountId, region, epoch, roundTripMs, memory };
+    const { version } = proof;
+    const worker = { sessionId, workerId, accountId, region, version, epoch, roundTripMs, memory };
     dispatch({ kind: "session.opened", ...worker });
     if (!state.sessions.has(sessionId)) return;
     presence.arrived(sessionId, proof.agent);
-    sockets.welcome(socket, { epoch, accountId, paceMs: state.config.paceMs });
+    sockets.welcome(socket, { version, epoch, accountId, paceMs: state.config.paceMs });
   }
 
   #close(socket: WorkerSocket, name: CloseName, reason: string): void {

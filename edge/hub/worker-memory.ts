@@ -2,6 +2,7 @@ import { z } from "zod";
 import { toBase64Url } from "../../shared/crypto/bytes.ts";
 import { sha256Sync } from "../../shared/crypto/sha256-sync.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
+import { breakerSchema, closedBreaker } from "./breaker.ts";
 
 /** What is known of one model on one worker from the attempts it ran. */
 export const measuredSpeedSchema = z.object({
@@ -39,11 +40,12 @@ export type Verdict = z.infer<typeof verdictSchema>;
 export const workerMemorySchema = z.object({
   verdicts: z.array(verdictSchema),
   speeds: z.array(measuredSpeedSchema),
+  breaker: breakerSchema.default(closedBreaker),
 });
 export type WorkerMemory = z.infer<typeof workerMemorySchema>;
 
 export function emptyMemory(): WorkerMemory {
-  return { verdicts: [], speeds: [] };
+  return { verdicts: [], speeds: [], breaker: closedBreaker() };
 }
 
 /** Engines and weights change under a worker that keeps its claims, but not every day. */

@@ -156,7 +156,12 @@ export class WorkerSockets {
   /** Lets a proven worker in. */
   welcome(
     socket: WorkerSocket,
-    session: { readonly epoch: number; readonly accountId: string; readonly paceMs: number },
+    session: {
+      readonly version: number;
+      readonly epoch: number;
+      readonly accountId: string;
+      readonly paceMs: number;
+    },
   ): void {
     // Its proof may have been overtaken by a newer connection of the same identity.
     if (socket.phase === "closed") return;
@@ -166,7 +171,7 @@ export class WorkerSockets {
     socket.ws.serializeAttachment(attachment);
     this.send(socket, {
       type: "auth.welcome",
-      version: protocolVersion,
+      version: session.version,
       epoch: session.epoch,
       region,
       account: session.accountId,

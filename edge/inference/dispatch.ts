@@ -9,7 +9,12 @@ type FailedRun = Extract<RunResult, { kind: "failed" }>;
 
 /** How a task left the hubs. Where no hub closes its books, the task as it is then comes back. */
 export type Dispatched =
-  | { readonly kind: "answer"; readonly result: Exclude<RunResult, FailedRun> }
+  | {
+      readonly kind: "answer";
+      readonly result: Exclude<RunResult, FailedRun>;
+      /** The hub it comes from. */
+      readonly hubId: string;
+    }
   | { readonly kind: "settled"; readonly failure: FailedRun }
   | { readonly kind: "unplaced"; readonly failure: FailedRun; readonly task: InferenceTask };
 
@@ -40,7 +45,7 @@ export async function dispatch(
       failure = lostHub(task.attemptsBefore);
       continue;
     }
-    if (result.kind !== "failed") return { kind: "answer", result };
+    if (result.kind !== "failed") return { kind: "answer", result, hubId };
     if (result.record === null) return { kind: "settled", failure: result };
     // What a worker said of the task tells more than that another hub has nobody.
     if (failure.code !== "worker_failed" || result.code === "worker_failed") failure = result;

@@ -1,5 +1,6 @@
 import { OctoError } from "../../shared/errors.ts";
 import type { Ability, Demands } from "../../shared/openai/demands.ts";
+import type { OctoOptions } from "../../shared/openai/octo-options.ts";
 import { type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
 import { newId } from "../../shared/ids.ts";
 import { defaultSplit } from "../../shared/money.ts";
@@ -31,7 +32,6 @@ export async function planTask(
   asked: InferenceRequest,
 ): Promise<Plan> {
   const { wanted, options } = await routedRequest(ctx, caller, asked);
-  const { request } = wanted;
   const routed = routingDemands(options, await affinityKey(caller.accountId, wanted));
   const query = queryOf(ctx, wanted, routed);
   const choice = await chooseAnywhere(ctx, query);
@@ -46,7 +46,7 @@ export async function planTask(
     account: caller.accountId,
     key: caller.keyId,
     kind: wanted.kind,
-    model: request.model,
+    model: query.model,
     region: ctx.region,
     strategy: query.routing.strategy,
     streamed: manner.streamed,
@@ -68,7 +68,7 @@ export async function planTask(
     kind: wanted.kind,
     accountId: caller.accountId,
     keyId: caller.keyId,
-    model: request.model,
+    model: query.model,
     body,
     ...manner,
     demands: [...query.demands.fieldByAbility.keys()],
@@ -76,6 +76,7 @@ export async function planTask(
     result: resultShapeOf(wanted),
     weights: query.weights,
     routing: query.routing,
+    ...patienceOf(options),
     class: query.class,
     region: ctx.region,
     createdMs,
@@ -84,6 +85,12 @@ export async function planTask(
     terms,
   };
   return { task, hubIds: choice.hubIds };
+}
+
+/** How long the consumer waits, and what it does about it. */
+function patienceOf(options: OctoOptions): Pick<InferenceTask, "mode" | "hedge" | "resume"> {
+  const { mode = "realtime", hedge = false, resume = false } = options;
+  return { mode, hedge, resume };
 }
 
 /** How the answer is to come; a document comes whole, on the one choice it has. */

@@ -1,10 +1,14 @@
 import type { Context } from "../context.ts";
-import type { AnswerSource, RunResult } from "../hub/answers.ts";
+import type { AnswerSource } from "../hub/answers.ts";
+import type { Dispatched } from "./dispatch.ts";
+import { formatEventId } from "./event-id.ts";
 import { type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { relay, type RelayEnd } from "./relay.ts";
 import { resultAnswer, type ResultBody } from "./result-answer.ts";
 import type { InferenceTask } from "./task.ts";
 import { type GatheredAnswer, wholeAnswer } from "./whole-answer.ts";
+
+type Answered = Extract<Dispatched, { kind: "answer" }>;
 
 /** Milliseconds of each stage of one request. */
 export interface Timing {
@@ -18,14 +22,14 @@ export interface Timing {
 export function respond(
   ctx: Context,
   asked: { readonly wanted: InferenceRequest; readonly task: InferenceTask },
-  result: Exclude<RunResult, { kind: "failed" }>,
+  answer: Answered,
   timing: Timing,
 ): { readonly response: Response; readonly ended: Promise<RelayEnd> } {
-  const { source } = result;
+  const { result } = answer;
   const { wanted, task } = asked;
-  const headers = answerHeaders(ctx, task, source, timing);
+  const headers = answerHeaders(ctx, task, answer, timing);
   if (result.kind === "whole") {
-    const { body, contentType } = wholeBody(wanted, task, source, result.answer);
+    const { body, contentType } = wholeBody(wanted, task, result.source, result.answer);
     headers["content-type"] = contentType;
     return { response: new Response(body, { headers }), ended: Promise.resolve("complete") };
   }
@@ -59,7 +63,7 @@ function wholeBody(
 function answerHeaders(
   ctx: Context,
   task: InferenceTask,
-  source: AnswerSource,
+  { hubId, result: { source } }: Answered,
   timing: Timing,
 ): Record<string, string> {
   const stages = [
@@ -70,12 +74,19 @@ function answerHeaders(
   ];
   return {
     "x-octo-task": task.id,
+    "x-octo-strategy": task.routing.strategy,
+    ...(source === null ? {} : sourceHeaders(source)),
+    ...(task.streamed ? { "x-octo-event-id": formatEventId({ hubId, place: 0 }) } : {}),
+    "x-request-id": ctx.requestId,
+    "server-timing": stages.join(", "),
+  };
+}
+
+function sourceHeaders(source: AnswerSource): Record<string, string> {
+  return {
     "x-octo-worker": source.workerId,
     "x-octo-model-digest": source.digest,
     "x-octo-region": source.region,
     "x-octo-attempts": String(source.attempts),
-    "x-octo-strategy": task.routing.strategy,
-    "x-request-id": ctx.requestId,
-    "server-timing": stages.join(", "),
   };
 }

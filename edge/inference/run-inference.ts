@@ -39,7 +39,7 @@ export async function runInference(
     });
   }
 
-  const { response, ended } = respond(ctx, { wanted, task }, dispatched.result, {
+  const { response, ended } = respond(ctx, { wanted, task }, dispatched, {
     authMs: authenticatedMs - ctx.startedMs,
     routeMs: plannedMs - authenticatedMs,
     holdMs: heldMs - plannedMs,

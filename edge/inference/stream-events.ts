@@ -8,6 +8,7 @@ import {
   type AnswerHead,
 } from "./answer-head.ts";
 import type { TokenCounts } from "../../shared/money.ts";
+import type { EventId } from "./event-id.ts";
 import { completionLogprobs } from "./whole-answer.ts";
 
 /**
@@ -23,12 +24,15 @@ export const doneEvent = "data: [DONE]\n\n";
  */
 export class StreamEvents {
   readonly #head: AnswerHead;
+  readonly #hubId: string;
+  #place = 0;
   readonly #opening: string;
   readonly #closing: string;
   readonly #begun = new Set<number>();
 
-  constructor(head: AnswerHead, usageChunk: boolean) {
+  constructor(head: AnswerHead, usageChunk: boolean, hubId: string) {
     this.#head = head;
+    this.#hubId = hubId;
     const object = head.kind === "chat" ? "chat.completion.chunk" : "text_completion";
     const fields = JSON.stringify({
       id: answerId(head),
@@ -42,10 +46,18 @@ export class StreamEvents {
     this.#closing = usageChunk ? `],"usage":null}\n\n` : `]}\n\n`;
   }
 
+  /** Every event has an id, so that whoever lost the connection can ask for those behind it. */
+  #id(): string {
+    this.#place += 1;
+    return `id: ${this.#hubId}:${this.#place}\n`;
+  }
+
   /** One event a part: clients read only the first choice of a chunk. */
   parts(parts: readonly OutputPart[]): string {
     let events = "";
-    for (const part of parts) events += this.#opening + this.#choice(part) + this.#closing;
+    for (const part of parts) {
+      events += this.#id() + this.#opening + this.#choice(part) + this.#closing;
+    }
     return events;
   }
 
@@ -56,13 +68,23 @@ export class StreamEvents {
       const empty =
         this.#head.kind === "chat" ? `"delta":${this.#role(finish.index)}` : `"text":""`;
       const choice = `{"index":${finish.index},${empty},"logprobs":null,"finish_reason":${reason}}`;
-      events += this.#opening + choice + this.#closing;
+      events += this.#id() + this.#opening + choice + this.#closing;
     }
     return events;
   }
 
   usage(counts: TokenCounts): string {
-    return `${this.#opening}],"usage":${JSON.stringify(answerUsage(counts))}}\n\n`;
+    const usage = JSON.stringify(answerUsage(counts));
+    return `${this.#id()}${this.#opening}],"usage":${usage}}\n\n`;
+  }
+
+  done(): string {
+    return this.#id() + doneEvent;
+  }
+
+  /** The last event of an answer that broke. */
+  error(error: { readonly code: ErrorCode; readonly message: string }): string {
+    return this.#id() + errorEvent(error, errorAnswer(this.#head));
   }
 
   /** The choice's first delta carries the role, even where it carries nothing else. */
@@ -133,6 +155,16 @@ export function errorEvent(
     error: { message, type: errorRules[code].type, param: null, code },
   };
   return `data: ${JSON.stringify(body)}\n\n`;
+}
+
+/** The events of a stream's text behind the one at `place`; null where it does not reach so far. */
+export function eventsBehind(text: string, { hubId, place }: EventId): string | null {
+  if (place === 0) return text;
+  // No text of a worker can hold this: JSON escapes its line feeds.
+  const at = `\n${text}`.indexOf(`\nid: ${hubId}:${place}\n`);
+  if (at === -1) return null;
+  const end = text.indexOf("\n\n", at);
+  return end === -1 ? null : text.slice(end + 2);
 }
 
 /** The `answer` argument of `errorEvent` for a task. */

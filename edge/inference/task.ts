@@ -1,5 +1,5 @@
 import type { Ability } from "../../shared/openai/demands.ts";
-import type { WeightDemands } from "../../shared/openai/octo-options.ts";
+import type { TaskMode, WeightDemands } from "../../shared/openai/octo-options.ts";
 import type { Routing } from "../../shared/openai/routing.ts";
 import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import type { Class } from "../../shared/protocol/listing.ts";
@@ -41,6 +41,12 @@ export interface InferenceTask {
   /** How its worker is chosen. */
   readonly routing: Routing;
   readonly class: Class;
+  /** How long it may wait for a slot, and who goes before it. */
+  readonly mode: TaskMode;
+  /** A second worker is asked where the first is late. */
+  readonly hedge: boolean;
+  /** It is answered to the end though its consumer leaves: the consumer means to come back. */
+  readonly resume: boolean;
   readonly region: Region;
   readonly createdMs: number;
   /** How many attempt numbers hubs asked before may have used; this one's go on from there. */

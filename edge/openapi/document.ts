@@ -126,10 +126,11 @@ function success(description: RouteDescription): JsonObject {
     (description.textAnswers ?? []).map((type) => [type, { schema: { type: "string" } }]),
   );
   const events = event === undefined ? {} : { "text/event-stream": { schema: reference(event) } };
+  const content = { ...(answer === null ? {} : json(answer)), ...events, ...texts };
   return {
     description: description.summary,
     ...(Object.keys(headers).length === 0 ? {} : { headers }),
-    ...(answer === null ? {} : { content: { ...json(answer), ...events, ...texts } }),
+    ...(Object.keys(content).length === 0 ? {} : { content }),
   };
 }
 

@@ -39,6 +39,7 @@ export const inferenceAnswerHeaders = {
   "x-octo-attempts": "How many workers were tried",
   "x-octo-strategy":
     "How the worker was chosen: a strategy's name, or `weights` or `sort` where those were given",
+  "x-octo-event-id": "The Last-Event-ID with which /v1/tasks/{id}/stream begins at the start",
   "server-timing": "Milliseconds of each stage: auth, route, hold, first_token",
 };
 

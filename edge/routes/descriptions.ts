@@ -4,6 +4,7 @@ import { inferenceDescriptions } from "./describe-inference.ts";
 import { resultDescriptions } from "./describe-results.ts";
 import { healthDescriptions } from "./health.ts";
 import { modelDescriptions } from "./models.ts";
+import { streamDescription } from "./stream.ts";
 import { workerDescription } from "./worker.ts";
 
 /** Every route of the edge, in the order in which the document shows them. */
@@ -11,6 +12,7 @@ export const descriptions: readonly RouteDescription[] = [
   ...inferenceDescriptions,
   ...resultDescriptions,
   ...modelDescriptions,
+  streamDescription,
   ...apiRoutes.map(({ description }) => description),
   workerDescription,
   ...healthDescriptions,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { taskKinds } from "../../shared/openai/task-kinds.ts";
-import type { Prospect } from "../hub/choose-worker.ts";
+import type { Prospect } from "../hub/prospect.ts";
 import { planTask } from "../inference/plan-task.ts";
 import { hubObject } from "../objects.ts";
 import { inferenceErrors } from "./describe-inference.ts";

@@ -38,6 +38,8 @@ export const attemptSchema = z
     worker_id: workerIdField,
     outcome: z.string().meta({ description: "`complete`, `cancelled`, or why it was lost" }),
     tokens: z.int(),
+    bytes_in: z.int().meta({ description: "Bytes of the request that were relayed to the worker" }),
+    bytes_out: z.int().meta({ description: "Bytes of its output that were relayed" }),
     started_at: timeField,
     first_token_at: timeField.nullable(),
     ended_at: timeField,

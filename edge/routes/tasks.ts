@@ -141,6 +141,8 @@ function attemptToJson(row: Attempt): z.infer<typeof attemptSchema> {
     worker_id: row.workerId,
     outcome: row.outcome,
     tokens: row.tokens,
+    bytes_in: row.bytesIn,
+    bytes_out: row.bytesOut,
     started_at: timeToJson(row.startedAt),
     first_token_at: timeToJson(row.firstTokenAt),
     ended_at: timeToJson(row.endedAt),

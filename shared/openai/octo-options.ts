@@ -79,6 +79,13 @@ const requiredAbility = z
   });
 
 /**
+ * How long a request can wait for a free worker: a person waits seconds, a batch a minute, a queue
+ * minutes. Who waits less goes first.
+ */
+export const taskModes = ["realtime", "batch", "async"] as const;
+export type TaskMode = (typeof taskModes)[number];
+
+/**
  * The field `octo` of any inference request: whom a consumer wants to answer. It is the edge's
  * matter, and no engine sees it. The same form holds an account's defaults.
  */
@@ -124,11 +131,20 @@ export const octoOptionsSchema = z
       .max(32)
       .optional()
       .meta({ description: "Abilities a worker must have besides what the request needs" }),
+    mode: z.enum(taskModes).optional().meta({
+      description: "How long it may wait for a free worker; real time goes before the others",
+    }),
+    hedge: z.boolean().optional().meta({
+      description: "Ask a second worker where the first is later than 19 of 20 are; one is paid",
+    }),
     min_quantization: z.enum(quantizationClasses).optional().meta({
       description: "Only weights of at least this precision; those that do not tell are left out",
     }),
     identity: z.literal("content").optional().meta({
       description: "Only models whose files the worker has read, not those named by a server",
+    }),
+    resume: z.boolean().optional().meta({
+      description: "Answer to the end though the connection is lost; read it at the task's stream",
     }),
   })
   .refine(

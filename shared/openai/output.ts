@@ -33,6 +33,9 @@ export const toolCallDeltaSchema = z.object({
 });
 export type ToolCallDelta = z.infer<typeof toolCallDeltaSchema>;
 
+/** Tokens by their numbers in a model's vocabulary; none has more than a billion. */
+export const tokenIdsSchema = z.array(z.int().min(0).max(1_000_000_000)).max(1_000_000);
+
 /**
  * A piece of one choice as an engine makes it and the wire carries it. `tokens` is how many tokens
  * it stands for; text that is held back (a stop sequence, half a character) comes with a later
@@ -45,6 +48,11 @@ export const outputPartSchema = z.object({
   reasoning: z.string().optional(),
   tool_calls: z.array(toolCallDeltaSchema).max(128).optional(),
   logprobs: z.array(tokenLogprobSchema).max(4096).optional(),
+  /**
+   * The model's tokens, in order: together with those of the parts before they spell at least all
+   * text so far. Only where they were asked for.
+   */
+  token_ids: tokenIdsSchema.optional(),
 });
 export type OutputPart = z.infer<typeof outputPartSchema>;
 

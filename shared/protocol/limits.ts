@@ -1,8 +1,10 @@
 /**
  * Protocol version of this build, and the oldest one it still speaks: the edge serves N and N−1.
  */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 export const protocolFloor = 1;
+/** From here on tokens are named by their ids and answers are continued: see task.ts. */
+export const continuingVersion = 2;
 
 /**
  * A frame larger than this closes the socket: four of them fit the memory a hub can spare for one

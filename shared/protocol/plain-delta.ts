@@ -5,6 +5,7 @@ const attemptPattern = /^tsk_[0-9A-Za-z]{22}\.\d{1,3}$/;
 const seqMax = 100_000_000;
 const tokensMax = 1_000_000;
 const indexMax = 127;
+const tokenIdMax = 1_000_000_000;
 
 /**
  * Reads the commonest frame by hand: a delta whose parts are plain text. Null for everything else,
@@ -22,10 +23,19 @@ export function readPlainDelta(value: unknown): TaskDelta | null {
     if (!isRecord(part)) return null;
     const { index, tokens, text } = part;
     if (!isCount(index, indexMax) || !isCount(tokens, tokensMax)) return null;
-    if (typeof text !== "string" || Object.keys(part).length !== 3) return null;
-    plain.push({ index, tokens, text });
+    if (typeof text !== "string") return null;
+    const ids = part["token_ids"];
+    if (Object.keys(part).length !== (ids === undefined ? 3 : 4)) return null;
+    if (ids === undefined) plain.push({ index, tokens, text });
+    else if (areTokenIds(ids)) plain.push({ index, tokens, text, token_ids: ids });
+    else return null;
   }
   return { type: "task.delta", attempt, seq, parts: plain };
+}
+
+function areTokenIds(value: unknown): value is number[] {
+  if (!Array.isArray(value) || value.length > tokensMax) return false;
+  return value.every((id) => isCount(id, tokenIdMax));
 }
 
 function isCount(value: unknown, most: number): value is number {

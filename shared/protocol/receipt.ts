@@ -12,22 +12,30 @@ const price = z.int().min(0).max(1_000_000_000);
 const time = z.int().min(0);
 
 /** What a worker vouches for after one attempt. Hashes only: no prompt and no answer is in it. */
-export const receiptSchema = z.strictObject({
-  v: z.literal(1),
-  attempt: z.string().max(64),
-  worker: z.string().regex(publicKeyPattern),
-  model: hash,
-  prompt_hash: hash,
-  output_hash: hash,
-  outcome: z.enum(["complete", "cancelled"]),
-  prompt_tokens: count,
-  completion_tokens: count,
-  input_micros_per_million: price,
-  output_micros_per_million: price,
-  started_ms: time,
-  first_token_ms: time.nullable(),
-  ended_ms: time,
-});
+export const receiptSchema = z
+  .strictObject({
+    /** 2 where the attempt went on from another's answer: then only what is new is counted. */
+    v: z.literal([1, 2]),
+    attempt: z.string().max(64),
+    worker: z.string().regex(publicKeyPattern),
+    model: hash,
+    prompt_hash: hash,
+    output_hash: hash,
+    outcome: z.enum(["complete", "cancelled"]),
+    prompt_tokens: count,
+    completion_tokens: count,
+    input_micros_per_million: price,
+    output_micros_per_million: price,
+    started_ms: time,
+    first_token_ms: time.nullable(),
+    ended_ms: time,
+    /** Of version 2 alone: SHA-256 of the text that was gone on from. */
+    prefix_hash: hash.optional(),
+  })
+  .refine(({ v, prefix_hash: prefix }) => (v === 2) === (prefix !== undefined), {
+    path: ["prefix_hash"],
+    error: "belongs to version 2",
+  });
 export type Receipt = z.infer<typeof receiptSchema>;
 
 export const signedReceiptSchema = z.strictObject({
@@ -98,6 +106,11 @@ export class OutputTranscript {
   /** UTF-8 bytes of everything gathered: no tokenizer makes more tokens than bytes. */
   bytes = 0;
   tokens = 0;
+  /**
+   * The tokens that spell at least the text of choice 0, in order; null once a part of it came
+   * without.
+   */
+  tokenIds: number[] | null = [];
 
   add(part: OutputPart): void {
     while (this.#choices.length <= part.index) {
@@ -106,6 +119,7 @@ export class OutputTranscript {
     const choice = this.#choices[part.index];
     if (choice === undefined) return;
     this.tokens += part.tokens;
+    if (part.index === 0) this.#addTokenIds(part);
     choice.text += part.text ?? "";
     choice.reasoning += part.reasoning ?? "";
     for (const delta of part.tool_calls ?? []) {
@@ -116,6 +130,19 @@ export class OutputTranscript {
       choice.toolsByIndex.set(delta.index, call);
     }
     this.bytes += partBytes(part);
+  }
+
+  #addTokenIds({ token_ids: ids, text = "", tokens }: OutputPart): void {
+    if (this.tokenIds === null) return;
+    if (ids !== undefined) {
+      for (const id of ids) this.tokenIds.push(id);
+    } else if (text !== "" || tokens > 0) this.tokenIds = null;
+  }
+
+  /** Whether anything of choice `index` is more than plain text. */
+  isPlain(index: number): boolean {
+    const choice = this.#choices[index];
+    return choice === undefined || (choice.reasoning === "" && choice.toolsByIndex.size === 0);
   }
 
   /** The text of choice `index` so far. */

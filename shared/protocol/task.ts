@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { finishSchema, outputPartSchema, usageSchema } from "../openai/output.ts";
+import { finishSchema, outputPartSchema, tokenIdsSchema, usageSchema } from "../openai/output.ts";
 import { taskKinds } from "../openai/task-kinds.ts";
 import { signedReceiptSchema } from "./receipt.ts";
 
@@ -19,6 +19,15 @@ export const taskOfferSchema = z.object({
   body: z.string(),
   /** How many parts the body has in all, this one included. */
   body_parts: z.int().min(1).max(1024),
+  /**
+   * Another worker began this answer: so many `task.body` frames follow the body's, numbered on
+   * from them, with a `continuedAnswerSchema` as JSON text. Only to workers of version 2.
+   */
+  prefix_parts: z.int().min(1).max(1024).optional(),
+  /** Name the tokens of what is sent, so that another worker could go on. */
+  wants_token_ids: z.boolean().optional(),
+  /** How long output of this attempt may be gathered, in place of the welcome's `pace_ms`. */
+  pace_ms: z.int().min(0).max(5_000).optional(),
   window_bytes: z.int().min(1),
   input_micros_per_million: z.int().min(0),
   output_micros_per_million: z.int().min(0),
@@ -29,10 +38,19 @@ export const taskOfferSchema = z.object({
 });
 export type TaskOffer = z.infer<typeof taskOfferSchema>;
 
+/** The beginning of an answer that another worker gave, as it travels in an offer. */
+export const continuedAnswerSchema = z.object({
+  /** Exactly what the consumer has. */
+  text: z.string(),
+  /** The tokens that spell at least `text`; null where they are not known. */
+  token_ids: tokenIdsSchema.nullable(),
+});
+export type ContinuedAnswer = z.infer<typeof continuedAnswerSchema>;
+
 export const taskBodySchema = z.object({
   type: z.literal("task.body"),
   attempt,
-  part: z.int().min(1).max(1023),
+  part: z.int().min(1).max(2047),
   text: z.string(),
 });
 export type TaskBody = z.infer<typeof taskBodySchema>;
@@ -115,5 +133,7 @@ export const taskFailSchema = z.object({
   seq,
   code: z.enum(taskFailureCodes),
   message: z.string().max(500),
+  /** How long the engine asked to be left alone, where it did. */
+  retry_after_ms: z.int().min(0).max(3_600_000).optional(),
 });
 export type TaskFail = z.infer<typeof taskFailSchema>;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { done } from "../helpers/flow-contract.ts";
 import { isRunning, workerdPid } from "../helpers/flow-processes.ts";
-import { OpenStream } from "../helpers/flow-stream.ts";
+import { OpenStream, steady } from "../helpers/flow-stream.ts";
 import { Flow } from "../helpers/flow-world.ts";
 import type { WorkerProcess } from "../../dev/worker-process.ts";
 import { until } from "../helpers/until.ts";
@@ -98,10 +98,38 @@ describe("a worker", () => {
     expect(task.receipts.map((receipt) => receipt.worker_id)).toEqual([free.id]);
   });
 
-  test("killed in mid-stream ends the answer with an error, and nothing is billed", async () => {
+  test("killed in mid-stream is followed by another, and both are paid for what they made", async () => {
     const before = await flow.money();
-    const stream = await OpenStream.open(flow);
+    const stream = await OpenStream.open(flow, "tokens=60 rate=30");
     await stream.untilWord(3);
+    const dead = flow.worker(stream.workerId);
+    kill(dead);
+    expect(await stream.over).toBe("ended");
+    expect(stream.text.endsWith(done)).toBe(true);
+    const words = Array.from({ length: 60 }, (_, at) => `word${at + 1}`);
+    expect(stream.content).toBe(words.join(" "));
+    expect(new Set(stream.events.map(({ id }) => id)).size).toBe(1);
+    const task = await flow.untilTask(stream.taskId);
+    expect(task).toMatchObject({ state: "settled", completion_tokens: 60, attempts_made: 2 });
+    expect(task.attempts.map(({ worker_id: id }) => id)).toEqual([
+      dead.id,
+      flow.otherWorker(dead.id).id,
+    ]);
+    const made = task.attempts.map(({ tokens }) => tokens);
+    expect(made.reduce((sum, tokens) => sum + tokens, 0)).toBe(60);
+    expect(task.receipts).toHaveLength(1);
+    const receipt = JSON.parse(task.receipts[0]?.body ?? "{}") as unknown;
+    expect(receipt).toMatchObject({ v: 2, completion_tokens: made[1] });
+    await flow.untilNothingHeld();
+    const spent = before.balance_micros - (await flow.money()).balance_micros;
+    expect(spent).toBe(task.cost_micros);
+  });
+
+  test("killed where nobody can follow ends the answer with an error, and nothing is billed", async () => {
+    const before = await flow.money();
+    // Of several choices nobody can tell which tokens belong to which.
+    const stream = await OpenStream.open(flow, steady, { n: 2 });
+    await until("something has come", () => stream.events.length > 1);
     kill(flow.worker(stream.workerId));
     expect(await stream.over).toBe("ended");
     expect(stream.text).not.toContain(done);
@@ -132,12 +160,21 @@ describe("a worker", () => {
     );
   });
 
-  test("that falls silent in mid-stream ends the answer with an error", async () => {
+  test("that falls silent in mid-stream is followed by another", async () => {
     const stream = await OpenStream.open(flow, "tokens=9 burst=1 hang after=2");
     expect(await stream.over).toBe("ended");
-    expect(stream.content).toBe("word1 word2");
-    expect(stream.events.at(-1)?.error?.message).toContain("fell silent for 3000 ms");
-    expect(await flow.untilTask(stream.taskId)).toMatchObject({ state: "void", cost_micros: 0 });
+    expect(stream.content).toBe("word1 word2 word3 word4 word5 word6 word7 word8 word9");
+    expect(stream.text.endsWith(done)).toBe(true);
+    const task = await flow.untilTask(stream.taskId);
+    expect(task.attempts.map(({ outcome }) => outcome)).toEqual(["stalled", "complete"]);
+  });
+
+  test("whose engine fails in mid-stream is followed by another", async () => {
+    const stream = await OpenStream.open(flow, "tokens=9 burst=1 fail=engine_failed after=4");
+    expect(await stream.over).toBe("ended");
+    expect(stream.content).toBe("word1 word2 word3 word4 word5 word6 word7 word8 word9");
+    const task = await flow.untilTask(stream.taskId);
+    expect(task.attempts.map(({ outcome }) => outcome)).toEqual(["engine_failed", "complete"]);
   });
 
   test("that died is started again under the same identity, and scripts find it", async () => {

@@ -218,7 +218,7 @@ describe("a worker that cannot", () => {
     expect(text).toBe("word1 word2 word3");
   });
 
-  test("the client tries again by itself at 503, and succeeds once a worker is free", async () => {
+  test("the client tries again by itself at 429, and succeeds once a worker is free", async () => {
     const holders = await Promise.all(
       [1, 2].map(() =>
         client.chat.completions.create({
@@ -234,7 +234,7 @@ describe("a worker that cannot", () => {
       async fetch(input, init) {
         const response = await watch.fetch(input, init);
         statuses.push(response.status);
-        if (response.status === 503) {
+        if (response.status === 429) {
           expect(response.headers.get("retry-after")).toBe("2");
           for (const { controller } of holders) controller.abort();
         }
@@ -246,7 +246,7 @@ describe("a worker that cannot", () => {
       messages: [{ role: "user", content: script('text="at last"') }],
     });
     expect(answer.choices[0]?.message.content).toBe("at last");
-    expect(statuses).toEqual([503, 200]);
+    expect(statuses).toEqual([429, 200]);
   });
 });
 

@@ -119,6 +119,7 @@ export function eventsOf(text: string): StreamEvent[] {
   return text
     .split("\n\n")
     .slice(0, -1)
+    .map((event) => event.replace(/^id: .*\n/, ""))
     .filter((event) => event.startsWith("data: {"))
     .map((event) => JSON.parse(event.slice("data: ".length)) as StreamEvent);
 }

@@ -37,6 +37,7 @@ export class Consumer {
   readonly #finishes = new Set<number>();
   #source: Source | null = null;
   #buffer = "";
+  #place = 0;
   #isDone = false;
   #isBroken = false;
   ending: ConsumerEnding | null = null;
@@ -65,6 +66,11 @@ export class Consumer {
 
   #readEvent(event: string): void {
     if (event.startsWith(":")) return;
+    if (event.startsWith("id: ")) {
+      const [id = "", ...rest] = event.split("\n");
+      this.#checkPlace(Number(id.split(":").at(-1)));
+      return this.#readEvent(rest.join("\n"));
+    }
     hold(!this.#isDone, "I2", () => `${this.taskId} goes on after [DONE]: ${event}`);
     const isOneLine = event.startsWith("data: ") && !event.includes("\n");
     hold(isOneLine, "I2", () => `an event is one line of data: ${event}`);
@@ -80,6 +86,12 @@ export class Consumer {
       if (finish !== null && finish !== "error") this.#finishes.add(index);
     }
     this.#checkPrefix();
+  }
+
+  /** Events count up by one: whoever comes back misses none and has none twice. */
+  #checkPlace(place: number): void {
+    hold(place === this.#place + 1, "I2", () => `${this.taskId}: ${place} after ${this.#place}`);
+    this.#place = place;
   }
 
   /** The stream has ended by itself. */
@@ -116,16 +128,15 @@ export class Consumer {
     }
   }
 
-  /** I2: what came is a prefix of what one attempt's worker sent. */
+  /** I2: what came is a prefix of what one attempt's worker sent, behind what it went on from. */
   #checkPrefix(): void {
-    const sent = this.#sentTexts();
+    const chains = this.#chains();
     for (const [index, text] of this.#texts.entries()) {
       if (text === undefined || text === "") continue;
-      const whole = sent[index] ?? "";
       hold(
-        whole.startsWith(text),
+        chains.some(({ texts }) => (texts[index] ?? "").startsWith(text)),
         "I2",
-        () => `${this.taskId}: "${text}" is no part of "${whole}"`,
+        () => `${this.taskId}: "${text}" is no part of ${JSON.stringify(chains)}`,
       );
     }
   }
@@ -133,10 +144,13 @@ export class Consumer {
   /** I5: a success is whole. */
   #checkWhole(): void {
     hold(this.#isDone && !this.#isBroken, "I5", () => `${this.taskId} is a success with an error`);
-    const attempt = this.#world.truth.attempts.get(this.#source?.attempt ?? "");
-    const isWhole = attempt?.isComplete === true;
-    hold(isWhole, "I5", () => `${this.taskId} is a success and no attempt was completed`);
-    const sent = this.#sentTexts();
+    const last = this.#chains().findLast(({ isComplete }) => isComplete);
+    hold(
+      last !== undefined,
+      "I5",
+      () => `${this.taskId} is a success and no attempt was completed`,
+    );
+    const sent = last?.texts ?? [];
     for (let index = 0; index < this.#choices; index++) {
       const text = this.#texts[index] ?? "";
       const whole = sent[index] ?? "";
@@ -145,7 +159,16 @@ export class Consumer {
     }
   }
 
-  #sentTexts(): readonly string[] {
-    return this.#world.truth.attempts.get(this.#source?.attempt ?? "")?.texts ?? [];
+  /** What each attempt from the first that was heard on has given, all that was there before. */
+  #chains(): { readonly texts: readonly string[]; readonly isComplete: boolean }[] {
+    const { attempts } = this.#world.truth;
+    const first = Number(this.#source?.attempt.split(".")[1] ?? 0);
+    const chains: { readonly texts: readonly string[]; readonly isComplete: boolean }[] = [];
+    for (const [id, { texts, given, isComplete }] of attempts) {
+      const [task, number] = id.split(".");
+      if (task !== this.taskId || Number(number) < first) continue;
+      chains.push({ texts: [given + (texts[0] ?? ""), ...texts.slice(1)], isComplete });
+    }
+    return chains;
   }
 }

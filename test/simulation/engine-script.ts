@@ -37,7 +37,8 @@ export function* engineSteps(
 ): Generator<EngineStep, never> {
   const engine = from.isCalm ? calmEngine : options.engine;
   const { request } = from.task;
-  const most = tokensAsked(from.task);
+  const given = from.task.prefix?.tokenIds?.length ?? 0;
+  const most = Math.max(1, tokensAsked(from.task) - given);
   const choices = request.n ?? 1;
   const tokens = random.chance(0.05) ? 0 : random.int(1, most);
   const isHanging = random.chance(engine.hangs);

@@ -89,7 +89,7 @@ export class Front {
 
   #plan(): { task: InferenceTask; terms: Terms; hubIds: readonly string[] } | ErrorCode {
     const { random } = this.#world;
-    const { id, model, wanted, choices, streamed, usageChunk } = this.#request;
+    const { id, model, wanted, choices, streamed, usageChunk, mode, hedge } = this.#request;
     const weights = { bitsMin: null, byContent: false };
     const { routing, priceMax } = routingDemands({}, null);
     const query = {
@@ -146,6 +146,9 @@ export class Front {
       weights,
       routing,
       class: "public",
+      mode,
+      hedge,
+      resume: false,
       region: "weur",
       createdMs,
       attemptsBefore: 0,

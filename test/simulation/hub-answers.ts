@@ -1,16 +1,6 @@
 import { type Attempt, recordOf, type TaskEnding } from "../../edge/hub/hub-state.ts";
-import {
-  type AnswerHead,
-  answerId,
-  createdSeconds,
-  generatedKind,
-} from "../../edge/inference/answer-head.ts";
-import {
-  doneEvent,
-  errorEvent,
-  keepAliveEvent,
-  StreamEvents,
-} from "../../edge/inference/stream-events.ts";
+import { type AnswerHead, generatedKind } from "../../edge/inference/answer-head.ts";
+import { keepAliveEvent, StreamEvents } from "../../edge/inference/stream-events.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
 import type { OutputPart } from "../../shared/openai/output.ts";
 import type { RunPipe, Source } from "./run-pipe.ts";
@@ -60,7 +50,7 @@ export class HubAnswers {
       model: attempt.listing.model,
       digest: attempt.listing.digest,
     };
-    answer.stream = { events: new StreamEvents(head, task.usageChunk), head };
+    answer.stream = { events: new StreamEvents(head, task.usageChunk, "weur:0"), head };
     answer.pipe.send({ kind: "stream", source: sourceOf(attempt) });
   }
 
@@ -79,15 +69,13 @@ export class HubAnswers {
       answer.pipe.send(wholeResult(ending));
       return;
     }
-    const { head, events } = answer.stream;
+    const { events } = answer.stream;
     if (ending.kind === "failed") {
-      const object = head.kind === "chat" ? "chat.completion.chunk" : "text_completion";
-      const created = createdSeconds(head);
-      const shape = { id: answerId(head), object, model: head.model, created };
-      this.#send(answer, errorEvent(ending, shape), nowMs);
+      this.#send(answer, events.error(ending), nowMs);
     } else if (ending.kind === "answered") {
-      const usage = answer.task.usageChunk ? events.usage(ending.counts) : "";
-      this.#send(answer, events.finishes(ending.finishes) + usage + doneEvent, nowMs);
+      let last = events.finishes(ending.finishes);
+      if (answer.task.usageChunk) last += events.usage(ending.counts);
+      this.#send(answer, last + events.done(), nowMs);
     }
     answer.pipe.send({ kind: "closed" });
   }

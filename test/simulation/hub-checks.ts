@@ -94,11 +94,17 @@ export class HubChecks {
     this.#ended.add(task.id);
     if (ending.kind === "failed") return;
     const { id } = ending.attempt;
-    const tokens = ending.counts.completionTokens;
-    const bytes = truth.bytesByAttempt.get(id) ?? 0;
-    hold(tokens <= bytes, "H5 I8", () => `${tokens} tokens of ${id} billed for ${bytes} bytes`);
-    const claimed = truth.claimedByAttempt.get(id) ?? Number.POSITIVE_INFINITY;
-    hold(tokens <= claimed, "H5", () => `${tokens} tokens of ${id} billed, ${claimed} claimed`);
+    let tokens = 0;
+    for (const { attempt, counts } of ending.shares) {
+      const made = counts.completionTokens;
+      tokens += made;
+      const bytes = truth.bytesByAttempt.get(attempt.id) ?? 0;
+      hold(made <= bytes, "H5 I8", () => `${made} tokens of ${attempt.id} for ${bytes} bytes`);
+      const claimed = truth.claimedByAttempt.get(attempt.id) ?? Number.POSITIVE_INFINITY;
+      hold(made <= claimed, "H5", () => `${made} tokens of ${attempt.id}, ${claimed} claimed`);
+    }
+    const all = ending.counts.completionTokens;
+    hold(tokens === all, "H5", () => `${tokens} tokens of ${id} in shares, ${all} in all`);
     const agreed = task.completionTokensMax ?? Number.POSITIVE_INFINITY;
     hold(tokens <= agreed, "H5", () => `${tokens} tokens of ${id} billed, ${agreed} agreed`);
     const prompt = ending.counts.promptTokens;
@@ -113,6 +119,9 @@ export class HubChecks {
     for (const entry of tasks.values()) {
       const { id } = entry.task;
       const count = Number(places.has(entry)) + Number(entry.attempt !== null);
+      const { rival } = entry;
+      const isRacing = rival === null || (attempts.get(rival.id) === rival && !entry.started);
+      hold(isRacing, "H1 R1", () => `${rival?.id} races though it is over`);
       hold(count === 1, "H1", () => `${id} is in ${count} places`);
       const attempt = entry.attempt;
       if (attempt === null) continue;
@@ -128,10 +137,13 @@ export class HubChecks {
         "H1",
         () => `${entry.task.id} waits though it ended`,
       );
-      hold(!entry.started, "H4", () => `${entry.task.id} waits for a second worker after output`);
+      const mayWait = !entry.started || entry.delivered !== null;
+      hold(mayWait, "H4", () => `${entry.task.id} waits for a second worker after output`);
     }
     for (const attempt of attempts.values()) {
-      hold(attempt.entry.attempt === attempt, "H1", () => `${attempt.id} is open twice`);
+      const { entry } = attempt;
+      const isOfTask = entry.attempt === attempt || entry.rival === attempt;
+      hold(isOfTask, "H1", () => `${attempt.id} is no attempt of its task`);
     }
   }
 

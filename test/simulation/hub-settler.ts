@@ -122,9 +122,15 @@ export class HubSettler {
     const isTrue =
       receipt.prompt_hash === stubHash(ending.entry.task.body) &&
       receipt.output_hash === transcriptHash((index) => ending.attempt.transcript.text(index)) &&
+      receipt.prefix_hash === prefixHash(ending.attempt.prefixText) &&
       isReceiptSigned(signed);
     return isTrue ? { signed, edgeKey: "edge", edgeSignature: "edge" } : "false";
   }
+}
+
+/** What stands for the hash of what an attempt went on from. */
+export function prefixHash(text: string | null): string | undefined {
+  return text === null ? undefined : stubHash(text);
 }
 
 /** What stands for the hash of a transcript: the texts of its first choices. */

@@ -6,7 +6,7 @@ import type {
   Resolution,
   Transfer,
 } from "../../edge/billing/account-state.ts";
-import type { TaskClosing } from "../../edge/billing/closing.ts";
+import type { PaidShare, TaskClosing } from "../../edge/billing/closing.ts";
 import { attemptId } from "../../shared/ids.ts";
 import { costMicros, type Micros } from "../../shared/money.ts";
 import { hold } from "./truth.ts";
@@ -85,15 +85,18 @@ export class MoneyChecks {
 
   /** Who is paid is who made it, for what arrived, under a receipt that holds (I8, I16). */
   #checkEarned(closing: Extract<TaskClosing, { kind: "post" }>): void {
+    for (const share of closing.shares) this.#checkShare(closing, share);
+  }
+
+  #checkShare(closing: Extract<TaskClosing, { kind: "post" }>, share: PaidShare): void {
     const { truth } = this.#world;
-    const number = closing.record.attempts.at(-1)?.number ?? 0;
-    const id = attemptId(closing.terms.task, number);
+    const id = attemptId(closing.terms.task, share.attempt);
     const sent = truth.attempts.get(id);
     hold(sent !== undefined, "I8", () => `${id} is paid and nobody worked on it`);
     if (sent === undefined) return;
     const earner = this.#world.accountOfWorker(sent.workerId);
-    hold(closing.providerAccountId === earner, "I16", () => `${id} is paid to another`);
-    const { completionTokens } = closing.counts;
+    hold(share.providerAccountId === earner, "I16", () => `${id} is paid to another`);
+    const { completionTokens } = share.counts;
     if (closing.record.finish !== "recovered") {
       hold(!truth.rejected.has(id), "I16", () => `${id} is paid under a false receipt`);
       const bytes = truth.bytesByAttempt.get(id) ?? 0;
@@ -129,11 +132,13 @@ export class MoneyChecks {
 /** The price of what was counted, within what was agreed; nothing for an answer of no tokens. */
 function fairCost(closing: TaskClosing): Micros {
   if (closing.kind === "void" || closing.counts.completionTokens === 0) return 0n;
-  const { terms, price, counts } = closing;
-  const input = Math.min(price.inputMicrosPerMillion, terms.input_micros_per_million);
-  const output = Math.min(price.outputMicrosPerMillion, terms.output_micros_per_million);
-  const agreed = { inputMicrosPerMillion: input, outputMicrosPerMillion: output };
-  const cost = costMicros(counts, agreed);
+  const { terms } = closing;
+  let cost = 0n;
+  for (const { counts, price } of closing.shares) {
+    const input = Math.min(price.inputMicrosPerMillion, terms.input_micros_per_million);
+    const output = Math.min(price.outputMicrosPerMillion, terms.output_micros_per_million);
+    cost += costMicros(counts, { inputMicrosPerMillion: input, outputMicrosPerMillion: output });
+  }
   const limit = BigInt(terms.limit);
   return cost < limit ? cost : limit;
 }

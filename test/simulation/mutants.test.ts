@@ -40,6 +40,11 @@ const cases: readonly Case[] = [
   { mutant: "lost-transfer", caughtBy: /^I12/ },
   { mutant: "credit-forged", caughtBy: /^H2/ },
   { mutant: "task-forgotten", caughtBy: /^I1: .* has not ended/ },
+  {
+    mutant: "continued-too-early",
+    caughtBy: /^I2/,
+    changes: { workers: 1, faultsPerMinute: faults("kill"), engine },
+  },
 ];
 
 /** What stops the first of a few seeds that something stops. */

@@ -12,7 +12,8 @@ export type Mutant =
   | "overbilled"
   | "lost-transfer"
   | "credit-forged"
-  | "task-forgotten";
+  | "task-forgotten"
+  | "continued-too-early";
 
 /** What a byzantine worker does. */
 export const treacheries = [

@@ -1,6 +1,7 @@
 import type { InferenceRequest } from "../../edge/inference/engine-request.ts";
 import { chatRequestSchema } from "../../shared/openai/chat-request.ts";
 import { chatDemands } from "../../shared/openai/demands.ts";
+import { type TaskMode, taskModes } from "../../shared/openai/octo-options.ts";
 import type { Options } from "./options.ts";
 import type { Random } from "./random.ts";
 import { stubId } from "./stubs.ts";
@@ -14,6 +15,8 @@ export interface Request {
   readonly streamed: boolean;
   readonly usageChunk: boolean;
   readonly choices: number;
+  readonly mode: TaskMode;
+  readonly hedge: boolean;
   readonly hangUpAfterMs: number | null;
   /** How long it takes over each piece of a stream; null reads nothing and leaves some day. */
   readonly readMs: number | null;
@@ -53,6 +56,8 @@ export function requestOf(
     streamed,
     usageChunk: random.chance(0.3),
     choices,
+    mode: random.pick(taskModes),
+    hedge: random.chance(0.3),
     hangUpAfterMs: hangsUp ? random.delayMs(3_000) : neverReads ? random.int(1_000, 90_000) : null,
     readMs: neverReads ? null : random.chance(consumer.slow) ? random.int(100, 2_000) : 0,
   };

@@ -232,6 +232,8 @@ function untransferred(item: OutboxItem): OutboxItem {
 
 function overbilled(closing: TaskClosing, mutant: string | null): TaskClosing {
   if (mutant !== "overbilled" || closing.kind === "void") return closing;
-  const { counts } = closing;
-  return { ...closing, counts: { ...counts, completionTokens: counts.completionTokens * 3 + 1 } };
+  const shares = closing.shares.map(({ counts, ...share }) => {
+    return { ...share, counts: { ...counts, completionTokens: counts.completionTokens * 3 + 1 } };
+  });
+  return { ...closing, shares };
 }

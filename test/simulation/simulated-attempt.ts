@@ -1,4 +1,4 @@
-import type { SignedReceipt } from "../../shared/protocol/receipt.ts";
+import type { Receipt, SignedReceipt } from "../../shared/protocol/receipt.ts";
 import { canonicalReceipt } from "../../shared/protocol/receipt.ts";
 import type { OutputPart } from "../../shared/openai/output.ts";
 import type { TaskOffer } from "../../shared/protocol/task.ts";
@@ -14,7 +14,7 @@ import type {
 import { createAttempt, reduceAttempt } from "../../worker-agent/tasks/attempt-state.ts";
 import type { ReceiptEntry } from "../../worker-agent/tasks/receipt-journal.ts";
 import { type EngineStep, engineSteps, usageOf } from "./engine-script.ts";
-import { transcriptHash } from "./hub-settler.ts";
+import { prefixHash, transcriptHash } from "./hub-settler.ts";
 import type { Scheduled } from "./schedule.ts";
 import { stubHash, stubSignature } from "./stubs.ts";
 import { hold } from "./truth.ts";
@@ -75,6 +75,7 @@ export class SimulatedAttempt {
       case "generate":
         assert(isGenerateTask(effect.task), "the simulation asks for texts");
         this.#task = effect.task;
+        this.#noteGiven(effect.task);
         return;
       case "pull":
         return this.#pull();
@@ -95,6 +96,14 @@ export class SimulatedAttempt {
         this.#isOver = true;
         return this.#ports.over();
     }
+  }
+
+  /** What the checkers hold the consumer's text against: this attempt says only what follows. */
+  #noteGiven({ prefix }: GenerateTask): void {
+    const sent = this.#world.truth.attempts.get(this.#state.offer.attempt);
+    if (sent === undefined || prefix === undefined) return;
+    sent.given = prefix.text;
+    this.#world.truth.count("continued");
   }
 
   #record(parts: readonly OutputPart[]): void {
@@ -148,7 +157,7 @@ export class SimulatedAttempt {
       case "part":
         this.#tokens += step.part.tokens;
         this.#choices.add(step.part.index);
-        return this.dispatch({ kind: "part", part: step.part });
+        return this.dispatch({ kind: "part", part: this.#named(step.part) });
       case "fail":
         return this.dispatch({ kind: "failed", code: step.code, message: "The engine failed" });
       case "end": {
@@ -162,10 +171,17 @@ export class SimulatedAttempt {
     }
   }
 
+  /** With its tokens' ids, where the hub wants them. */
+  #named(part: OutputPart): OutputPart {
+    if (this.#state.offer.wants_token_ids !== true) return part;
+    const ids = Array.from({ length: part.tokens }, (_, at) => this.#tokens - part.tokens + at);
+    return { ...part, token_ids: ids };
+  }
+
   #sign(draft: ReceiptDraft): SignedReceipt {
     const { offer } = this.#state;
-    const receipt = {
-      v: 1,
+    const prefix = prefixHash(draft.prefixText);
+    const made = {
       attempt: offer.attempt,
       worker: this.#ports.workerKey,
       model: offer.digest,
@@ -180,6 +196,8 @@ export class SimulatedAttempt {
       first_token_ms: draft.firstTokenMs,
       ended_ms: draft.endedMs,
     } as const;
+    const receipt: Receipt =
+      prefix === undefined ? { v: 1, ...made } : { v: 2, ...made, prefix_hash: prefix };
     const signature = stubSignature(receipt.worker, "octo-receipt-v1", canonicalReceipt(receipt));
     return { receipt, signature };
   }

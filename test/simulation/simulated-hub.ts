@@ -244,6 +244,7 @@ export class SimulatedHub {
         workerId: worker,
         accountId,
         region: "weur",
+        version,
         epoch,
       });
       if (!this.#state.sessions.has(sessionId)) return;
@@ -302,6 +303,7 @@ export class SimulatedHub {
     if (options.mutant === "credit-forged") {
       for (const session of this.#state.sessions.values()) session.credits += 1;
     }
+    if (options.mutant === "continued-too-early") cutDelivered(this.#state);
     const effects = stepHub(this.#state, event, this.nowMs, random.next);
     trace.note(this.id, `${describeEvent(event)} → ${effects.map(describeEffect).join(", ")}`);
     this.#checks.after(event, effects, before);
@@ -373,5 +375,14 @@ export class SimulatedHub {
         this.#settler.submit(recoveredClosing(signed, terms, from), signed);
       } else this.acknowledge(session.workerId, [receipt.attempt]);
     }
+  }
+}
+
+/** Forgets a character of what consumers have: whoever goes on from there says it twice. */
+function cutDelivered(state: HubState): void {
+  for (const entry of state.waiting) {
+    const { delivered } = entry;
+    if (delivered === null || delivered.text.length < 2) continue;
+    entry.delivered = { ...delivered, text: delivered.text.slice(0, -1) };
   }
 }

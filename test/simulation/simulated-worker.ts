@@ -96,6 +96,7 @@ export class SimulatedWorker {
       workerId: this.key,
       isHonest,
       texts: [],
+      given: "",
       seqNext: 0,
       isComplete: false,
     });
@@ -148,7 +149,7 @@ export function listingOf(model: string, slots: number, price: number): Listing 
     speed: null,
     parameter_count: 1_000,
     context_tokens: 4_096,
-    abilities: ["chat", "choices"],
+    abilities: ["chat", "choices", "forced_prefix"],
     slots,
     input_micros_per_million: price,
     output_micros_per_million: 4 * price,

@@ -18,6 +18,8 @@ export interface SentAttempt {
   readonly workerId: string;
   readonly isHonest: boolean;
   readonly texts: string[];
+  /** What it went on from; empty where it began the answer. */
+  given: string;
   /** What comes out of turn was never part of the answer. */
   seqNext: number;
   /** Whether the engine came to its own end and all of it was sent. */

@@ -50,13 +50,13 @@ function termsFor(consumer: Consumer, changed: Partial<Terms> = {}): Terms {
 
 /** A task that cost a micro a token: `tokens` of them. */
 function postOf(terms: Terms, providerAccountId: string, tokens: number): TaskClosing {
+  const counts = { promptTokens: 0, completionTokens: tokens };
   return {
     kind: "post",
     isRecovered: false,
     terms,
-    providerAccountId,
-    counts: { promptTokens: 0, completionTokens: tokens },
-    price,
+    counts,
+    shares: [{ attempt: 1, providerAccountId, counts, price }],
     record: {
       digest: "00".repeat(32),
       class: "public",

@@ -146,7 +146,7 @@ describe("a limit", () => {
     const body = { octo: { exclude: [cheap.id, dear.id] } };
     const nobody = await chat(consumer, model, { body });
     expect([nobody.status, await nobody.json()]).toMatchObject([
-      503,
+      429,
       { error: { message: `All workers with ${model} are among those that octo.exclude names` } },
     ]);
   });

@@ -20,6 +20,7 @@ export async function readStream(response: Response): Promise<ReadAnswer> {
   const body = await response.text();
   const events = body
     .split("\n\n")
+    .map((event) => event.replace(/^id: .*\n/, ""))
     .filter((event) => event.startsWith("data: "))
     .map((event) => event.slice("data: ".length));
   const chunks = events

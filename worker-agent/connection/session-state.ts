@@ -194,7 +194,7 @@ function onOffer(state: SessionState, offer: TaskOffer): SessionStep {
   const modelsByAttempt = new Map(state.modelsByAttempt).set(offer.attempt, offer.model);
   return {
     state: { ...used, modelsByAttempt },
-    effects: [{ kind: "start-attempt", offer, paceMs: phase.welcome.pace_ms }],
+    effects: [{ kind: "start-attempt", offer, paceMs: offer.pace_ms ?? phase.welcome.pace_ms }],
   };
 }
 

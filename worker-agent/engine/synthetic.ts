@@ -82,6 +82,7 @@ const textAbilities: readonly Ability[] = [
   "json_object",
   "json_schema",
   "tools",
+  "forced_prefix",
   "param:top_k",
   "param:min_p",
   "param:repeat_penalty",
@@ -154,15 +155,21 @@ async function* run(
   const answers = Array.from({ length: task.request.n ?? 1 }, (_, index) =>
     composeAnswer(task, script, { index, answerTokens: config.answerTokens, tokensMax }),
   );
+  const given = givenBy(task, answers);
   const pace = paceOf(config, script, clock.nowMs());
   let made = 0;
   let longest = 0;
   for (const answer of answers) longest = Math.max(longest, answer.tokens.length);
-  const interruptAt = "fail" in script || "hang" in script ? (script.after ?? 0) : Infinity;
-  let at = 0;
+  const breaksAt = "fail" in script || "hang" in script ? (script.after ?? 0) : Infinity;
+  // What broke once is gone on from.
+  const interruptAt = given.tokens > 0 && given.tokens >= breaksAt ? Infinity : breaksAt;
+  let at = given.tokens;
+  if (given.surplus !== "") {
+    yield { kind: "part", part: { index: 0, tokens: 0, text: given.surplus }, tokenIds: [] };
+  }
   while (!signal.aborted) {
     if (at > 0 && at >= longest && at < interruptAt) break;
-    const dueMs = pace.dueMs(at) - clock.nowMs();
+    const dueMs = pace.dueMs(at - given.tokens) - clock.nowMs();
     if (dueMs > 0) await clock.wait(dueMs, signal);
     if (signal.aborted) break;
     if (at >= interruptAt) await interrupt(script, at, signal);
@@ -172,7 +179,7 @@ async function* run(
       const part = partOf(task, answer, { index, from: at, to: end });
       if (part === null) continue;
       made += part.tokens;
-      yield { kind: "part", part };
+      yield { kind: "part", part, tokenIds: placesOf(at, end) };
     }
     at = end;
   }
@@ -186,6 +193,31 @@ async function* run(
   }
   const finishes = answers.map(({ finish }, index) => ({ index, reason: finish }));
   yield { kind: "end", finishes, usage: { prompt, completion: made, cached: 0 } };
+}
+
+/** A token's id is its place in the answer. */
+function placesOf(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, place) => from + place);
+}
+
+/** How many tokens of the answer were given, and what they spell beyond the text of them. */
+function givenBy(
+  { prefix }: GenerateTask,
+  answers: readonly SyntheticAnswer[],
+): { readonly tokens: number; readonly surplus: string } {
+  if (prefix === undefined) return { tokens: 0, surplus: "" };
+  const [answer] = answers;
+  if (answer === undefined || answers.length > 1) throw cannot("continue several choices");
+  let spelled = "";
+  let tokens = 0;
+  const least = prefix.tokenIds?.length ?? 0;
+  for (const token of answer.tokens) {
+    if (tokens >= least && spelled.length >= prefix.text.length) break;
+    spelled += token;
+    tokens += 1;
+  }
+  if (!spelled.startsWith(prefix.text)) throw cannot("continue what is no beginning of its answer");
+  return { tokens, surplus: spelled.slice(prefix.text.length) };
 }
 
 /** One document, after the delay its script asks for. */

@@ -3,6 +3,7 @@ import { partBytes } from "../../shared/protocol/receipt.ts";
 import type { AttemptEffect, AttemptState, AttemptStep, Ending } from "./attempt.ts";
 import { partsByFrame } from "./frame-parts.ts";
 import { takeBytes } from "./output-parts.ts";
+import { prefixTextOf } from "./read-task.ts";
 
 /** Sends as much of what is gathered as the window holds. */
 export function flush(state: AttemptState, nowMs: number): AttemptStep {
@@ -66,6 +67,7 @@ export function seal(
   if (state.isTimerSet) effects.push({ kind: "set-timer", atMs: null });
   const draft = {
     body: state.body,
+    prefixText: prefixTextOf(state.prefix),
     parts,
     outcome: ending.outcome,
     promptTokens: ending.usage.prompt,

@@ -14,7 +14,7 @@ import type {
 } from "./attempt.ts";
 import { flush, seal, withTimer } from "./attempt-output.ts";
 import { appendPart } from "./output-parts.ts";
-import { readTask } from "./read-task.ts";
+import { readContinuedTask, readTask } from "./read-task.ts";
 
 /**
  * One attempt: body in, engine's parts in, window and pace in; frames out.
@@ -34,6 +34,7 @@ export function createAttempt(offer: TaskOffer, paceMs: number, nowMs: number): 
     startedMs: nowMs,
     phase: { kind: "gathering", parts: 1 },
     body: offer.body,
+    prefix: "",
     gathered: [],
     gatheredBytes: 0,
     windowBytes: offer.window_bytes,
@@ -62,7 +63,7 @@ export function reduceAttempt(
     case "ended":
       return onEnded(state, { ...event, outcome: "complete" }, nowMs);
     case "failed":
-      return onFailed(state, event.code, event.message, nowMs);
+      return onFailed(state, event, nowMs);
     case "window":
       return progress({ ...state, windowBytes: state.windowBytes + event.bytes }, nowMs, false);
     case "cancel":
@@ -79,10 +80,10 @@ export function reduceAttempt(
 }
 
 function onBegin(state: AttemptState, nowMs: number): AttemptStep {
-  const { attempt, body_parts: parts } = state.offer;
+  const { attempt } = state.offer;
   const accept = { kind: "send", frame: { type: "task.accept", attempt } } as const;
   // The hub waits for an answer before the rest of a long body has to arrive.
-  if (parts > 1) return { state, effects: [accept] };
+  if (partsOf(state) > 1) return { state, effects: [accept] };
   const task = readTask(state.offer.kind, state.body);
   if (task !== null) return run(state, [accept, { kind: "generate", task }]);
   const refuse = { type: "task.refuse", attempt, reason: "malformed" } as const;
@@ -97,17 +98,24 @@ function onBody(
   const { phase } = state;
   // A gap or a repeat has no effect.
   if (phase.kind !== "gathering" || event.part !== phase.parts) return { state, effects: [] };
-  const body = state.body + event.text;
+  const isBody = event.part < state.offer.body_parts;
+  const body = isBody ? state.body + event.text : state.body;
+  const prefix = isBody ? state.prefix : state.prefix + event.text;
   const parts = phase.parts + 1;
-  const gathering: AttemptState = { ...state, body, phase: { kind: "gathering", parts } };
-  if (body.length > taskBytesMax || utf8Length(body) > taskBytesMax) {
+  const gathering: AttemptState = { ...state, body, prefix, phase: { kind: "gathering", parts } };
+  if (isBody && (body.length > taskBytesMax || utf8Length(body) > taskBytesMax)) {
     const message = `The request is longer than ${taskBytesMax} bytes`;
     return fail(gathering, "invalid_request", message, nowMs);
   }
-  if (parts < state.offer.body_parts) return { state: gathering, effects: [] };
-  const task = readTask(state.offer.kind, body);
+  if (parts < partsOf(state)) return { state: gathering, effects: [] };
+  const task = readContinuedTask(state.offer, body, prefix);
   if (task !== null) return run(gathering, [{ kind: "generate", task }]);
   return fail(gathering, "invalid_request", `The request is no ${state.offer.kind} request`, nowMs);
+}
+
+/** How many parts the offer has in all: those of the body, then those of the prefix. */
+function partsOf({ offer }: AttemptState): number {
+  return offer.body_parts + (offer.prefix_parts ?? 0);
 }
 
 function run(state: AttemptState, before: readonly AttemptEffect[]): AttemptStep {
@@ -184,8 +192,7 @@ function onHalted(state: AttemptState, halt: Halt, usage: Usage, nowMs: number):
 
 function onFailed(
   state: AttemptState,
-  code: EngineErrorCode,
-  message: string,
+  { code, message, retryAfterMs }: Extract<AttemptEvent, { kind: "failed" }>,
   nowMs: number,
 ): AttemptStep {
   const { phase } = state;
@@ -194,7 +201,7 @@ function onFailed(
   if (phase.halt !== null) return onHalted(state, phase.halt, uncounted, nowMs);
   // What was made before belongs to the answer another worker will continue.
   const sent = flush(state, nowMs);
-  const failed = fail(sent.state, code, message, nowMs);
+  const failed = fail(sent.state, code, message, nowMs, retryAfterMs ?? null);
   return { state: failed.state, effects: [...sent.effects, ...failed.effects] };
 }
 
@@ -205,10 +212,12 @@ function fail(
   code: EngineErrorCode,
   text: string,
   nowMs: number,
+  retryAfterMs: number | null = null,
 ): AttemptStep {
   const { attempt } = state.offer;
   const message = text.slice(0, failMessageCharsMax);
-  const frame = { type: "task.fail", attempt, seq: state.seq, code, message } as const;
+  const failed = { type: "task.fail", attempt, seq: state.seq, code, message } as const;
+  const frame = retryAfterMs === null ? failed : { ...failed, retry_after_ms: retryAfterMs };
   return finish(state, "failed", nowMs, [{ kind: "send", frame }]);
 }
 

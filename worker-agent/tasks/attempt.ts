@@ -48,6 +48,8 @@ export interface AttemptState {
   readonly phase: AttemptPhase;
   /** The consumer's request as far as it has come. */
   readonly body: string;
+  /** The answer to go on from, as JSON text, as far as it has come; empty where there is none. */
+  readonly prefix: string;
   /** Output that waits to be sent. */
   readonly gathered: readonly OutputPart[];
   readonly gatheredBytes: number;
@@ -67,7 +69,13 @@ export type AttemptEvent =
   /** The engine's next event, after `pull`. */
   | { readonly kind: "part"; readonly part: OutputPart }
   | { readonly kind: "ended"; readonly finishes: readonly Finish[]; readonly usage: Usage }
-  | { readonly kind: "failed"; readonly code: EngineErrorCode; readonly message: string }
+  | {
+      readonly kind: "failed";
+      readonly code: EngineErrorCode;
+      readonly message: string;
+      /** How long the engine asked to be left alone, where it did. */
+      readonly retryAfterMs?: number | null;
+    }
   /** The hub: more may be sent; stop. */
   | { readonly kind: "window"; readonly bytes: number }
   | { readonly kind: "cancel" }
@@ -83,6 +91,8 @@ export type AttemptFrame = TaskAccept | TaskRefuse | TaskDelta | TaskEnd | TaskF
 /** A receipt without its hashes and its signature, which take time. */
 export interface ReceiptDraft {
   readonly body: string;
+  /** The text that was gone on from, or null where the attempt began the answer. */
+  readonly prefixText: string | null;
   /**
    * The parts of `task.end`: they belong to the transcript behind those of every `task.delta` sent.
    */

@@ -35,8 +35,15 @@ export function partsByFrame(parts: readonly OutputPart[]): OutputPart[][] {
   return frames;
 }
 
+/** A number of ten digits and its comma: no vocabulary needs more. */
+const tokenIdJsonBytes = 11;
+/** Tokens of less than two bytes each, thousands at once, go without their ids. */
+const tokenIdsMax = Math.floor(partsBytesMax / 4 / tokenIdJsonBytes);
+
 /** The part, or as many smaller ones as it takes for each to fit a frame. */
-function fitPart(part: OutputPart): OutputPart[] {
+function fitPart(whole: OutputPart): OutputPart[] {
+  const { token_ids: ids = [], ...unnamed } = whole;
+  const part = ids.length > tokenIdsMax ? unnamed : whole;
   if (jsonBytes(part) <= partsBytesMax) return [part];
   const bytes = partBytes(part);
   if (bytes >= 2) {
@@ -55,7 +62,10 @@ function fitPart(part: OutputPart): OutputPart[] {
 function jsonBytes(part: OutputPart): number {
   const calls = part.tool_calls?.length ?? 0;
   const most =
-    partBytes(part) * jsonBytesPerByteMax + emptyPartJsonBytes + calls * toolCallJsonBytes;
+    partBytes(part) * jsonBytesPerByteMax +
+    emptyPartJsonBytes +
+    calls * toolCallJsonBytes +
+    (part.token_ids?.length ?? 0) * tokenIdJsonBytes;
   // Most parts are small by this bound alone and are spared being written twice.
   if (part.logprobs === undefined && most < partsBytesMax / 8) return most;
   return utf8Length(JSON.stringify(part));

@@ -30,7 +30,18 @@ function merge(a: OutputPart, b: OutputPart): OutputPart {
     merged.tool_calls = joinToolCalls(a.tool_calls ?? [], b.tool_calls ?? []);
   }
   if (a.logprobs ?? b.logprobs) merged.logprobs = [...(a.logprobs ?? []), ...(b.logprobs ?? [])];
+  const ids = joinTokenIds(a, b);
+  if (ids !== null) merged.token_ids = ids;
   return merged;
+}
+
+/** Unknown tokens on either side leave the whole unknown, but for a side of nothing. */
+function joinTokenIds(a: OutputPart, b: OutputPart): number[] | null {
+  const isNothing = ({ tokens, text = "" }: OutputPart) => tokens === 0 && text === "";
+  const before = a.token_ids ?? (isNothing(a) ? [] : null);
+  const after = b.token_ids ?? (isNothing(b) ? [] : null);
+  const isKnown = a.token_ids !== undefined || b.token_ids !== undefined;
+  return isKnown && before !== null && after !== null ? [...before, ...after] : null;
 }
 
 /** Arguments of one call that follow each other become one piece, as neighbouring texts do. */
@@ -76,7 +87,8 @@ export function takeBytes(
 /**
  * Cuts a part of `size` bytes after at most `bytes` of them, at a character's end. Tokens and
  * logprobs go with the bytes they stand for, rounded towards the second half: a cut never makes the
- * consumer pay early.
+ * consumer pay early. The ids of all its tokens go with the first half: they spell
+ * at least its text, and what they spell beyond that follows.
  */
 function cutPart(part: OutputPart, bytes: number, size: number): [OutputPart | null, OutputPart] {
   let left = bytes;
@@ -101,6 +113,10 @@ function cutPart(part: OutputPart, bytes: number, size: number): [OutputPart | n
   const logprobs = part.logprobs ?? [];
   if (first.tokens > 0 && logprobs.length > 0) first.logprobs = logprobs.slice(0, first.tokens);
   if (logprobs.length > first.tokens) second.logprobs = logprobs.slice(first.tokens);
+  if (part.token_ids !== undefined) {
+    first.token_ids = part.token_ids;
+    second.token_ids = [];
+  }
   return [first, second];
 }
 

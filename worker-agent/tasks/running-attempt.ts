@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { assert } from "../../shared/assert.ts";
 import type { SigningKey } from "../../shared/crypto/signing.ts";
-import type { SignedReceipt } from "../../shared/protocol/receipt.ts";
+import type { Receipt, SignedReceipt } from "../../shared/protocol/receipt.ts";
 import { OutputTranscript, signReceipt } from "../../shared/protocol/receipt.ts";
 import type { TaskOffer } from "../../shared/protocol/task.ts";
 import type { Engine, EngineEvent, EngineTask } from "../engine/engine.ts";
@@ -124,14 +124,20 @@ export class RunningAttempt {
       const next = await this.#iterator.next();
       if (next.done !== true) {
         const event = next.value;
-        if (event.kind === "part") this.#ports.made(event.part.tokens);
-        return event.kind === "part" ? event : { ...event, kind: "ended" };
+        if (event.kind === "end") return { ...event, kind: "ended" };
+        this.#ports.made(event.part.tokens);
+        const { tokenIds } = event;
+        const isNamed = tokenIds !== undefined && this.#state.offer.wants_token_ids === true;
+        return isNamed
+          ? { kind: "part", part: { ...event.part, token_ids: [...tokenIds] } }
+          : { kind: "part", part: event.part };
       }
       throw new Error("the engine ended without saying how");
     } catch (error) {
       if (error instanceof EngineError) {
         if (!this.#controller.signal.aborted) this.#ports.failed(error);
-        return { kind: "failed", code: error.code, message: error.message };
+        const { code, message, retryAfterMs } = error;
+        return { kind: "failed", code, message, retryAfterMs };
       }
       // The message of an unknown error never leaves the machine.
       this.#ports.unexpected(error);
@@ -155,8 +161,7 @@ export class RunningAttempt {
 
   #sign(draft: ReceiptDraft): Promise<SignedReceipt> {
     const { offer } = this.#state;
-    const receipt = {
-      v: 1,
+    const made = {
       attempt: offer.attempt,
       worker: this.#ports.key.publicKey,
       model: offer.digest,
@@ -171,6 +176,11 @@ export class RunningAttempt {
       first_token_ms: draft.firstTokenMs,
       ended_ms: draft.endedMs,
     } as const;
+    const { prefixText } = draft;
+    const receipt: Receipt =
+      prefixText === null
+        ? { v: 1, ...made }
+        : { v: 2, ...made, prefix_hash: sha256HexAtOnce(prefixText) };
     return signReceipt(receipt, this.#ports.key);
   }
 }

@@ -32,14 +32,20 @@ const sentenceCharsMax = 240;
  * a missing model (404) and a busy or broken server are this worker's matter, and another worker
  * may do better.
  */
-export function refusalError(status: number, body: string, key: Secret | null): EngineError {
+export function refusalError(
+  status: number,
+  body: string,
+  key: Secret | null,
+  retryAfterMs: number | null = null,
+): EngineError {
   const sentence = publicSentence(sentenceOf(body), key);
   const isOwnFault = status === 400 || status === 413 || status === 422;
   const code = codeOf(isOwnFault, sentence, body);
   if (code === "engine_failed") {
     const message = `Cannot answer: the model's server answered ${status}`;
     const isAbsent = status === 404 || status === 405 || status === 501;
-    return isAbsent ? new AbsentError(code, message) : new EngineError(code, message);
+    if (isAbsent) return new AbsentError(code, message);
+    return new EngineError(code, message, { retryAfterMs });
   }
   const reason = sentence === "" ? `the model's server answered ${status}` : sentence;
   return new EngineError(code, `Cannot answer: ${reason}`);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { retryAfterMsOf } from "./retry-after.ts";
 import type { Secret } from "./secret.ts";
 
 /** How a server failed below its own words. */
@@ -38,6 +39,8 @@ export interface RequestOptions {
 export interface Answer {
   readonly status: number;
   readonly contentType: string;
+  /** What its `retry-after` asks for, in milliseconds; null without one. */
+  readonly retryAfterMs: number | null;
   /** Pieces as they come. Leaving the loop, and an abort, close the connection at once. */
   readonly pieces: AsyncIterable<Buffer>;
   /**
@@ -89,6 +92,7 @@ export async function ask(server: Server, path: string, options: RequestOptions)
   return {
     status: response.statusCode ?? 0,
     contentType: response.headers["content-type"] ?? "",
+    retryAfterMs: retryAfterMsOf(response.headers["retry-after"] ?? null, Date.now()),
     pieces: readPieces(response, leave, { stallMs, signal }),
     letEnd() {
       leave.isPolite = true;

@@ -55,7 +55,7 @@ async function assertStream(answer: Answer, server: Server): Promise<void> {
   const { status, contentType } = answer;
   if (status === 200 && /^text\/event-stream\b/i.test(contentType)) return;
   const text = await readText(answer, errorBytesMax);
-  if (status !== 200) throw refusalError(status, text, server.key);
+  if (status !== 200) throw refusalError(status, text, server.key, answer.retryAfterMs);
   throw failedError(`the model's server sent ${contentType || "nothing known"}, not a stream`);
 }
 

@@ -212,7 +212,9 @@ export class UpstreamEngine implements Engine {
       const limits = { signal: either, firstByteMs, stallMs };
       const answer = await ask(server, path, { ...content, ...limits });
       const text = await readText(answer);
-      if (answer.status !== 200) throw refusalError(answer.status, text, server.key);
+      if (answer.status !== 200) {
+        throw refusalError(answer.status, text, server.key, answer.retryAfterMs);
+      }
       return parseDocument(text);
     } catch (error) {
       signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import { assert } from "../../../shared/assert.ts";
 import { describe, expect, test } from "vitest";
 import {
   expireHolds,
@@ -65,7 +66,7 @@ describe("closing a task", () => {
   test("divides the cost among all parties, under ids that say what they are for", () => {
     const state = accountWith(1_000n);
     const closing = post("a", { promptTokens: 30, completionTokens: 70 });
-    const { transfers, earning } = resolveTask(state, closing, 5);
+    const { transfers, earnings } = resolveTask(state, closing, 5);
     expect(transfers.map(({ id, debit, credit, micros }) => [id, debit, credit, micros])).toEqual([
       ["a:provider", "acct_consumer:available", ledgerName.earned(providerId), 70n],
       ["a:orchestrator", "acct_consumer:available", ledgerName.orchestrator, 10n],
@@ -73,7 +74,45 @@ describe("closing a task", () => {
       ["a:burn", "acct_consumer:available", ledgerName.burn, 5n],
       ["a:stakers", "acct_consumer:available", ledgerName.stakers, 5n],
     ]);
-    expect(earning).toEqual({ accountId: providerId, micros: 70n });
+    expect(earnings).toEqual([{ accountId: providerId, micros: 70n }]);
+  });
+
+  test("of an answer that two workers made pays both, each at its own price", () => {
+    const state = accountWith(1_000n);
+    holdFor(state, "a", 1_000n);
+    const closing = post("a", { promptTokens: 10, completionTokens: 60 });
+    const [whole] = closing.shares;
+    assert(whole !== undefined, "a post has a share");
+    const first = {
+      ...whole,
+      providerAccountId: "acct_first",
+      counts: { promptTokens: 0, completionTokens: 20 },
+      price: { inputMicrosPerMillion: 1_000_000, outputMicrosPerMillion: 500_000 },
+    };
+    const last = { ...whole, attempt: 2, counts: { promptTokens: 10, completionTokens: 40 } };
+    const { cost, earnings, transfers } = resolveTask(
+      state,
+      { ...closing, shares: [first, last] },
+      5,
+    );
+    expect([cost, state.balance, state.held]).toEqual([60n, 940n, 0n]);
+    expect(earnings).toEqual([
+      { accountId: "acct_first", micros: 7n },
+      { accountId: providerId, micros: 35n },
+    ]);
+    expect(transfers.reduce((sum, { micros }) => sum + micros, 0n)).toBe(cost);
+    expect(new Set(transfers.map(({ id }) => id)).size).toBe(transfers.length);
+  });
+
+  test("of several workers never costs more than was agreed, the last giving way", () => {
+    const state = accountWith(1_000n);
+    holdFor(state, "a", 50n);
+    const closing = post("a", { promptTokens: 0, completionTokens: 80 }, { limit: "50" });
+    const [whole] = closing.shares;
+    assert(whole !== undefined, "a post has a share");
+    const half = { ...whole, counts: { promptTokens: 0, completionTokens: 40 } };
+    const { cost, earnings } = resolveTask(state, { ...closing, shares: [half, half] }, 5);
+    expect([cost, earnings.map(({ micros }) => micros)]).toEqual([50n, [28n, 7n]]);
   });
 
   test("never costs more than was agreed", () => {
@@ -87,7 +126,7 @@ describe("closing a task", () => {
     const state = accountWith(1_000n);
     holdFor(state, "a", 1_000n);
     const resolution = resolveTask(state, post("a", { promptTokens: 99, completionTokens: 0 }), 5);
-    expect(resolution).toMatchObject({ kind: "posted", cost: 0n, transfers: [], earning: null });
+    expect(resolution).toMatchObject({ kind: "posted", cost: 0n, transfers: [], earnings: [] });
     expect([state.balance, state.held]).toEqual([1_000n, 0n]);
   });
 
@@ -97,8 +136,8 @@ describe("closing a task", () => {
       const state = accountWith(1_000n);
       holdFor(state, "a", 1_000n);
       const closing = post("a", { promptTokens: 100, completionTokens: 0 }, { kind });
-      const { cost, earning } = resolveTask(state, closing, 5);
-      expect([cost, earning]).toEqual([100n, { accountId: providerId, micros: 70n }]);
+      const { cost, earnings } = resolveTask(state, closing, 5);
+      expect([cost, earnings]).toEqual([100n, [{ accountId: providerId, micros: 70n }]]);
       expect([state.balance, state.held]).toEqual([900n, 0n]);
     },
   );
@@ -109,7 +148,7 @@ describe("closing a task", () => {
       const state = accountWith(1_000n);
       const whole = post("a", { promptTokens: 100, completionTokens: 30 }, { kind });
       const closing = { ...whole, record: { ...record, finish: "cancelled" } };
-      expect(resolveTask(state, closing, 5)).toMatchObject({ cost: 0n, earning: null });
+      expect(resolveTask(state, closing, 5)).toMatchObject({ cost: 0n, earnings: [] });
       expect(state.balance).toBe(1_000n);
     },
   );

@@ -81,8 +81,7 @@ export function post(
     isRecovered: false,
     terms: of,
     record,
-    providerAccountId: providerId,
     counts,
-    price,
+    shares: [{ attempt: 1, providerAccountId: providerId, counts, price }],
   };
 }

@@ -13,6 +13,8 @@ test("an outbox row tells of tasks, attempts, transfers and earnings, as they we
     firstTokenMs: 2,
     endedMs: 3,
     tokens: 70,
+    bytesIn: 9,
+    bytesOut: 300,
   };
   const closings = [
     post("a", { promptTokens: 30, completionTokens: 70 }),
@@ -50,4 +52,21 @@ test("text that looks like an amount stays text", () => {
     outboxPayload([{ closing, resolution: resolveTask(state, closing, 9) }], []),
   );
   expect(payload.settlements.tasks[0]).toMatchObject({ model: "123", keyId: "456", finish: "789" });
+});
+
+test("an attempt that an older build wrote down has no bytes, and is stored all the same", () => {
+  const state = accountWith(10_000n);
+  const attempt = { number: 1, workerId: "w", outcome: "lost", startedMs: 1, firstTokenMs: null };
+  const old = { ...attempt, endedMs: 3, tokens: 0, bytesIn: 9, bytesOut: 1 };
+  const closing = {
+    kind: "void",
+    terms: terms("c"),
+    record: { ...record, attempts: [old] },
+  } as const;
+  const resolution = resolveTask(state, closing, 9);
+  const text = outboxPayload([{ closing, resolution }], []);
+  const unmetered = text.replace(/,"bytesIn":9,"bytesOut":1/, "");
+  expect(unmetered).not.toBe(text);
+  const [stored] = readPayload(unmetered).settlements.attempts;
+  expect(stored).toMatchObject({ number: 1, bytesIn: 0, bytesOut: 0 });
 });

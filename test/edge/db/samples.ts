@@ -107,6 +107,8 @@ export function sampleAttempt(change: Partial<Attempt> = {}): Attempt {
     firstTokenAt: 10_200,
     endedAt: 11_000,
     tokens: 34,
+    bytesIn: 12,
+    bytesOut: 140,
     ...change,
   };
 }

@@ -10,6 +10,7 @@ import { defaultRouting, type Routing } from "../../../shared/openai/routing.ts"
 import { weightDemands } from "../../../shared/openai/octo-options.ts";
 import type { Listing } from "../../../shared/protocol/listing.ts";
 import { digest, listing, task } from "./hub-scene.ts";
+import { protocolVersion } from "../../../shared/protocol/limits.ts";
 
 function session(id: string, changes: Partial<Session> = {}): Session {
   return {
@@ -18,6 +19,7 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     accountId: "acct",
     region: "weur",
     roundTripMs: 20,
+    version: protocolVersion,
     epoch: 1,
     listings: [listing()],
     revision: 1,

@@ -15,6 +15,7 @@ import { defaultRouting } from "../../../shared/openai/routing.ts";
 import type { DownFrame, UpFrame } from "../../../shared/protocol/frames.ts";
 import type { Listing } from "../../../shared/protocol/listing.ts";
 import type { TaskEnd } from "../../../shared/protocol/task.ts";
+import { protocolVersion } from "../../../shared/protocol/limits.ts";
 
 export const digest = "d".repeat(64);
 
@@ -63,6 +64,9 @@ export function task(name: string, changes: Partial<InferenceTask> = {}): Infere
     weights: { bitsMin: null, byContent: false },
     routing: defaultRouting,
     class: "public",
+    mode: "realtime",
+    hedge: false,
+    resume: false,
     region: "weur",
     createdMs: 0,
     attemptsBefore: 0,
@@ -129,13 +133,19 @@ export class HubScene {
   }
 
   /** A session of `worker`, called `name` where it is not the worker's first. */
-  open(name: string, worker = name, epoch = this.nowMs): HubEffect[] {
+  open(
+    name: string,
+    worker = name,
+    epoch = this.nowMs,
+    version: number = protocolVersion,
+  ): HubEffect[] {
     return this.step({
       kind: "session.opened",
       sessionId: name,
       workerId: `worker ${worker}`,
       accountId: `acct_${worker}`,
       region: "weur",
+      version,
       epoch,
     });
   }

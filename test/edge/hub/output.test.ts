@@ -93,13 +93,25 @@ describe("output", () => {
   });
 });
 
+describe("an answer that its worker's filter ended", () => {
+  test("is an answer: nobody else is asked for what one has refused to say", () => {
+    const scene = running();
+    scene.delta("v", attempt, 0, "I cannot");
+    const finishes = [{ index: 0, reason: "content_filter" as const }];
+    const effects = scene.end("v", attempt, 1, { finishes });
+    expect([howEnded(effects), offersOf(effects)]).toEqual(["answered", []]);
+    expect(endingsOf(effects)[0]).toMatchObject({ finishes });
+  });
+});
+
 describe("once output has left", () => {
-  test("a lost worker ends the task with an error, and nobody else is asked", () => {
+  test("a lost worker that nobody can follow ends the task with an error in the end", () => {
     const scene = running();
     scene.delta("v", attempt, 0, "a");
     const effects = scene.step({ kind: "session.closed", sessionId: "v", reason: "" });
-    expect(howEnded(effects)).toBe("worker_failed");
-    expect(offersOf(effects)).toEqual([]);
+    expect([howEnded(effects), offersOf(effects)]).toEqual(["", []]);
+    expect(howEnded(scene.tick(9_999))).toBe("");
+    expect(howEnded(scene.tick(10_000))).toBe("worker_failed");
   });
 
   test("a worker that stalls is told to stop and the task ends with an error", () => {

@@ -248,3 +248,17 @@ describe("another worker is asked", () => {
     expect(howEnded(scene.send("v", frame))).toBe("context_length_exceeded");
   });
 });
+
+describe("the pace of an offer", () => {
+  test("grows with what the hub has running, up to a tenth of a second", () => {
+    const scene = new HubScene({ paceMs: 25 });
+    const wide = listing({ slots: 200 });
+    scene.join("v", { listings: [wide], slots: 200 });
+    const paces: number[] = [];
+    for (let at = 0; at < 60; at++) {
+      const [offer] = framesOf(scene.submit(task(`t${at}x`)), "task.offer");
+      paces.push(offer?.pace_ms ?? 0);
+    }
+    expect([paces[0], paces[9], paces[19], paces[39], paces[59]]).toEqual([25, 25, 50, 100, 100]);
+  });
+});

@@ -125,6 +125,7 @@ describe("a claim", () => {
       workerId: "worker v",
       accountId: "acct",
       region: "weur",
+      version: 1,
       epoch: 1,
       memory,
     });

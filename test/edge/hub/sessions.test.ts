@@ -57,7 +57,7 @@ describe("a worker lost in the middle of an answer", () => {
     scene.submit(task("a"));
     scene.delta("v", attempt, 0, "half an");
     const effects = scene.step({ kind: "session.closed", sessionId: "v", reason: "closed 1006" });
-    expect(effects.map(({ kind }) => kind)).toEqual(["unlisted", "ended"]);
+    expect(effects.map(({ kind }) => kind)).toEqual(["unlisted"]);
   });
 });
 
@@ -113,7 +113,7 @@ describe("listings", () => {
     scene.send("v", { type: "listing.publish", revision: 2, listings: [dear] });
     scene.delta("v", attempt, 0, "abc");
     expect(scene.end("v", attempt, 1).at(-1)).toMatchObject({
-      ending: { kind: "answered", price: { outputMicrosPerMillion: 200 } },
+      ending: { kind: "answered", shares: [{ attempt: { listing: listing() } }] },
     });
   });
 });
@@ -155,6 +155,7 @@ describe("a session", () => {
       accountId: "acct_v",
       region: "weur",
       roundTripMs: null,
+      version: 1,
       epoch: 1,
       listings: [listing()],
       revision: 1,

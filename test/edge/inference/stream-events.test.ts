@@ -5,6 +5,7 @@ import {
   doneEvent,
   errorAnswer,
   errorEvent,
+  eventsBehind,
   keepAliveEvent,
   StreamEvents,
 } from "../../../edge/inference/stream-events.ts";
@@ -23,14 +24,17 @@ function valuesOf(events: string): Record<string, unknown>[] {
   const all = events.split("\n\n");
   expect(all.pop()).toBe("");
   return all.map((event) => {
-    expect(event).toMatch(/^data: [^\r\n]*$/);
-    return JSON.parse(event.slice("data: ".length)) as Record<string, unknown>;
+    expect(event).toMatch(/^(id: weur:3:\d+\n)?data: [^\r\n]*$/);
+    return JSON.parse(event.slice(event.indexOf("data: ") + "data: ".length)) as Record<
+      string,
+      unknown
+    >;
   });
 }
 
 describe("a streamed chat answer", () => {
   test("begins each choice with its role, once", () => {
-    const events = new StreamEvents(head, false);
+    const events = new StreamEvents(head, false, "weur:3");
     const values = valuesOf(
       events.parts([
         { index: 0, tokens: 1, text: "a" },
@@ -75,7 +79,7 @@ describe("a streamed chat answer", () => {
       tool_calls: [{ index: 0, id: "call", name: "f", arguments: "{" }],
       logprobs: [entry],
     };
-    const [value] = valuesOf(new StreamEvents(head, false).parts([part]));
+    const [value] = valuesOf(new StreamEvents(head, false, "weur:3").parts([part]));
     expect(value?.["choices"]).toEqual([
       {
         index: 0,
@@ -94,7 +98,7 @@ describe("a streamed chat answer", () => {
   });
 
   test("says of usage that it is to come, then tells it, where it was asked for", () => {
-    const events = new StreamEvents(head, true);
+    const events = new StreamEvents(head, true, "weur:3");
     const [chunk] = valuesOf(events.parts([{ index: 0, tokens: 1, text: "a" }]));
     expect(chunk?.["usage"]).toBeNull();
     const [last] = valuesOf(events.usage({ promptTokens: 3, completionTokens: 4 }));
@@ -104,7 +108,7 @@ describe("a streamed chat answer", () => {
 
   test("of nothing still has a role and an ending", () => {
     const [value] = valuesOf(
-      new StreamEvents(head, false).finishes([{ index: 0, reason: "stop" }]),
+      new StreamEvents(head, false, "weur:3").finishes([{ index: 0, reason: "stop" }]),
     );
     expect(value?.["choices"]).toMatchObject([
       { index: 0, delta: { role: "assistant", content: "" }, finish_reason: "stop" },
@@ -113,7 +117,7 @@ describe("a streamed chat answer", () => {
 });
 
 test("a streamed text completion has text where a chat has deltas", () => {
-  const events = new StreamEvents({ ...head, kind: "completion" }, false);
+  const events = new StreamEvents({ ...head, kind: "completion" }, false, "weur:3");
   const text = events.parts([{ index: 0, tokens: 1, text: "a" }]);
   const [first, last] = valuesOf(text + events.finishes([{ index: 0, reason: "length" }]));
   const choice = { index: 0, text: "a", logprobs: null, finish_reason: null };
@@ -182,7 +186,9 @@ describe("nothing a worker says begins an event of its own", () => {
   test.each(["chat", "completion"] as const)("in a %s, and what it says arrives", (kind) => {
     fc.assert(
       fc.property(fc.array(part), text, fc.boolean(), (parts, model, usage) => {
-        const values = valuesOf(new StreamEvents({ ...head, kind, model }, usage).parts(parts));
+        const values = valuesOf(
+          new StreamEvents({ ...head, kind, model }, usage, "weur:3").parts(parts),
+        );
         expect(values).toHaveLength(parts.length);
         for (const [at, value] of values.entries()) {
           expect(value["model"]).toBe(model);
@@ -191,5 +197,29 @@ describe("nothing a worker says begins an event of its own", () => {
         }
       }),
     );
+  });
+});
+
+describe("events behind an id", () => {
+  test("are all that follow it, and nothing of it", () => {
+    const events = new StreamEvents(head, false, "weur:3");
+    const texts = ["a", "b\n\nid: weur:3:2\n", "c"];
+    const whole = texts.map((text) => events.parts([{ index: 0, tokens: 1, text }]));
+    const text = whole.join("") + events.done();
+    for (let place = 0; place <= 3; place++) {
+      const rest = whole.slice(place).join("");
+      expect(eventsBehind(text, { hubId: "weur:3", place })).toBe(
+        `${rest}id: weur:3:4\n${doneEvent}`,
+      );
+    }
+    expect(eventsBehind(text, { hubId: "weur:3", place: 4 })).toBe("");
+  });
+
+  test("are none that anybody knows where the stream never came so far, or is another hub's", () => {
+    const events = new StreamEvents(head, false, "weur:3");
+    const text = events.parts([{ index: 0, tokens: 1, text: "a" }]);
+    expect(eventsBehind(text, { hubId: "weur:3", place: 2 })).toBe(null);
+    expect(eventsBehind(text, { hubId: "weur:31", place: 1 })).toBe(null);
+    expect(eventsBehind(text, { hubId: "eur:3", place: 1 })).toBe(null);
   });
 });

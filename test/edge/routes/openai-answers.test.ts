@@ -107,6 +107,7 @@ function headOf(kind: AnswerHead["kind"]): AnswerHead {
 function eventsOf(text: string): unknown[] {
   return text
     .split("\n\n")
+    .map((event) => event.replace(/^id: .*\n/, ""))
     .filter((event) => event.startsWith("data: {"))
     .map((event) => JSON.parse(event.slice("data: ".length)) as unknown);
 }
@@ -127,7 +128,7 @@ describe.each(kinds)("a %s answer", (kind, wholeName, eventName) => {
   });
 
   const streamed = (answer: GatheredAnswer) => {
-    const events = new StreamEvents(headOf(kind), true);
+    const events = new StreamEvents(headOf(kind), true, "weur:0");
     const { parts, finishes } = answer;
     return eventsOf(events.parts(parts) + events.finishes(finishes) + events.usage(counts));
   };

@@ -15,7 +15,11 @@ export interface Asked {
 
 /** One answer: a document, or the bytes of a stream in the pieces they are sent in. */
 export type Reply =
-  | { readonly json: unknown; readonly status?: number }
+  | {
+      readonly json: unknown;
+      readonly status?: number;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   | { readonly text: string; readonly status?: number; readonly type?: string }
   | { readonly pieces: readonly Uint8Array[]; readonly after?: "end" | "cut" | "hang" }
   | { readonly redirect: string }
@@ -105,7 +109,8 @@ async function send(response: ServerResponse, reply: Reply): Promise<void> {
     return;
   }
   if ("json" in reply) {
-    response.writeHead(reply.status ?? 200, { "content-type": "application/json" });
+    const headers = { "content-type": "application/json", ...reply.headers };
+    response.writeHead(reply.status ?? 200, headers);
     response.end(JSON.stringify(reply.json));
     return;
   }

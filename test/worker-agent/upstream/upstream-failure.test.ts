@@ -113,6 +113,18 @@ describe("what a server refuses", () => {
     },
   );
 
+  test.each([
+    ["7", 7_000],
+    ["86400", 600_000],
+    ["never", null],
+    [undefined, null],
+  ])("that asks for a rest of %s is left alone for %j ms", async (header, retryAfterMs) => {
+    const headers: Record<string, string> = header === undefined ? {} : { "retry-after": header };
+    const { world, engine } = await worldOf({ status: 429, json: {}, headers });
+    await using _ = world;
+    expect((await failureOf(engine)).retryAfterMs).toBe(retryAfterMs);
+  });
+
   test("for want of memory is said as that", async () => {
     const json = { error: "model requires more system memory (9 GiB) than is available (2 GiB)" };
     const { world, engine } = await worldOf({ status: 500, json });

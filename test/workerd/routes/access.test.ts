@@ -17,11 +17,12 @@ function foreignCall(route: RouteDescription): string {
     workers: "A".repeat(43),
     tasks: newId("tsk"),
   };
-  const resource = route.path.split("/")[3] ?? "";
+  const [, resource = ""] = /([^/]+)\/:id/.exec(route.path) ?? [];
   const path = route.path
     .replace(":id", idByResource[resource] ?? "")
     .replace(/:name\{.*\}$/, "a-model");
-  return `${route.method.toUpperCase()} ${path}`;
+  const query = path.endsWith("/stream") ? "?last_event_id=weur:0:0" : "";
+  return `${route.method.toUpperCase()} ${path}${query}`;
 }
 
 async function expiredKey(accountId: string): Promise<string> {
