@@ -180,13 +180,18 @@ function modelDigest(model: Gathering): ModelDigest {
     highestPrice: model.highest,
     classCeiling: classes[model.ceiling] ?? "public",
     bestReputation: Math.round(model.bestReputation),
-    lowestFirstTokenMs: model.lowestFirstTokenMs,
-    roundTripMs: meanOf(model.roundTripsMs),
+    lowestFirstTokenMs: rounded(model.lowestFirstTokenMs),
+    roundTripMs: rounded(meanOf(model.roundTripsMs)),
     declared: declaredSpeeds(model.declared),
     measured: measuredSpeeds(model.measured),
     abilities: [...new Set(abilitySets.flat())],
     abilitySets,
   };
+}
+
+/** Whole milliseconds tell hubs apart, and many hubs have the same ones. */
+function rounded(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms);
 }
 
 function meanOf(values: readonly number[]): number | null {

@@ -6,7 +6,7 @@ import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import { classes, type Class } from "../../shared/protocol/listing.ts";
 import { distanceKm, type Region } from "../../shared/regions.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
-import { Scoreboard, secrecyOf } from "../hub/strategies.ts";
+import { type Measures, Scoreboard, secrecyOf } from "../hub/strategies.ts";
 import { whyNone } from "./why-none.ts";
 
 /** A request as far as choosing a hub goes. */
@@ -40,6 +40,8 @@ const board = new Scoreboard();
 export interface Offer {
   readonly hub: HubDigest;
   readonly model: ModelDigest;
+  readonly measures: Measures;
+  readonly freeShare: number;
 }
 
 /**
@@ -52,16 +54,21 @@ export function chooseHub(
   random: () => number,
 ): HubChoice {
   const abilities = [...query.demands.fieldByAbility.keys()];
+  const named = namedOffers(query.model, digests);
   const offers: Offer[] = [];
+  let region: Region | null = null;
+  let km = 0;
   board.clear(query.kind);
-  for (const hub of digests) {
-    for (const model of hub.models) {
-      if (!isNamed(model, query.model) || !isFitting(query, abilities, hub, model)) continue;
-      offers.push({ hub, model });
-      addOffer(query, hub, model);
+  for (const offer of named) {
+    if (!isFitting(query, abilities, offer)) continue;
+    offers.push(offer);
+    if (offer.hub.region !== region) {
+      ({ region } = offer.hub);
+      km = distanceKm(query.region, region);
     }
+    board.add(offer.measures, { freeShare: offer.freeShare, km });
   }
-  if (offers.length === 0) throw whyNone(query, digests, namedOffers(query, digests));
+  if (offers.length === 0) throw whyNone(query, digests, named);
   board.score(query.routing.weights);
   const hubIds: string[] = [];
   while (hubIds.length < hubsMax) {
@@ -87,19 +94,25 @@ export function isNamed(model: ModelDigest, name: string): boolean {
   return name.startsWith(digestPrefix) && name.slice(digestPrefix.length) === model.digest;
 }
 
-function namedOffers(query: HubQuery, digests: readonly HubDigest[]): Offer[] {
-  return digests.flatMap((hub) =>
-    hub.models.filter((model) => isNamed(model, query.model)).map((model) => ({ hub, model })),
-  );
+/** Of each view (network-view.ts keeps one for a second or more), what was found by name. */
+const offersByView = new WeakMap<readonly HubDigest[], Map<string, readonly Offer[]>>();
+
+/** All offers of a model: finding them among thousands takes longer than choosing one. */
+function namedOffers(name: string, digests: readonly HubDigest[]): readonly Offer[] {
+  const offersByName = offersByView.get(digests) ?? new Map<string, readonly Offer[]>();
+  const known = offersByName.get(name);
+  if (known !== undefined) return known;
+  const offers: Offer[] = [];
+  for (const hub of digests) {
+    for (const model of hub.models) if (isNamed(model, name)) offers.push(offerOf(hub, model));
+  }
+  // What nobody offers is not kept: anyone can ask for any number of names.
+  if (offers.length > 0) offersByView.set(digests, offersByName.set(name, offers));
+  return offers;
 }
 
 /** The hard filters, as far as a digest tells; a hub knows its workers exactly. */
-function isFitting(
-  query: HubQuery,
-  abilities: readonly Ability[],
-  hub: HubDigest,
-  model: ModelDigest,
-): boolean {
+function isFitting(query: HubQuery, abilities: readonly Ability[], { hub, model }: Offer): boolean {
   const { regions, reputationMin } = query.routing;
   return (
     classes.indexOf(model.classCeiling) >= classes.indexOf(query.class) &&
@@ -121,12 +134,11 @@ function hasAll(set: readonly Ability[], abilities: readonly Ability[]): boolean
   return true;
 }
 
-function addOffer(query: HubQuery, hub: HubDigest, model: ModelDigest): void {
-  const { lowestPrice, measured } = model;
+function offerOf(hub: HubDigest, model: ModelDigest): Offer {
+  const { measured } = model;
   const isFailing = measured !== null && measured.firstTokenMs === null;
-  const measures = {
-    inputMicrosPerMillion: lowestPrice.inputMicrosPerMillion,
-    outputMicrosPerMillion: lowestPrice.outputMicrosPerMillion,
+  const measures: Measures = {
+    ...model.lowestPrice,
     firstTokenMs: model.lowestFirstTokenMs,
     tokensPerS: measured?.decodeTokensPerS ?? null,
     reputation: model.bestReputation,
@@ -140,5 +152,5 @@ function addOffer(query: HubQuery, hub: HubDigest, model: ModelDigest): void {
     id: hub.hubId,
   };
   const freeShare = model.slots === 0 ? 0 : Math.min(1, model.freeSlots / model.slots);
-  board.add(measures, { freeShare, km: distanceKm(query.region, hub.region) });
+  return { hub, model, measures, freeShare };
 }
