@@ -2,7 +2,7 @@ import type { TokenCounts } from "../../shared/money.ts";
 import { tokenIdsMax } from "../../shared/openai/output.ts";
 import { answerBytesMax, continuingVersion } from "../../shared/protocol/limits.ts";
 import type { ContinuedAnswer } from "../../shared/protocol/task.ts";
-import { listingFor } from "./choose-worker.ts";
+import { listingFor } from "./candidate-facts.ts";
 import type { Attempt, Session, TaskEntry } from "./hub-state.ts";
 
 /**

@@ -11,7 +11,8 @@ import type { InferenceTask } from "../inference/task.ts";
 import type { Delivered, Share } from "./continue-answer.ts";
 import { createFirstTokenTimes, type FirstTokenTimes } from "./first-token-times.ts";
 import type { HubConfig } from "./hub-config.ts";
-import type { RouteExplanation } from "./choose-worker.ts";
+import type { KeptFacts } from "./candidate-facts.ts";
+import type { RouteExplanation } from "./route-explanation.ts";
 import type { Preflight } from "./preflight-state.ts";
 import type { Vetting } from "./vetting.ts";
 import type { WorkerMemory } from "./worker-memory.ts";
@@ -54,6 +55,8 @@ export interface Session {
   readonly workerId: string;
   readonly accountId: string;
   readonly region: Region;
+  /** From the hub's challenge to the worker's proof; null where the hub did not measure it. */
+  readonly roundTripMs: number | null;
   /** The version of the protocol it speaks. */
   readonly version: number;
   readonly epoch: number;
@@ -74,10 +77,15 @@ export interface Session {
   measuredMs: number;
   /** Its last slot went to a probe: the next one is for a task that waits. */
   probedLast: boolean;
+  /** What candidate-facts.ts keeps of the rest; null before anybody asked. */
+  facts: KeptFacts | null;
 }
 
 /** A session as it is kept and brought back: idle. */
-export type SessionRecord = Omit<Session, "modelsByAttempt" | "measuredMs" | "probedLast">;
+export type SessionRecord = Omit<
+  Session,
+  "modelsByAttempt" | "measuredMs" | "probedLast" | "facts"
+>;
 
 /** How an attempt ended that gave no answer. */
 export interface Loss {
@@ -157,6 +165,7 @@ export type HubEvent =
       readonly region: Region;
       readonly version: number;
       readonly epoch: number;
+      readonly roundTripMs?: number;
       readonly memory?: WorkerMemory;
     }
   /**
@@ -272,9 +281,12 @@ export function createTaskEntry(
  * each of them runs no more at once than it lists.
  */
 export function freeSlotsOf(session: Session, listing: Listing): number {
+  const { credits, modelsByAttempt } = session;
+  // However many of them run this model, there are slots for all its credits.
+  if (credits <= listing.slots - modelsByAttempt.size) return Math.max(0, credits);
   let running = 0;
-  for (const model of session.modelsByAttempt.values()) running += model === listing.model ? 1 : 0;
-  return Math.max(0, Math.min(session.credits, listing.slots - running));
+  for (const model of modelsByAttempt.values()) running += model === listing.model ? 1 : 0;
+  return Math.max(0, Math.min(credits, listing.slots - running));
 }
 
 export function priceOf(listing: Listing): Price {

@@ -11,6 +11,7 @@ import { hubConfigOf } from "./hub-config.ts";
 import { changesDigest, createHubState, type HubEvent, type HubState } from "./hub-state.ts";
 import { type HubParts, performEffect } from "./perform-effect.ts";
 import { Presence } from "./presence.ts";
+import { type Prospect, prospectOf } from "./prospect.ts";
 import { Settler } from "./settler.ts";
 import { stepHub } from "./step-hub.ts";
 import { takeReturnedReceipts } from "./returned-receipts.ts";
@@ -43,14 +44,14 @@ export class Hub extends DurableObject<Env> {
     super(ctx, env);
     const config = configOf(env);
     const limits = hubConfigOf(ctx.id.name, config);
-    const region = limits.id.split(":")[0];
-    assert(isRegion(region), `the hub ${limits.id} names a region`);
+    const { id } = limits;
+    const [region] = id.split(":");
+    assert(isRegion(region), `the hub ${id} names a region`);
     this.#state = createHubState(limits);
-    this.#sockets = new WorkerSockets(ctx, limits.id, limits.network);
-    const hub = { hubId: limits.id, region, sessionsMax: limits.sessionsMax };
-    this.#presence = new Presence(ctx, env, { id: limits.id, region }, () =>
-      digestOf({ ...hub, atMs: Date.now() }, this.#state.sessions.values()),
-    );
+    this.#sockets = new WorkerSockets(ctx, id, limits.network);
+    const hub = { hubId: id, region, sessionsMax: limits.sessionsMax };
+    const digest = () => digestOf({ ...hub, atMs: Date.now() }, this.#state.sessions.values());
+    this.#presence = new Presence(ctx, env, { id, region }, digest);
     this.#gate = new WorkerGate({
       env,
       state: this.#state,
@@ -58,25 +59,20 @@ export class Hub extends DurableObject<Env> {
       presence: this.#presence,
       dispatch: (event) => this.#dispatch(event),
     });
-    this.#answers = new Answers(limits.id, {
+    this.#answers = new Answers(id, {
       gone: (taskId) => this.#dispatch({ kind: "consumer.gone", taskId }),
       read: (taskId) => this.#dispatch({ kind: "consumer.reads", taskId }),
       keeping: () => this.#presence.digestChanged(Date.now()),
       announced: (taskId) => this.#dispatch({ kind: "consumer.told", taskId }),
     });
+    const acknowledge = this.#acknowledge.bind(this);
     const settler = new Settler({
       close: (accountId, closings) => accountObject(env, accountId).close(closings),
-      acknowledge: (workerId, attempts) => this.#acknowledge(workerId, attempts),
+      acknowledge,
       distrust: (sessionId, reason) => this.#gate.close(sessionId, "malformed", reason),
       edgeKey: () => edgeSigningKey(config),
     });
-    const returned = {
-      config,
-      startedMs: Date.now(),
-      settler,
-      acknowledge: (workerId: string, attempts: readonly string[]) =>
-        this.#acknowledge(workerId, attempts),
-    };
+    const returned = { config, startedMs: Date.now(), settler, acknowledge };
     this.#parts = {
       sockets: this.#sockets,
       answers: this.#answers,
@@ -85,8 +81,7 @@ export class Hub extends DurableObject<Env> {
       close: (sessionId, name, reason) => this.#gate.close(sessionId, name, reason),
       takeReceipts: ({ frame, sessionId }) => {
         const session = this.#state.sessions.get(sessionId);
-        if (session === undefined) return;
-        ctx.waitUntil(takeReturnedReceipts(frame, session, returned));
+        if (session) ctx.waitUntil(takeReturnedReceipts(frame, session, returned));
       },
     };
     for (const session of this.#presence.restore((id) => this.#sockets.bySessionId(id) !== null)) {
@@ -103,8 +98,8 @@ export class Hub extends DurableObject<Env> {
     const region = request.headers.get("x-octo-region");
     assert(isRegion(region), "the front Worker names the region");
     const stranger = this.#sockets.strangerBeyond(strangersMax);
-    if (stranger !== null)
-      this.#sockets.close(stranger, "unproven", "others want to prove themselves");
+    const others = "others want to prove themselves";
+    if (stranger !== null) this.#sockets.close(stranger, "unproven", others);
     if (this.#state.sessions.size >= this.#state.config.sessionsMax) {
       return new Response("this hub is full", { status: 503 });
     }
@@ -119,6 +114,11 @@ export class Hub extends DurableObject<Env> {
     const result = this.#answers.open(task, Date.now());
     this.#dispatch({ kind: "task.submitted", task });
     return result;
+  }
+
+  /** What would become of a task that came now. Only reads. */
+  explain(task: InferenceTask): Prospect {
+    return prospectOf(this.#state, task, { nowMs: Date.now(), random: Math.random });
   }
 
   /** The consumer of a task that is not streamed hung up. */

@@ -4,7 +4,7 @@ import type { Listing } from "../../shared/protocol/listing.ts";
 import { bodyPartChars, continuingVersion } from "../../shared/protocol/limits.ts";
 import { OutputTranscript } from "../../shared/protocol/receipt.ts";
 import type { InferenceTask } from "../inference/task.ts";
-import type { RouteExplanation } from "./choose-worker.ts";
+import type { RouteExplanation } from "./route-explanation.ts";
 import { continuedAnswer } from "./continue-answer.ts";
 import type { StepContext } from "./end-task.ts";
 import type { Attempt, HubState, Session, TaskEntry } from "./hub-state.ts";

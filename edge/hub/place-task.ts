@@ -1,12 +1,5 @@
-import type { ErrorCode } from "../../shared/errors.ts";
 import { mayTry } from "./breaker.ts";
-import {
-  type Choice,
-  chooseWorker,
-  type Exclusion,
-  exclusionOf,
-  listingFor,
-} from "./choose-worker.ts";
+import { type Choice, chooseWorker, isFitting } from "./choose-worker.ts";
 import { canContinue } from "./continue-answer.ts";
 import {
   endTask,
@@ -18,6 +11,8 @@ import {
 import type { HubState, Loss, Session, TaskEntry } from "./hub-state.ts";
 import { offerTask } from "./offer-task.ts";
 import { enqueue, expectedWaitMs, patienceMs } from "./queue.ts";
+import type { Excluded } from "./route-explanation.ts";
+import { whyNobody } from "./why-nobody.ts";
 
 /** Offers the task to a worker, or lets it wait for one, or ends it. */
 export function placeTask(state: HubState, entry: TaskEntry, step: StepContext): void {
@@ -39,10 +34,10 @@ export function placeTask(state: HubState, entry: TaskEntry, step: StepContext):
 }
 
 /** Only workers that are left alone after failures could serve; the first one for so long. */
-interface Resting {
+type Resting = Omit<Exclude<Choice, { kind: "chosen" }>, "kind"> & {
   readonly kind: "resting";
   readonly restMs: number;
-}
+};
 
 /** The worker for a task, or for the rest of its answer, beside those that were tried. */
 export function chooseFor(
@@ -66,7 +61,7 @@ export function chooseFor(
   const choice = chooseWorker(task, sessions, triedSessionIds, step.random);
   if (choice.kind !== "nobody" || restMs === Number.POSITIVE_INFINITY) return choice;
   // Whoever rests after failures is asked again in a while: worth waiting, like one that is busy.
-  return { kind: "resting", restMs };
+  return { ...choice, kind: "resting", restMs };
 }
 
 /** Whether a worker was given a task since, that it has not ended yet. */
@@ -78,19 +73,13 @@ function isRunningSince(state: HubState, session: Session, ms: number): boolean 
 }
 
 function couldServe(session: Session, { task, triedSessionIds }: TaskEntry): boolean {
-  const listing = listingFor(session, task.model);
-  if (listing === null || session.draining || triedSessionIds.has(session.id)) return false;
-  return exclusionOf(task, listing) === null;
+  return !triedSessionIds.has(session.id) && isFitting(task, session);
 }
 
 /** Why nobody is left to ask: the last worker's own words where there was one. */
-function whyUnplaced(
-  entry: TaskEntry,
-  excluded: Partial<Record<Exclusion, number>>,
-  lastLoss: Loss | null,
-): FailedEnding {
+function whyUnplaced(entry: TaskEntry, excluded: Excluded, lastLoss: Loss | null): FailedEnding {
   if (lastLoss === null) {
-    return { kind: "failed", ...whyNobody(entry, excluded), retryAfterS: null };
+    return { kind: "failed", ...whyNobody(entry.task, excluded), retryAfterS: null };
   }
   const { message, countsAsFailure } = lastLoss;
   return countsAsFailure || entry.started ? workerFailed(message) : noCapacity(message);
@@ -140,45 +129,4 @@ export function placeWaiting(state: HubState, step: StepContext, freed?: Session
     } else kept.push(entry);
   }
   state.waiting = kept;
-}
-
-function whyNobody(
-  entry: TaskEntry,
-  excluded: Partial<Record<Exclusion, number>>,
-): { code: ErrorCode; message: string; param: string | null } {
-  const { task } = entry;
-  if (excluded.price !== undefined) {
-    return {
-      code: "no_capacity",
-      message: `Prices for ${task.model} rose above the agreed limit`,
-      param: null,
-    };
-  }
-  if (excluded.draining !== undefined) {
-    return { code: "no_capacity", message: `Workers with ${task.model} are leaving`, param: null };
-  }
-  if (excluded.context !== undefined) {
-    const asked = `${task.completionTokensMax} tokens`;
-    return {
-      code: "context_length_exceeded",
-      message: `Cannot serve ${asked}: no worker with ${task.model} has that much context`,
-      param: "max_tokens",
-    };
-  }
-  if (excluded.quantization !== undefined || excluded.identity !== undefined) {
-    const message = `No worker with ${task.model} has the weights that octo demands`;
-    return { code: "unsupported_parameter", message, param: "octo" };
-  }
-  if (excluded.ability !== undefined) {
-    return {
-      code: "unsupported_parameter",
-      message: `No worker with ${task.model} can do all of: ${task.demands.join(", ")}`,
-      param: null,
-    };
-  }
-  return {
-    code: "model_not_found",
-    message: `No worker offers the model ${task.model} for ${task.class} tasks`,
-    param: "model",
-  };
 }

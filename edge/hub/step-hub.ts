@@ -54,7 +54,7 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       openSession(state, event, step);
       break;
     case "session.restored": {
-      const fresh = { modelsByAttempt: new Map(), measuredMs: 0, probedLast: false };
+      const fresh = { modelsByAttempt: new Map(), measuredMs: 0, probedLast: false, facts: null };
       const session = { ...event.session, ...fresh };
       addSession(state, session);
       pumpPreflight(state, session, step);
@@ -122,6 +122,7 @@ function openSession(
     workerId: event.workerId,
     accountId: event.accountId,
     region: event.region,
+    roundTripMs: event.roundTripMs ?? null,
     version: event.version,
     epoch: event.epoch,
     listings: [],
@@ -135,6 +136,7 @@ function openSession(
     memory: known?.memory ?? event.memory ?? emptyMemory(),
     measuredMs: 0,
     probedLast: false,
+    facts: null,
   });
 }
 
