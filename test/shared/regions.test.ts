@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { isRegion, regionOf, regions } from "../../shared/regions.ts";
+import {
+  distanceKm,
+  isRegion,
+  regionOf,
+  regions,
+  regionsByDistance,
+} from "../../shared/regions.ts";
 
 describe("regions", () => {
   test.each([
@@ -26,6 +32,33 @@ describe("regions", () => {
     for (const region of regions) expect(isRegion(region)).toBe(true);
     for (const other of ["", "WEUR", "weur:0", "constructor", null, 1, ["weur"]]) {
       expect(isRegion(other)).toBe(false);
+    }
+  });
+});
+
+describe("distances between regions", () => {
+  test("are none within a region, and the same both ways", () => {
+    for (const a of regions) {
+      expect(distanceKm(a, a)).toBe(0);
+      for (const b of regions) expect(distanceKm(a, b)).toBe(distanceKm(b, a));
+    }
+  });
+
+  test.each([
+    // By airport tables: CDG–WAW 1,342 km, IAD–SJC 3,840 km, SYD–GRU 13,300 km.
+    ["weur", "eeur", 1_370],
+    ["enam", "wnam", 3_850],
+    ["oc", "sam", 13_370],
+  ] as const)("from %s to %s are about %d km", (a, b, km) => {
+    expect(Math.abs(distanceKm(a, b) - km)).toBeLessThan(0.02 * km);
+  });
+
+  test("order the regions as a consumer tries them: its own, then the next", () => {
+    expect(regionsByDistance("weur").slice(0, 3)).toEqual(["weur", "eeur", "me"]);
+    expect(regionsByDistance("wnam").slice(0, 2)).toEqual(["wnam", "enam"]);
+    expect(regionsByDistance("oc").slice(0, 2)).toEqual(["oc", "apac"]);
+    for (const region of regions) {
+      expect(regionsByDistance(region).toSorted()).toEqual(regions.toSorted());
     }
   });
 });
