@@ -4,10 +4,12 @@ import { assert } from "../../shared/assert.ts";
 import type { Env } from "../env.ts";
 import type { HubDigest } from "./digest.ts";
 import {
+  type Advice,
   createDirectoryState,
+  type Dial,
   type DirectoryState,
-  hubForWorker,
   liveDigests,
+  placeWorker,
   putDigest,
 } from "./directory-state.ts";
 
@@ -19,18 +21,20 @@ export class Directory extends DurableObject<Env> {
     super(ctx, env);
     const region = ctx.id.name;
     assert(isRegion(region), "a directory is named for its region");
-    this.#state = createDirectoryState(region satisfies Region);
+    this.#state = createDirectoryState(region satisfies Region, Date.now());
   }
 
-  publish(digest: HubDigest): void {
-    putDigest(this.#state, digest);
+  /** A hub tells its digest, and is told whether to send its workers elsewhere. */
+  publish(digest: HubDigest): Advice {
+    return putDigest(this.#state, digest, Date.now());
   }
 
   digests(): HubDigest[] {
     return liveDigests(this.#state, Date.now());
   }
 
-  hubForWorker(): string {
-    return hubForWorker(this.#state, Date.now());
+  /** Promises a worker that dials in a seat, and says where. */
+  placeWorker(dial: Dial): string {
+    return placeWorker(this.#state, dial, Date.now());
   }
 }

@@ -12,6 +12,7 @@ import type { Delivered, Share } from "./continue-answer.ts";
 import { createFirstTokenTimes, type FirstTokenTimes } from "./first-token-times.ts";
 import type { HubConfig } from "./hub-config.ts";
 import type { RouteExplanation } from "./choose-worker.ts";
+import type { Moving } from "./move-workers.ts";
 import type { Preflight } from "./preflight-state.ts";
 import type { Vetting } from "./vetting.ts";
 import type { WorkerMemory } from "./worker-memory.ts";
@@ -46,6 +47,8 @@ export interface HubState {
   readonly taskMsByModel: Map<string, number>;
   /** The listing of each session that is being probed. */
   readonly preflights: Map<string, Preflight>;
+  /** Its workers are being sent elsewhere; null where they stay. */
+  moving: Moving | null;
 }
 
 /** A proven worker on a socket. */
@@ -167,6 +170,8 @@ export type HubEvent =
   | { readonly kind: "consumer.told"; readonly taskId: string }
   /** The consumer has read: what was granted may be granted again. */
   | { readonly kind: "consumer.reads"; readonly taskId: string }
+  /** All workers shall go elsewhere, the idle ones now. */
+  | { readonly kind: "hub.moves"; readonly moving: Moving }
   /**
    * Time has passed. The workers of `unread` tasks are silent because they must be: their consumers
    * have not read what is there.
@@ -233,6 +238,7 @@ export function createHubState(config: HubConfig): HubState {
     firstTokens: createFirstTokenTimes(),
     taskMsByModel: new Map(),
     preflights: new Map(),
+    moving: null,
   };
 }
 

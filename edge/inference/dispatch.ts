@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { forgetHub } from "../directory/network-view.ts";
 import { isReset } from "../http-errors.ts";
 import type { RunResult } from "../hub/answers.ts";
 import { defaultHubConfig } from "../hub/hub-config.ts";
@@ -40,6 +41,7 @@ export async function dispatch(
     } catch (error) {
       if (!isReset(error)) throw error;
       lost.push(hubId);
+      forgetHub(hubId);
       // Attempts on the lost hub may have used the first numbers.
       task = { ...task, attemptsBefore: task.attemptsBefore + defaultHubConfig.attemptsMax };
       failure = lostHub(task.attemptsBefore);

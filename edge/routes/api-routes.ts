@@ -1,5 +1,6 @@
 import { accountRoutes } from "./accounts.ts";
 import { creditRoutes } from "./credits.ts";
+import { hubRoutes } from "./hubs.ts";
 import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
 import { listingRoutes } from "./listings.ts";
@@ -17,5 +18,6 @@ export const apiRoutes: readonly Route[] = [
   ...creditRoutes,
   ...keyRoutes,
   ...workerRegistryRoutes,
+  ...hubRoutes,
   ...ledgerRoutes,
 ];

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { closeCodes } from "../../../shared/protocol/close-codes.ts";
 import { provenMessage } from "../../../shared/protocol/handshake.ts";
 import { SessionDriver, challenge, offerFor, settings, welcome, words } from "./session-driver.ts";
@@ -189,6 +189,49 @@ test("a worker with an attempt running is back within two seconds, whatever the 
   const effects = driver.tell({ kind: "closed", code: 4503, reason: "spread_ms=60000" });
   expect(effects.map(({ kind }) => kind)).toContain("lose-attempts");
   expect((driver.timers.get("retry") ?? 0) - driver.nowMs).toBeLessThan(2_000);
+});
+
+test.for([
+  { how: "without a word", code: 1006, spreadMs: 15_000, expected: 7_500 },
+  { how: "as its machine goes away", code: 1001, spreadMs: 15_000, expected: 7_500 },
+  { how: "from a hub with few workers", code: 1006, spreadMs: 100, expected: 250 },
+  { how: "from an edge that wishes for nothing", code: 1006, spreadMs: undefined, expected: 250 },
+  { how: "for a reason of its own", code: closeCodes.malformed, spreadMs: 15_000, expected: 250 },
+])("a connection lost $how is dialled again by the rule", ({ code, spreadMs, expected }) => {
+  const driver = new SessionDriver();
+  driver.tell({ kind: "start" });
+  driver.greet();
+  driver.frame({ ...welcome, ...(spreadMs === undefined ? {} : { spread_ms: spreadMs }) });
+  driver.tell({ kind: "closed", code, reason: "" });
+  expect((driver.timers.get("retry") ?? 0) - driver.nowMs).toBe(expected);
+  // The spread is for the first try; from then on it is full jitter.
+  driver.fire("retry");
+  driver.tell({ kind: "closed", code: 1006, reason: "" });
+  expect((driver.timers.get("retry") ?? 0) - driver.nowMs).toBe(500);
+});
+
+describe("the hub a worker had", () => {
+  const dials = (driver: SessionDriver) =>
+    driver.effects.flatMap((effect) => (effect.kind === "dial" ? [effect.hub] : []));
+
+  test("is asked for in the next dial, until it answers or not", () => {
+    const driver = new SessionDriver().serve();
+    driver.tell({ kind: "closed", code: 1006, reason: "" });
+    driver.fire("retry");
+    driver.tell({ kind: "closed", code: 1006, reason: "" });
+    driver.fire("retry");
+    expect(dials(driver)).toEqual([null, "weur:0", "weur:0"]);
+  });
+
+  test.each([closeCodes.restart, closeCodes.hubFull])(
+    "is not asked for again once it has closed with %d",
+    (code) => {
+      const driver = new SessionDriver().serve();
+      driver.tell({ kind: "closed", code, reason: "spread_ms=10" });
+      driver.fire("retry");
+      expect(dials(driver)).toEqual([null, null]);
+    },
+  );
 });
 
 test("a session that lived for half a minute clears the count of failures", () => {
