@@ -49,9 +49,9 @@ interface Place {
 }
 
 /**
- * A place to stand for each region: a city with a data centre near where most people of the region
- * are. Cloudflare publishes no centres of its location hints, and objects are placed by best effort,
- * so a degree more or less decides nothing.
+ * A place to stand for each region: a city with a data centre near where most of its people are.
+ * Cloudflare publishes no centres of its location hints, and objects are placed by best effort, so
+ * a degree more or less decides nothing.
  */
 const centreByRegion: Record<Region, Place> = {
   // San José

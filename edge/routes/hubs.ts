@@ -36,10 +36,12 @@ export const hubRoutes: readonly Route[] = [
       "spread over some seconds; the others once what they run has ended, at the latest after " +
       "`within_ms`. A drained hub takes workers again once it is empty. Without a region, all.",
     access: "operator",
-    body: z.strictObject({
-      region: z.enum(regions).optional(),
-      within_ms: z.int().min(0).max(withinMsMax).default(withinMsDefault),
-    }),
+    body: z
+      .strictObject({
+        region: z.enum(regions).optional(),
+        within_ms: z.int().min(0).max(withinMsMax).default(withinMsDefault),
+      })
+      .meta({ id: "HubDrain", examples: [{ region: "weur" }] }),
     answer: z
       .object({ object: z.literal("list"), data: z.array(drainedSchema) })
       .meta({ id: "DrainedHubs" }),

@@ -8,7 +8,7 @@ import { isReset } from "../http-errors.ts";
 import { directoryObject, hubObject } from "../objects.ts";
 import type { RouteDescription } from "../openapi/description.ts";
 
-/** Where three hubs had no room there is a storm, and a worker does better to come back after it. */
+/** Where three hubs had no room there is a storm: a worker does better to come back after it. */
 const hubsMax = 3;
 /** Long enough for a region's digests to be there, and for others' first tries to be over. */
 const retryAfterS = 5;

@@ -37,8 +37,8 @@ function isUnexplained(code: number): boolean {
 }
 
 /**
- * How long to wait before dialling again: uniform over the hub's own spread, told with the close or,
- * for a loss without a word, with the welcome; else exponential with full jitter.
+ * How long to wait before dialling again: uniform over the hub's own spread, told with the close
+ * or, for a loss without a word, with the welcome; else exponential with full jitter.
  */
 export function retryDelayMs(loss: Loss, random: Random): number {
   const doublings = Math.min(Math.max(loss.failures - 1, 0), 16);

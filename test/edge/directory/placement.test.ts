@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { type Arbitrary, array, assert, boolean, nat, property, record } from "fast-check";
 import { expect, test } from "vitest";
 import {
   createDirectoryState,
@@ -10,8 +10,8 @@ import {
 } from "../../../edge/directory/directory-state.ts";
 
 /*
- * A region in small: hubs that tell their digests every second, a directory that hears of them late,
- * and workers that come, leave and are sent elsewhere, second by second.
+ * A region in small: hubs that tell their digests every second, a directory that hears of them
+ * late, and workers that come, leave and are sent elsewhere, second by second.
  */
 
 const sessionsMax = 8;
@@ -94,10 +94,10 @@ interface Second {
   readonly isReset: boolean;
 }
 
-const secondArbitrary: fc.Arbitrary<Second> = fc.record({
-  joins: fc.nat({ max: 12 }),
-  leaves: fc.array(fc.nat({ max: 1_000 }), { maxLength: 6 }),
-  isReset: fc.boolean(),
+const secondArbitrary: Arbitrary<Second> = record({
+  joins: nat({ max: 12 }),
+  leaves: array(nat({ max: 1_000 }), { maxLength: 6 }),
+  isReset: boolean(),
 });
 
 function live(region: SmallRegion, seconds: readonly Second[]): void {
@@ -112,9 +112,9 @@ function live(region: SmallRegion, seconds: readonly Second[]): void {
 }
 
 test("no worker is refused while the directory remembers, and no hub is ever too full", () => {
-  const seconds = fc.array(secondArbitrary.map((second) => ({ ...second, isReset: false })));
-  fc.assert(
-    fc.property(seconds, (all) => {
+  const seconds = array(secondArbitrary.map((second) => ({ ...second, isReset: false })));
+  assert(
+    property(seconds, (all) => {
       const region = new SmallRegion();
       live(region, all);
       expect(region.refused).toBe(0);
@@ -124,9 +124,9 @@ test("no worker is refused while the directory remembers, and no hub is ever too
 
 test("once nobody comes or leaves, hubs merge to few, and then all is still", () => {
   let merged = 0;
-  const seconds = fc.array(secondArbitrary, { maxLength: 40 });
-  fc.assert(
-    fc.property(seconds, (all) => {
+  const seconds = array(secondArbitrary, { maxLength: 40 });
+  assert(
+    property(seconds, (all) => {
       const region = new SmallRegion();
       live(region, all);
       const { workers, sentAway, refused } = region;
