@@ -1,10 +1,11 @@
 import { parseArgs } from "node:util";
-import type { Figure, Suite } from "./figure.ts";
+import { type Figure, formatValue, type Suite } from "./figure.ts";
 
 /** Suites are loaded when they are asked for: one may need what another does not have. */
 const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   join: async () => (await import("./suites/join.ts")).join,
   relay: async () => (await import("./suites/relay.ts")).relay,
+  scale: async () => (await import("./suites/scale.ts")).scale,
   worker: async () => (await import("./suites/worker.ts")).worker,
 };
 
@@ -43,7 +44,7 @@ async function main(): Promise<number> {
 function table(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => [
     figure.figure,
-    figure.value.toPrecision(4).replace(/\.?0+$/, ""),
+    formatValue(figure.value),
     figure.unit,
     figure.target === null ? "" : `${figure.better === "higher" ? "≥" : "≤"} ${figure.target}`,
     verdict(figure),

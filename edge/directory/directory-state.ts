@@ -19,6 +19,10 @@ export interface DirectoryState {
   readonly region: Region;
   /** When it began to know anything: after a reset hubs are there that it has not heard of yet. */
   readonly sinceMs: number;
+  /** When it last looked for what has died and expired. */
+  sweptMs: number;
+  /** The seats of a hub: all of one build have as many. */
+  sessionsMax: number;
   readonly digests: Map<string, HubDigest>;
   /** When each seat was promised, by hub, the oldest first. */
   readonly seatsMs: Map<string, number[]>;
@@ -62,6 +66,9 @@ const mergedShareMax = 0.6;
  */
 export const sparseMs = 120_000;
 
+/** A seat that expires a little late is a dial that asks another hub. */
+const sweepEveryMs = 100;
+
 /** For so long after its start a directory believes workers about hubs it has not heard of. */
 const youngMs = 60_000;
 
@@ -72,6 +79,8 @@ export function createDirectoryState(region: Region, sinceMs: number): Directory
   return {
     region,
     sinceMs,
+    sweptMs: sinceMs,
+    sessionsMax: defaultHubConfig.sessionsMax,
     digests: new Map(),
     seatsMs: new Map(),
     fullUntilMs: new Map(),
@@ -98,6 +107,7 @@ export function putDigest(state: DirectoryState, digest: HubDigest, nowMs: numbe
     return "stay";
   }
   state.digests.set(hubId, digest);
+  state.sessionsMax = digest.sessionsMax;
   dropDead(state, nowMs);
   return adviceFor(state, digest, nowMs);
 }
@@ -121,7 +131,8 @@ export interface Dial {
  * few hubs stay awake; else the next number.
  */
 export function placeWorker(state: DirectoryState, dial: Dial, nowMs: number): string {
-  dropDead(state, nowMs);
+  // Not with each dial: in a storm there are thousands a second, and hubs are hundreds.
+  if (nowMs - state.sweptMs >= sweepEveryMs) dropDead(state, nowMs);
   for (const hubId of dial.fullHubIds) {
     if (state.digests.has(hubId)) state.fullUntilMs.set(hubId, nowMs + refusalMs);
   }
@@ -144,30 +155,34 @@ function lastHub(state: DirectoryState, dial: Dial, nowMs: number): string | nul
   const known = state.digests.get(lastHubId);
   const isYoung = nowMs - state.sinceMs < youngMs;
   if (known === undefined && !isYoung && !state.seatsMs.has(lastHubId)) return null;
-  return seatsOf(state, lastHubId) < sessionsMaxOf(state, lastHubId) ? lastHubId : null;
+  return seatsOf(state, lastHubId) < state.sessionsMax ? lastHubId : null;
 }
 
 function fullestWithRoom(state: DirectoryState, dial: Dial, nowMs: number): string | null {
   let fullest: string | null = null;
   let most = -1;
-  for (const hubId of hubIds(state)) {
-    if (isShut(state, hubId, nowMs) || dial.fullHubIds.includes(hubId)) continue;
-    const taken = takenOf(state, hubId);
-    if (taken >= sessionsMaxOf(state, hubId)) continue;
+  const consider = (hubId: string, taken: number) => {
+    if (taken < most || taken >= state.sessionsMax) return;
     // Among equals the lower name, so that two directories would agree.
-    if (taken > most || (taken === most && hubId < (fullest ?? ""))) {
-      fullest = hubId;
-      most = taken;
-    }
+    if (taken === most && fullest !== null && hubId > fullest) return;
+    if (isShut(state, hubId, nowMs) || dial.fullHubIds.includes(hubId)) return;
+    fullest = hubId;
+    most = taken;
+  };
+  for (const [hubId, { sessions }] of state.digests) {
+    consider(hubId, sessions + seatsOf(state, hubId));
+  }
+  for (const [hubId, seats] of state.seatsMs) {
+    if (!state.digests.has(hubId)) consider(hubId, seats.length);
   }
   return fullest;
 }
 
 function nextHub(state: DirectoryState, dial: Dial): string {
-  const known = hubIds(state);
   for (let shard = 0; ; shard += 1) {
     const hubId = hubName(state.region, shard);
-    if (!known.has(hubId) && !dial.fullHubIds.includes(hubId)) return hubId;
+    const isKnown = state.digests.has(hubId) || state.seatsMs.has(hubId);
+    if (!isKnown && !dial.fullHubIds.includes(hubId)) return hubId;
   }
 }
 
@@ -236,16 +251,6 @@ function seatsOf(state: DirectoryState, hubId: string): number {
   return state.seatsMs.get(hubId)?.length ?? 0;
 }
 
-/** Hubs of one build have one limit; one that has said nothing yet has the others'. */
-function sessionsMaxOf(state: DirectoryState, hubId: string): number {
-  const [any] = state.digests.values();
-  return (state.digests.get(hubId) ?? any ?? defaultHubConfig).sessionsMax;
-}
-
-function hubIds(state: DirectoryState): ReadonlySet<string> {
-  return new Set([...state.digests.keys(), ...state.seatsMs.keys()]);
-}
-
 function forget(state: DirectoryState, hubId: string): void {
   state.digests.delete(hubId);
   state.fullUntilMs.delete(hubId);
@@ -254,6 +259,7 @@ function forget(state: DirectoryState, hubId: string): void {
 }
 
 function dropDead(state: DirectoryState, nowMs: number): void {
+  state.sweptMs = nowMs;
   for (const [hubId, digest] of state.digests) {
     if (nowMs - digest.atMs > digestTtlMs) forget(state, hubId);
   }
