@@ -1,11 +1,12 @@
 import { serialize } from "node:v8";
 import { createDirectoryState, placeWorker, putDigest } from "../edge/directory/directory-state.ts";
 import type { HubDigest } from "../edge/directory/digest.ts";
+import { packDigests, unpackDigests } from "../edge/directory/packed-view.ts";
 import { chooseWorker } from "../edge/hub/choose-worker.ts";
 import type { HubState } from "../edge/hub/hub-state.ts";
 import { chooseHub } from "../edge/inference/choose-hub.ts";
 import type { Ability } from "../shared/openai/demands.ts";
-import { atMost, explaining, type Figure, quantile } from "./figure.ts";
+import { atMost, explaining, type Figure, median, quantile } from "./figure.ts";
 import { digestOfHub, fullHub, scaleHubs, scaleListing, scaleTask } from "./scale-network.ts";
 
 const choices = 20_000;
@@ -62,6 +63,10 @@ export function measureChoosing(progress: (line: string) => void): readonly Figu
   });
   const [digest] = digests;
   const digestBytes = serialize(digest).length;
+  const packed = packDigests(digests);
+  const modelsInAll = digests.reduce((sum, { models: of }) => sum + of.length, 0);
+  const packMs = runs(() => packDigests(digests));
+  const unpackMs = runs(() => unpackDigests(packed));
   const modelBytes = digestBytes / (digest?.models.length ?? 1);
   return [
     atMost(100, "scale.choose_hub_p99_us", hubUs, "µs"),
@@ -69,9 +74,21 @@ export function measureChoosing(progress: (line: string) => void): readonly Figu
     explaining("scale.place_worker_p99_us", placeUs, "µs"),
     explaining("scale.digest_bytes", digestBytes, "B"),
     explaining("scale.digest_bytes_per_model", modelBytes, "B"),
-    explaining("scale.view_bytes", serialize(digests).length, "B"),
+    explaining("scale.view_bytes", packed.length, "B"),
+    explaining("scale.view_bytes_per_model", packed.length / modelsInAll, "B"),
+    explaining("scale.view_pack_ms", median(packMs), "ms"),
+    explaining("scale.view_unpack_ms", median(unpackMs), "ms"),
     explaining("scale.attachment_bytes", serialize(attachment).length, "B"),
   ];
+}
+
+/** Milliseconds of each of some runs. */
+function runs(run: () => void): number[] {
+  return Array.from({ length: 20 }, () => {
+    const startMs = performance.now();
+    run();
+    return performance.now() - startMs;
+  });
 }
 
 /** The longest time of 99 in 100 runs, in microseconds. */

@@ -12,10 +12,15 @@ import {
   placeWorker,
   putDigest,
 } from "./directory-state.ts";
+import { packDigests } from "./packed-view.ts";
+
+/** Hundreds of front Workers ask every second, and get the same answer for a tenth of it. */
+const packedMs = 100;
 
 /** The hubs of one region. Holds nothing that the hubs do not say again within seconds. */
 export class Directory extends DurableObject<Env> {
   readonly #state: DirectoryState;
+  #packed = { text: "", atMs: 0 };
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -27,6 +32,16 @@ export class Directory extends DurableObject<Env> {
   /** A hub tells its digest, and is told whether to send its workers elsewhere. */
   publish(digest: HubDigest): Advice {
     return putDigest(this.#state, digest, Date.now());
+  }
+
+  /** The digests as `unpackDigests` reads them: packed once for all who ask within a moment. */
+  view(): string {
+    const nowMs = Date.now();
+    if (nowMs - this.#packed.atMs >= packedMs) {
+      const text = packDigests(liveDigests(this.#state, nowMs));
+      this.#packed = { text, atMs: nowMs };
+    }
+    return this.#packed.text;
   }
 
   digests(): HubDigest[] {

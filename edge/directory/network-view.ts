@@ -3,6 +3,7 @@ import { directoryObject } from "../objects.ts";
 import { type Region, regionsByDistance } from "../../shared/regions.ts";
 import type { HubDigest } from "./digest.ts";
 import { digestTtlMs } from "./directory-state.ts";
+import { unpackDigests } from "./packed-view.ts";
 
 /** Hubs publish at most once a second, so asking more often tells nothing new. */
 const freshMs = 1_000;
@@ -88,7 +89,7 @@ export function livingHubs(digests: readonly HubDigest[]): readonly HubDigest[] 
 }
 
 async function refresh(ctx: Context, region: Region): Promise<readonly HubDigest[]> {
-  const digests = await directoryObject(ctx.env, region).digests();
+  const digests = unpackDigests(await directoryObject(ctx.env, region).view());
   viewByRegion.set(region, { digests, atMs: Date.now(), refreshUntilMs: 0 });
   return digests;
 }
