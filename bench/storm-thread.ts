@@ -39,10 +39,13 @@ async function fill(): Promise<void> {
   }
   for (const [number, worker] of workers.entries()) {
     worker.start();
-    while (number + 1 - readyOnce >= dialsAtOnce) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
+    await untilReady(number + 1 - dialsAtOnce);
   }
+}
+
+async function untilReady(count: number): Promise<void> {
+  const isReady = () => readyOnce >= count;
+  while (!isReady()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 function report(): StormReport {

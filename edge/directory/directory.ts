@@ -14,8 +14,8 @@ import {
 } from "./directory-state.ts";
 import { packDigests } from "./packed-view.ts";
 
-/** Hundreds of front Workers ask every second, and get the same answer for a tenth of it. */
-const packedMs = 100;
+/** Hundreds of front Workers ask every second, and get the same answer for a quarter of it. */
+const packedMs = 250;
 
 /** The hubs of one region. Holds nothing that the hubs do not say again within seconds. */
 export class Directory extends DurableObject<Env> {

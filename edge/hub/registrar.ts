@@ -27,6 +27,11 @@ export interface ToldHub {
 const digestEveryMs = 1_000;
 /** The registry is for searching, not for routing: it may lag a moment behind. */
 const registryDelayMs = 200;
+/**
+ * Between two writes: in a storm a hub has somebody coming or leaving all the time, and a write a
+ * second costs a fifth of five.
+ */
+const registryEveryMs = 1_000;
 const registryRetryMs = 5_000;
 
 /**
@@ -41,6 +46,7 @@ export class Registrar {
   readonly #digestLater = new Later(() => this.#publishDigest());
   readonly #registryLater = new Later(() => this.#writeRegistry());
   #digestedMs = 0;
+  #writtenMs = 0;
 
   constructor(env: Env, hub: ToldHub, store: SessionStore) {
     this.#env = env;
@@ -56,13 +62,18 @@ export class Registrar {
   /** A worker came, changed its listings, or was measured anew. */
   workerChanged(session: ReportedSession): void {
     this.#changed.set(session.workerId, session);
-    this.#registryLater.arm(registryDelayMs);
+    this.#writeSoon();
   }
 
   /** A worker left; the departure is in storage until the registry has it. */
   workerLeft(left: { readonly workerId: string; readonly epoch: number }): void {
     if (this.#changed.get(left.workerId)?.epoch === left.epoch) this.#changed.delete(left.workerId);
-    this.#registryLater.arm(registryDelayMs);
+    this.#writeSoon();
+  }
+
+  #writeSoon(): void {
+    const waitMs = this.#writtenMs + registryEveryMs - Date.now();
+    this.#registryLater.arm(Math.max(registryDelayMs, waitMs));
   }
 
   async #publishDigest(): Promise<void> {
@@ -78,6 +89,7 @@ export class Registrar {
   }
 
   async #writeRegistry(): Promise<void> {
+    this.#writtenMs = Date.now();
     const sessions = [...this.#changed.values()];
     const departures = this.#store.departures();
     this.#changed.clear();
