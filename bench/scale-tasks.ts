@@ -8,9 +8,11 @@ import { explaining, type Figure } from "./figure.ts";
 import { streamTokens } from "./stream-tokens.ts";
 import { TaskPath } from "./task-path.ts";
 
-/** A reader's pace, and that of a large card with a small model. */
-const tokensPerS = [50, 500];
+/** Faster than people read: what a card at home makes of a model of 8 billion parameters. */
+const tokensPerS = 50;
 const answers = [32, 500];
+/** How long workers gather output: at a hub with little to do, and at one that is busy. */
+const pacesMs = [25, 100];
 const tasks = 200;
 const atOnce = 20;
 const settledMs = 3_000;
@@ -33,15 +35,14 @@ async function measureFrames(
   await using engine = await openEngine(source, options, new AbortController().signal);
   await using path = await TaskPath.open(engine);
   const figures: Figure[] = [];
-  for (const rate of tokensPerS) {
-    for (const tokens of answers) {
-      progress(`one task of ${tokens} tokens at ${rate} a second …`);
+  for (const tokens of answers) {
+    const prompt = `[synthetic tokens=${tokens} rate=${tokensPerS}]`;
+    const body = JSON.stringify({ model: "bench", prompt, max_tokens: tokens, stream: true });
+    for (const paceMs of pacesMs) {
+      progress(`a task of ${tokens} tokens at ${tokensPerS} a second, gathered ${paceMs} ms …`);
       const before = path.frames;
-      const prompt = `[synthetic tokens=${tokens} rate=${rate}]`;
-      await path.run([
-        JSON.stringify({ model: "bench", prompt, max_tokens: tokens, stream: true }),
-      ]);
-      const figure = `scale.messages_per_task.t${tokens}.r${rate}`;
+      await path.run([body], paceMs);
+      const figure = `scale.messages_per_task.t${tokens}.p${paceMs}`;
       figures.push(explaining(figure, path.frames - before, ""));
     }
   }

@@ -51,8 +51,8 @@ export class Storm implements AsyncDisposable {
   }
 
   /**
-   * Waits until so many are ready, and so many had been lost before; throws with what is known where
-   * that takes too long.
+   * Waits until so many are ready, and so many had been lost before; throws with what is known
+   * where that takes too long.
    */
   async untilReady(workers: number, lost: number, withinMs: number): Promise<StormReport> {
     const endMs = Date.now() + withinMs;

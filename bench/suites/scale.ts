@@ -7,9 +7,9 @@ import { measureStorm } from "../scale-storm.ts";
 import { measureTasks } from "../scale-tasks.ts";
 
 /**
- * What a network of 100,000 workers costs, in parts that one machine can measure: choosing among all
- * of them, ten thousand real sockets at once, and what one task leaves behind. docs/scale.md does
- * the arithmetic.
+ * What a network of 100,000 workers costs, in parts that one machine can measure: choosing among
+ * all of them, ten thousand real sockets at once, and what one task leaves behind. docs/scale.md
+ * does the arithmetic.
  */
 export async function scale(progress: (line: string) => void): Promise<readonly Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));

@@ -2,8 +2,9 @@ import type { HubDigest, ModelDigest } from "./digest.ts";
 
 /**
  * The digests of a region as front Workers fetch them. Hubs repeat each other: the same twenty
- * models, with the same weights and abilities, on each of them. So each distinct value of a field is
- * written once, and a model on a hub is a row of numbers. Which fields there are is not known here.
+ * models, with the same weights and abilities, on each of them. So each distinct value of a field
+ * is written once, and a model on a hub is a row of numbers. Which fields there are is not known
+ * here.
  */
 interface PackedView {
   readonly fields: readonly (keyof ModelDigest)[];
