@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { Figure, Suite } from "./figure.ts";
+import { type Figure, formatValue, type Suite } from "./figure.ts";
 
 interface Listed {
   readonly about: string;
@@ -19,6 +19,10 @@ const suites: Readonly<Record<string, Listed>> = {
   relay: {
     about: "what relaying costs, beside bare workerd and another gateway",
     load: async () => (await import("./suites/relay.ts")).relay,
+  },
+  scale: {
+    about: "choosing among 100,000 workers, thousands of sockets lost at once",
+    load: async () => (await import("./suites/scale.ts")).scale,
   },
   worker: {
     about: "what a worker and the network add to bare llama.cpp",
@@ -64,7 +68,7 @@ async function main(): Promise<number> {
 function table(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => [
     figure.figure,
-    String(Number(figure.value.toPrecision(4))),
+    formatValue(figure.value),
     figure.unit,
     figure.target === null ? "" : `${figure.better === "higher" ? "≥" : "≤"} ${figure.target}`,
     verdict(figure),

@@ -11,8 +11,8 @@ import type { AttemptFrame } from "../worker-agent/tasks/attempt.ts";
 import { ReceiptJournal } from "../worker-agent/tasks/receipt-journal.ts";
 import { TaskRunner } from "../worker-agent/tasks/task-runner.ts";
 
-/** How long a hub in production lets output be gathered. */
-const paceMs = 25;
+/** How long a hub that has little to do lets output be gathered. */
+const paceMsDefault = 25;
 const model = "bench";
 
 /**
@@ -57,12 +57,12 @@ export class TaskPath implements AsyncDisposable {
   }
 
   /** Runs the bodies of so many completion requests at once; gives the tokens made in all. */
-  async run(bodies: readonly string[]): Promise<number> {
-    const made = await Promise.all(bodies.map((body) => this.#start(body)));
+  async run(bodies: readonly string[], paceMs = paceMsDefault): Promise<number> {
+    const made = await Promise.all(bodies.map((body) => this.#start(body, paceMs)));
     return made.reduce((sum, tokens) => sum + tokens, 0);
   }
 
-  #start(body: string): Promise<number> {
+  #start(body: string, paceMs: number): Promise<number> {
     this.#count += 1;
     const attempt = `tsk_${String(this.#count).padStart(22, "0")}.1`;
     return new Promise((resolve) => {

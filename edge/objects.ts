@@ -2,8 +2,8 @@ import type { Env } from "./env.ts";
 import type { Account } from "./billing/account.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./hub/hub.ts";
-import { isRegion, type Region } from "../shared/regions.ts";
-import { assert } from "../shared/assert.ts";
+import { regionOfHub } from "./directory/hub-name.ts";
+import type { Region } from "../shared/regions.ts";
 
 /** The one place that turns names into Durable Objects. */
 
@@ -13,9 +13,7 @@ export function accountObject(env: Env, accountId: string): DurableObjectStub<Ac
 
 /** `hubId` is `region:shard`. The first call decides where in the world the hub lives. */
 export function hubObject(env: Env, hubId: string): DurableObjectStub<Hub> {
-  const region = hubId.split(":")[0];
-  assert(isRegion(region), `the hub ${hubId} names a region`);
-  return env.HUB.get(env.HUB.idFromName(hubId), { locationHint: region });
+  return env.HUB.get(env.HUB.idFromName(hubId), { locationHint: regionOfHub(hubId) });
 }
 
 export function directoryObject(env: Env, region: Region): DurableObjectStub<Directory> {

@@ -21,8 +21,11 @@ export interface HubDigest {
   readonly hubId: string;
   readonly region: Region;
   readonly atMs: number;
+  /** Seats taken: sockets of workers, those that still prove themselves included. */
   readonly sessions: number;
   readonly sessionsMax: number;
+  /** It sends its workers elsewhere and takes no others. */
+  readonly isMoving?: boolean;
   readonly models: readonly ModelDigest[];
 }
 

@@ -1,7 +1,9 @@
 import type { Context } from "../context.ts";
 import { directoryObject } from "../objects.ts";
-import { type Region, regions } from "../../shared/regions.ts";
+import { type Region, regionsByDistance } from "../../shared/regions.ts";
 import type { HubDigest } from "./digest.ts";
+import { digestTtlMs } from "./directory-state.ts";
+import { unpackDigests } from "./packed-view.ts";
 
 /** Hubs publish at most once a second, so asking more often tells nothing new. */
 const freshMs = 1_000;
@@ -21,7 +23,11 @@ interface View {
   refreshUntilMs: number;
 }
 
+/** At most one view a region: nine, of the hubs that each directory holds. */
 const viewByRegion = new Map<Region, View>();
+
+/** When a call met a hub that was gone. Bounded by the hubs there were within a digest's life. */
+const goneMsByHubId = new Map<string, number>();
 
 /**
  * What this isolate knows of a region's hubs. Once warm nobody waits: a request that meets an old
@@ -43,17 +49,47 @@ export async function viewOf(
   return view.digests;
 }
 
+/**
+ * The views of all regions, the consumer's own first and the others by distance. All are asked for
+ * at once; each is there as soon as its own directory has answered, so the nearest need not wait
+ * for the farthest.
+ */
+export function viewsByDistance(
+  ctx: Context,
+  atOnce = false,
+): readonly Promise<readonly HubDigest[]>[] {
+  const views = regionsByDistance(ctx.region).map((region) => viewOf(ctx, region, atOnce));
+  // Whoever has found what it wants leaves the rest: their failures are then nobody's.
+  for (const view of views) ctx.waitUntil(view.catch(() => []));
+  return views;
+}
+
 /** The hubs of all regions, the consumer's own first. */
 export async function viewOfAll(ctx: Context, atOnce = false): Promise<readonly HubDigest[]> {
-  const others = regions.filter((region) => region !== ctx.region);
-  const views = await Promise.all(
-    [ctx.region, ...others].map((region) => viewOf(ctx, region, atOnce)),
-  );
+  const views = await Promise.all(viewsByDistance(ctx, atOnce));
   return views.flat();
 }
 
+/**
+ * A call to this hub has found it gone: until it says something newer, its digest is a dead hub's,
+ * and the directory will take a while to notice.
+ */
+export function forgetHub(hubId: string): void {
+  goneMsByHubId.set(hubId, Date.now());
+}
+
+/** The hubs of a view that no call has found gone. */
+export function livingHubs(digests: readonly HubDigest[]): readonly HubDigest[] {
+  if (goneMsByHubId.size === 0) return digests;
+  const nowMs = Date.now();
+  for (const [hubId, goneMs] of goneMsByHubId) {
+    if (nowMs - goneMs > digestTtlMs) goneMsByHubId.delete(hubId);
+  }
+  return digests.filter(({ hubId, atMs }) => atMs > (goneMsByHubId.get(hubId) ?? 0));
+}
+
 async function refresh(ctx: Context, region: Region): Promise<readonly HubDigest[]> {
-  const digests = await directoryObject(ctx.env, region).digests();
+  const digests = unpackDigests(await directoryObject(ctx.env, region).view());
   viewByRegion.set(region, { digests, atMs: Date.now(), refreshUntilMs: 0 });
   return digests;
 }

@@ -13,6 +13,7 @@ import { createFirstTokenTimes, type FirstTokenTimes } from "./first-token-times
 import type { HubConfig } from "./hub-config.ts";
 import type { KeptFacts } from "./candidate-facts.ts";
 import type { RouteExplanation } from "./route-explanation.ts";
+import type { Moving } from "./move-workers.ts";
 import type { Preflight } from "./preflight-state.ts";
 import type { Vetting } from "./vetting.ts";
 import type { WorkerMemory } from "./worker-memory.ts";
@@ -47,6 +48,8 @@ export interface HubState {
   readonly taskMsByModel: Map<string, number>;
   /** The listing of each session that is being probed. */
   readonly preflights: Map<string, Preflight>;
+  /** Its workers are being sent elsewhere; null where they stay. */
+  moving: Moving | null;
 }
 
 /** A proven worker on a socket. */
@@ -184,6 +187,8 @@ export type HubEvent =
   | { readonly kind: "consumer.told"; readonly taskId: string }
   /** The consumer has read: what was granted may be granted again. */
   | { readonly kind: "consumer.reads"; readonly taskId: string }
+  /** All workers shall go elsewhere, the idle ones now. */
+  | { readonly kind: "hub.moves"; readonly moving: Moving }
   /**
    * Time has passed. The workers of `unread` tasks are silent because they must be: their consumers
    * have not read what is there.
@@ -250,6 +255,7 @@ export function createHubState(config: HubConfig): HubState {
     firstTokens: createFirstTokenTimes(),
     taskMsByModel: new Map(),
     preflights: new Map(),
+    moving: null,
   };
 }
 

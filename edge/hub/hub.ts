@@ -1,19 +1,20 @@
 import { DurableObject } from "cloudflare:workers";
-import { assert } from "../../shared/assert.ts";
 import { proveWithinMs } from "../../shared/protocol/limits.ts";
-import { isRegion } from "../../shared/regions.ts";
-import { digestOf } from "../directory/digest.ts";
+import { regionOfHub } from "../directory/hub-name.ts";
 import { configOf, edgeSigningKey, type Env } from "../env.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import { accountObject } from "../objects.ts";
 import { Answers, type Resumed, type RunResult } from "./answers.ts";
 import { hubConfigOf } from "./hub-config.ts";
+import { hubDigest } from "./hub-digest.ts";
 import { changesDigest, createHubState, type HubEvent, type HubState } from "./hub-state.ts";
+import { spreadMsFor } from "./move-workers.ts";
 import { type HubParts, performEffect } from "./perform-effect.ts";
 import { Presence } from "./presence.ts";
 import { type Prospect, prospectOf } from "./prospect.ts";
 import { Settler } from "./settler.ts";
 import { stepHub } from "./step-hub.ts";
+import { takeDial } from "./take-dial.ts";
 import { takeReturnedReceipts } from "./returned-receipts.ts";
 import { WorkerGate } from "./worker-gate.ts";
 import { WorkerSockets } from "./worker-sockets.ts";
@@ -25,8 +26,6 @@ const tickMs = 500;
  * within a digest's life (directory-state.ts).
  */
 const sweepMs = 15_000;
-/** Sockets that may be proving themselves at once: strangers cannot crowd out workers. */
-const strangersMax = 64;
 /** Whoever has not proved itself is looked at as soon as its time is over. */
 const strangerSweepMs = proveWithinMs + 1;
 
@@ -44,14 +43,15 @@ export class Hub extends DurableObject<Env> {
     super(ctx, env);
     const config = configOf(env);
     const limits = hubConfigOf(ctx.id.name, config);
-    const { id } = limits;
-    const [region] = id.split(":");
-    assert(isRegion(region), `the hub ${id} names a region`);
+    const region = regionOfHub(limits.id);
     this.#state = createHubState(limits);
-    this.#sockets = new WorkerSockets(ctx, id, limits.network);
-    const hub = { hubId: id, region, sessionsMax: limits.sessionsMax };
-    const digest = () => digestOf({ ...hub, atMs: Date.now() }, this.#state.sessions.values());
-    this.#presence = new Presence(ctx, env, { id, region }, digest);
+    this.#sockets = new WorkerSockets(ctx, limits.id, limits.network);
+    this.#presence = new Presence(ctx, env, {
+      id: limits.id,
+      region,
+      digest: () => hubDigest(this.#state, this.#sockets.count, Date.now()),
+      move: () => this.drain(null),
+    });
     this.#gate = new WorkerGate({
       env,
       state: this.#state,
@@ -59,7 +59,7 @@ export class Hub extends DurableObject<Env> {
       presence: this.#presence,
       dispatch: (event) => this.#dispatch(event),
     });
-    this.#answers = new Answers(id, {
+    this.#answers = new Answers(limits.id, {
       gone: (taskId) => this.#dispatch({ kind: "consumer.gone", taskId }),
       read: (taskId) => this.#dispatch({ kind: "consumer.reads", taskId }),
       keeping: () => this.#presence.digestChanged(Date.now()),
@@ -90,23 +90,12 @@ export class Hub extends DurableObject<Env> {
     this.#gate.closeForgotten();
   }
 
-  /**
-   * The WebSocket upgrade of a worker; the front Worker has set the region from the connection's
-   * place.
-   */
+  /** The WebSocket upgrade of a worker. */
   override async fetch(request: Request): Promise<Response> {
-    const region = request.headers.get("x-octo-region");
-    assert(isRegion(region), "the front Worker names the region");
-    const stranger = this.#sockets.strangerBeyond(strangersMax);
-    const others = "others want to prove themselves";
-    if (stranger !== null) this.#sockets.close(stranger, "unproven", others);
-    if (this.#state.sessions.size >= this.#state.config.sessionsMax) {
-      return new Response("this hub is full", { status: 503 });
-    }
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.#sockets.open(server, { origin: new URL(request.url).origin, region }, Date.now());
-    await this.#sweepBy(Date.now() + strangerSweepMs);
-    return new Response(null, { status: 101, webSocket: client });
+    const nowMs = Date.now();
+    const answer = takeDial(request, { state: this.#state, sockets: this.#sockets }, nowMs);
+    if (answer.status === 101) await this.#sweepBy(nowMs + strangerSweepMs);
+    return answer;
   }
 
   /** Runs one task: returns once its answer begins (streamed), is complete, or cannot be had. */
@@ -133,6 +122,16 @@ export class Hub extends DurableObject<Env> {
   /** Being called is all it takes: the constructor finds out who has left. */
   wake(): void {
     this.#presence.digestChanged(Date.now());
+  }
+
+  /** Sends all workers elsewhere: the idle at once, the busy after their answers or `withinMs`. */
+  drain(withinMs: number | null): number {
+    const nowMs = Date.now();
+    const workers = this.#state.sessions.size;
+    const busyUntilMs = withinMs === null ? null : nowMs + withinMs;
+    const spreadMs = spreadMsFor(workers);
+    this.#dispatch({ kind: "hub.moves", moving: { spreadMs, busyUntilMs } });
+    return workers;
   }
 
   override webSocketMessage(ws: WebSocket, data: string | ArrayBuffer): void | Promise<void> {

@@ -1,9 +1,7 @@
-import type { HubDigest } from "../directory/digest.ts";
 import type { Env } from "../env.ts";
 import type { Session, SessionRecord } from "./hub-state.ts";
-import { Registrar } from "./registrar.ts";
+import { Registrar, type ToldHub } from "./registrar.ts";
 import { SessionStore, type StoredSession } from "./session-store.ts";
-import type { Region } from "../../shared/regions.ts";
 import { emptyMemory, type WorkerMemory } from "./worker-memory.ts";
 
 /** A worker that is away for longer is a new one. */
@@ -18,21 +16,17 @@ export class Presence {
   readonly #registrar: Registrar;
   readonly #agents = new Map<string, string>();
 
-  constructor(
-    ctx: DurableObjectState,
-    env: Env,
-    hub: { readonly id: string; readonly region: Region },
-    digest: () => HubDigest,
-  ) {
+  constructor(ctx: DurableObjectState, env: Env, hub: ToldHub) {
     this.#store = new SessionStore(ctx.storage.sql);
     this.#store.forgetBefore(Date.now() - memoryMs);
-    this.#registrar = new Registrar(env, hub, this.#store, digest);
+    this.#registrar = new Registrar(env, hub, this.#store);
   }
 
   /** The stored sessions whose socket is still here; the others' workers have left meanwhile. */
   restore(isHere: (sessionId: string) => boolean): SessionRecord[] {
     const here: SessionRecord[] = [];
-    for (const stored of this.#store.all()) {
+    const all = this.#store.all();
+    for (const stored of all) {
       const { agent, slots, ...session } = stored;
       if (isHere(stored.id)) {
         this.#agents.set(stored.id, agent);
@@ -40,6 +34,8 @@ export class Presence {
         here.push({ ...session, credits: slots, memory: this.memoryOf(stored.workerId) });
       } else this.#depart(stored, Date.now());
     }
+    // A hub that was reset: what the directory last heard of it is no longer so.
+    if (here.length < all.length) this.digestChanged(Date.now());
     return here;
   }
 

@@ -14,10 +14,24 @@ import { type MeasuredSpeed, speedOf } from "./worker-memory.ts";
 /** A worker as the registry is told of it. */
 export type ReportedSession = StoredSession & { readonly speeds: MeasuredSpeed[] };
 
+/** A hub, as those who are told of it know it. */
+export interface ToldHub {
+  readonly id: string;
+  readonly region: Region;
+  readonly digest: () => HubDigest;
+  /** Its directory wants its workers to go elsewhere. */
+  readonly move: () => void;
+}
+
 /** Publishing gathers changes for a second: a digest a second is what front Workers cache for. */
 const digestEveryMs = 1_000;
 /** The registry is for searching, not for routing: it may lag a moment behind. */
 const registryDelayMs = 200;
+/**
+ * Between two writes: in a storm a hub has somebody coming or leaving all the time, and a write a
+ * second costs a fifth of five.
+ */
+const registryEveryMs = 1_000;
 const registryRetryMs = 5_000;
 
 /**
@@ -26,24 +40,18 @@ const registryRetryMs = 5_000;
  */
 export class Registrar {
   readonly #env: Env;
-  readonly #hub: { readonly id: string; readonly region: Region };
+  readonly #hub: ToldHub;
   readonly #store: SessionStore;
-  readonly #digest: () => HubDigest;
   readonly #changed = new Map<string, ReportedSession>();
   readonly #digestLater = new Later(() => this.#publishDigest());
   readonly #registryLater = new Later(() => this.#writeRegistry());
   #digestedMs = 0;
+  #writtenMs = 0;
 
-  constructor(
-    env: Env,
-    hub: { readonly id: string; readonly region: Region },
-    store: SessionStore,
-    digest: () => HubDigest,
-  ) {
+  constructor(env: Env, hub: ToldHub, store: SessionStore) {
     this.#env = env;
     this.#hub = hub;
     this.#store = store;
-    this.#digest = digest;
   }
 
   /** Something a front Worker routes by has changed. */
@@ -54,20 +62,26 @@ export class Registrar {
   /** A worker came, changed its listings, or was measured anew. */
   workerChanged(session: ReportedSession): void {
     this.#changed.set(session.workerId, session);
-    this.#registryLater.arm(registryDelayMs);
+    this.#writeSoon();
   }
 
   /** A worker left; the departure is in storage until the registry has it. */
   workerLeft(left: { readonly workerId: string; readonly epoch: number }): void {
     if (this.#changed.get(left.workerId)?.epoch === left.epoch) this.#changed.delete(left.workerId);
-    this.#registryLater.arm(registryDelayMs);
+    this.#writeSoon();
+  }
+
+  #writeSoon(): void {
+    const waitMs = this.#writtenMs + registryEveryMs - Date.now();
+    this.#registryLater.arm(Math.max(registryDelayMs, waitMs));
   }
 
   async #publishDigest(): Promise<void> {
-    const digest = this.#digest();
+    const digest = this.#hub.digest();
     this.#digestedMs = digest.atMs;
     try {
-      await directoryObject(this.#env, this.#hub.region).publish(digest);
+      const advice = await directoryObject(this.#env, this.#hub.region).publish(digest);
+      if (advice === "move" && digest.isMoving !== true) this.#hub.move();
     } catch (error) {
       // The next change, or the next alarm, says it again.
       edgeLog("warn", "digest not published", { error: describeError(error) });
@@ -75,6 +89,7 @@ export class Registrar {
   }
 
   async #writeRegistry(): Promise<void> {
+    this.#writtenMs = Date.now();
     const sessions = [...this.#changed.values()];
     const departures = this.#store.departures();
     this.#changed.clear();

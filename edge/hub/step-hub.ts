@@ -21,6 +21,7 @@ import {
   takeProbed,
   vetListings,
 } from "./preflight-state.ts";
+import { beginMove, goOnMoving, turnAway } from "./move-workers.ts";
 import { cancelTask, grant, takeDelta, takeEnd, takeFail } from "./take-output.ts";
 import { emptyVetting, listingResult } from "./vetting.ts";
 import { patienceMs } from "./queue.ts";
@@ -42,6 +43,7 @@ export function stepHub(
   const effects: HubEffect[] = [];
   const step: StepContext = { nowMs, random, effects, probed: [] };
   act(state, event, step);
+  if (state.moving !== null) goOnMoving(state, event, step);
   for (let probed = step.probed.shift(); probed !== undefined; probed = step.probed.shift()) {
     takeProbed(state, probed, step);
   }
@@ -67,7 +69,7 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       takeFrame(state, event.sessionId, event.frame, step);
       break;
     case "task.submitted": {
-      const placeByMs = step.nowMs + patienceMs(state, event.task.mode);
+      const placeByMs = step.nowMs + patienceMs(state.config, event.task.mode);
       const entry = createTaskEntry(event.task, placeByMs);
       assert(!state.tasks.has(event.task.id), `task ${event.task.id} is submitted once`);
       state.tasks.set(event.task.id, entry);
@@ -89,6 +91,9 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       if (attempt) grant(state, attempt, step);
       break;
     }
+    case "hub.moves":
+      beginMove(state, event.moving, step);
+      break;
     case "tick":
       passDeadlines(state, event.unread ?? new Set(), step);
       passPreflights(state, step);
@@ -104,6 +109,7 @@ function openSession(
   step: StepContext,
 ): void {
   const known = state.sessions.get(state.sessionIdByWorkerId.get(event.workerId) ?? "");
+  if (turnAway(state, event, known !== undefined, step)) return;
   if (known !== undefined) {
     // The newest connection of an identity wins: an old one may be a dead socket nobody has noticed
     // yet, and its proof may have come through late.

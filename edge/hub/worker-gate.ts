@@ -6,6 +6,7 @@ import { frameBytesMax, unprovenFrameBytesMax } from "../../shared/protocol/limi
 import type { Env } from "../env.ts";
 import { admitWorker } from "./admit-worker.ts";
 import type { HubEvent, HubState } from "./hub-state.ts";
+import { spreadMsFor } from "./move-workers.ts";
 import type { Presence } from "./presence.ts";
 import type { WorkerSocket, WorkerSockets } from "./worker-sockets.ts";
 
@@ -108,7 +109,9 @@ export class WorkerGate {
     dispatch({ kind: "session.opened", ...worker });
     if (!state.sessions.has(sessionId)) return;
     presence.arrived(sessionId, proof.agent);
-    sockets.welcome(socket, { version, epoch, accountId, paceMs: state.config.paceMs });
+    const { paceMs } = state.config;
+    const spreadMs = spreadMsFor(state.sessions.size);
+    sockets.welcome(socket, { version, epoch, accountId, paceMs, spreadMs });
   }
 
   #close(socket: WorkerSocket, name: CloseName, reason: string): void {

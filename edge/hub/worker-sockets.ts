@@ -70,10 +70,12 @@ export class WorkerSockets {
     return [...this.#sockets.values()].some((socket) => socket.phase !== "proven");
   }
 
-  /** The one that has been here longest without proving itself, where there are `most` such. */
-  strangerBeyond(most: number): WorkerSocket | null {
-    const strangers = [...this.#sockets.values()].filter((socket) => socket.phase !== "proven");
-    return strangers.length < most ? null : (strangers[0] ?? null);
+  /** The one that has been here longest without proving itself, where it came before `atMs`. */
+  strangerSince(atMs: number): WorkerSocket | null {
+    for (const socket of this.#sockets.values()) {
+      if (socket.phase !== "proven" && socket.openedMs < atMs) return socket;
+    }
+    return null;
   }
 
   of(ws: WebSocket): WorkerSocket | null {
@@ -161,6 +163,7 @@ export class WorkerSockets {
       readonly epoch: number;
       readonly accountId: string;
       readonly paceMs: number;
+      readonly spreadMs: number;
     },
   ): void {
     // Its proof may have been overtaken by a newer connection of the same identity.
@@ -177,6 +180,7 @@ export class WorkerSockets {
       account: session.accountId,
       heartbeat_ms: heartbeatMs,
       pace_ms: session.paceMs,
+      spread_ms: session.spreadMs,
     });
   }
 

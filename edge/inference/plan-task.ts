@@ -7,9 +7,9 @@ import { defaultSplit } from "../../shared/money.ts";
 import { limitOf } from "../billing/account-state.ts";
 import type { Terms } from "../billing/ticket.ts";
 import type { Caller, Context } from "../context.ts";
-import { viewOf, viewOfAll } from "../directory/network-view.ts";
 import { affinityKey } from "./affinity-key.ts";
-import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
+import { chooseAnywhere } from "./choose-anywhere.ts";
+import type { HubQuery } from "./choose-hub.ts";
 import { engineBody, type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { resultShapeOf } from "./result-shape.ts";
 import { routedRequest } from "./routing-options.ts";
@@ -125,22 +125,4 @@ function withRequired(demands: Demands, require: readonly Ability[]): Demands {
   if (require.length === 0) return demands;
   const required = require.map((ability) => [ability, "octo.require"] as const);
   return { ...demands, fieldByAbility: new Map([...required, ...demands.fieldByAbility]) };
-}
-
-/**
- * The consumer's own region first, then all of them, then all of them asked anew: a worker may just
- * have come.
- */
-async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<HubChoice> {
-  const views = [() => viewOf(ctx, ctx.region), () => viewOfAll(ctx), () => viewOfAll(ctx, true)];
-  let failure: unknown;
-  for (const view of views) {
-    try {
-      return chooseHub(query, await view(), Math.random);
-    } catch (error) {
-      if (!(error instanceof OctoError)) throw error;
-      failure = error;
-    }
-  }
-  throw failure;
 }

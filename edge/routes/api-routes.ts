@@ -1,6 +1,7 @@
 import { accountRoutes } from "./accounts.ts";
 import { creditRoutes } from "./credits.ts";
 import { dryRouteRoutes } from "./dry-route.ts";
+import { hubRoutes } from "./hubs.ts";
 import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
 import { listingRoutes } from "./listings.ts";
@@ -19,5 +20,6 @@ export const apiRoutes: readonly Route[] = [
   ...creditRoutes,
   ...keyRoutes,
   ...workerRegistryRoutes,
+  ...hubRoutes,
   ...ledgerRoutes,
 ];

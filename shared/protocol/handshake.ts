@@ -28,7 +28,10 @@ export const authProveSchema = z.object({
 });
 export type AuthProve = z.infer<typeof authProveSchema>;
 
-/** Hub → worker: you are in. `pace_ms` is how long output may be gathered before it is sent. */
+/**
+ * Hub → worker: you are in. `pace_ms` is how long output may be gathered before it is sent;
+ * `spread_ms` over which time to spread the return if this connection is lost without a word.
+ */
 export const authWelcomeSchema = z.object({
   type: z.literal("auth.welcome"),
   version: z.int().min(1),
@@ -37,6 +40,7 @@ export const authWelcomeSchema = z.object({
   account: z.string(),
   heartbeat_ms: z.int().min(100).max(600_000),
   pace_ms: z.int().min(0).max(5_000),
+  spread_ms: z.int().min(0).max(600_000).optional(),
 });
 export type AuthWelcome = z.infer<typeof authWelcomeSchema>;
 

@@ -60,6 +60,8 @@ function inject(world: World, kind: FaultKind): void {
       return hub?.reset();
     case "hub-sleep":
       return hub?.sleep();
+    case "hub-drain":
+      return hub?.drain(random.pick([null, 0, 5_000, 60_000]));
     case "account-reset":
       return random.pick([...world.accounts.values()]).reset();
     case "directory-reset":

@@ -74,7 +74,10 @@ export class HubSockets {
     });
   }
 
-  welcome(socket: HubSocket, session: { epoch: number; accountId: string; paceMs: number }): void {
+  welcome(
+    socket: HubSocket,
+    session: { epoch: number; accountId: string; paceMs: number; spreadMs: number },
+  ): void {
     if (socket.phase === "closed") return;
     socket.phase = "proven";
     this.send(socket, {
@@ -85,6 +88,7 @@ export class HubSockets {
       account: session.accountId,
       heartbeat_ms: heartbeatMs,
       pace_ms: session.paceMs,
+      spread_ms: session.spreadMs,
     });
   }
 

@@ -90,6 +90,7 @@ export const faultKinds = [
   "directory-reset",
   "front-death",
   "ledger-down",
+  "hub-drain",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -153,6 +154,8 @@ export function optionsOf(seed: number): Options {
       "directory-reset": rate(2),
       "front-death": rate(3),
       "ledger-down": rate(2),
+      // Drawn apart, so that a seed's other options do not depend on it.
+      "hub-drain": drainsOf(new Random(1_000_000_000 + seed)),
     },
     settling: { lost: rate(0.3), replyLost: rate(0.3), twice: rate(0.3), slowMs: rate(1_000) },
     engine: {
@@ -167,6 +170,11 @@ export function optionsOf(seed: number): Options {
     creditTight: random.chance(0.3),
     mutant: null,
   };
+}
+
+/** Hubs are told in some runs to send their workers elsewhere. */
+function drainsOf(random: Random): number {
+  return random.chance(0.4) ? random.next() * 4 : 0;
 }
 
 /** Claims are probed in some runs, and again within the run. */

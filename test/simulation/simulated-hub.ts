@@ -1,4 +1,3 @@
-import { digestOf } from "../../edge/directory/digest.ts";
 import { isPayable, recoveredClosing } from "../../edge/hub/closing-of.ts";
 import {
   createHubState,
@@ -7,6 +6,8 @@ import {
   type HubState,
   type SessionRecord,
 } from "../../edge/hub/hub-state.ts";
+import { hubDigest } from "../../edge/hub/hub-digest.ts";
+import { spreadMsFor } from "../../edge/hub/move-workers.ts";
 import { stepHub } from "../../edge/hub/step-hub.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
 import type { CloseName } from "../../shared/protocol/close-codes.ts";
@@ -85,9 +86,10 @@ export class SimulatedHub {
     });
   }
 
-  /** False where the hub is full. */
+  /** False where the hub has no room. */
   connect(wire: Wire): boolean {
-    if (this.#sockets.bySessionId.size >= this.#state.config.sessionsMax) return false;
+    const isFull = this.#sockets.bySessionId.size >= this.#state.config.sessionsMax;
+    if (isFull || this.#state.moving !== null) return false;
     const socket = this.#sockets.open(wire, this.nowMs);
     wire.attach("hub", {
       received: (data) => this.#receive(socket, data),
@@ -115,6 +117,14 @@ export class SimulatedHub {
 
   read(taskId: string, count: number): void {
     this.#answers.read(taskId, count);
+  }
+
+  /** Its workers shall go elsewhere. */
+  drain(withinMs: number | null): void {
+    this.#world.truth.count("hub drained");
+    const busyUntilMs = withinMs === null ? null : this.nowMs + withinMs;
+    const spreadMs = spreadMsFor(this.#state.sessions.size);
+    this.#dispatch({ kind: "hub.moves", moving: { spreadMs, busyUntilMs } });
   }
 
   acknowledge(workerId: string, attempts: readonly string[]): void {
@@ -218,17 +228,9 @@ export class SimulatedHub {
   #prove(socket: HubSocket, proof: AuthProve): void {
     socket.phase = "proving";
     const { worker, version, agent, account = "", signature } = proof;
-    const hub = this.id;
     const { nonce, sessionId } = socket;
-    const message = provenMessage({
-      hub,
-      origin: edgeOrigin,
-      nonce,
-      worker,
-      version,
-      agent,
-      account,
-    });
+    const named = { worker, version, agent, account };
+    const message = provenMessage({ hub: this.id, origin: edgeOrigin, nonce, ...named });
     if (stubSignature(worker, "octo-auth-v1", message) !== signature) {
       this.#closeSocket(socket, "unproven", "the signature does not prove the identity");
       return;
@@ -248,7 +250,12 @@ export class SimulatedHub {
         epoch,
       });
       if (!this.#state.sessions.has(sessionId)) return;
-      this.#sockets.welcome(socket, { epoch, accountId, paceMs: this.#state.config.paceMs });
+      this.#sockets.welcome(socket, {
+        epoch,
+        accountId,
+        paceMs: this.#state.config.paceMs,
+        spreadMs: spreadMsFor(this.#state.sessions.size),
+      });
     });
   }
 
@@ -291,9 +298,11 @@ export class SimulatedHub {
     this.later(Math.max(0, this.#digestedMs + digestEveryMs - this.nowMs), () => {
       this.#isDigestDue = false;
       this.#digestedMs = this.nowMs;
-      const { sessionsMax } = this.#state.config;
-      const hub = { hubId: this.id, region: "weur", atMs: this.nowMs, sessionsMax } as const;
-      this.#world.publish(digestOf(hub, this.#state.sessions.values()));
+      const digest = hubDigest(this.#state, this.#sockets.bySessionId.size, this.nowMs);
+      const life = this.#life;
+      this.#world.publish(digest, (advice) => {
+        if (life === this.#life && advice === "move" && !digest.isMoving) this.drain(null);
+      });
     });
   }
 

@@ -118,7 +118,7 @@ export class WorkerProcess {
   #perform(effect: SessionEffect): void {
     switch (effect.kind) {
       case "dial":
-        return this.#dial();
+        return this.#dial(effect.hub);
       case "send":
         return this.#send(effect.frame);
       case "ping":
@@ -169,7 +169,7 @@ export class WorkerProcess {
     }
   }
 
-  #dial(): void {
+  #dial(lastHubId: string | null): void {
     const wire = new Wire(this.#world, this.#worker.name);
     this.#wire = wire;
     this.#gathered = [];
@@ -186,7 +186,7 @@ export class WorkerProcess {
     });
     this.later(this.#world.random.delayMs(2 * this.#world.options.delayMs), () => {
       if (!isCurrent()) return;
-      if (this.#world.hubForWorker().connect(wire)) this.dispatch({ kind: "opened" });
+      if (this.#world.dial(wire, lastHubId) !== null) this.dispatch({ kind: "opened" });
       else {
         this.#wire = null;
         this.dispatch({ kind: "closed", code: 1006, reason: "the edge answered 503" });

@@ -1,8 +1,9 @@
 import type { HubDigest } from "../../edge/directory/digest.ts";
 import {
+  type Advice,
   createDirectoryState,
-  hubForWorker,
   liveDigests,
+  placeWorker,
   putDigest,
 } from "../../edge/directory/directory-state.ts";
 import { Front } from "./front.ts";
@@ -10,7 +11,7 @@ import { Ledger } from "./ledger.ts";
 import { type Options, treacheries } from "./options.ts";
 import { Random } from "./random.ts";
 import { models, type Request, requestOf } from "./request.ts";
-import { Schedule } from "./schedule.ts";
+import { epochMs, Schedule } from "./schedule.ts";
 import { SimulatedAccount } from "./simulated-account.ts";
 import { SimulatedHub } from "./simulated-hub.ts";
 import { listingOf, SimulatedWorker } from "./simulated-worker.ts";
@@ -18,9 +19,13 @@ import { stubId } from "./stubs.ts";
 import { Trace } from "./trace.ts";
 import { Treacherous } from "./treacherous.ts";
 import { Truth } from "./truth.ts";
+import type { Wire } from "./wire.ts";
 
 /** As in edge/directory/network-view.ts: front Workers ask the directory once a second. */
 const viewMs = 1_000;
+
+/** As in edge/routes/worker.ts. */
+const hubsMax = 3;
 
 /** Everything there is in one run. */
 export class World {
@@ -35,7 +40,7 @@ export class World {
   readonly workers: SimulatedWorker[] = [];
   readonly fronts: Front[] = [];
   faultsOn = true;
-  #directory = createDirectoryState("weur");
+  #directory = createDirectoryState("weur", epochMs);
   #view: { readonly digests: readonly HubDigest[]; readonly atMs: number } | null = null;
   readonly #consumerIds: string[] = [];
 
@@ -110,13 +115,24 @@ export class World {
     return hub;
   }
 
-  hubForWorker(): SimulatedHub {
-    return this.hub(hubForWorker(this.#directory, this.schedule.nowMs));
+  /** As edge/routes/worker.ts: three hubs are tried; null where none of them has room. */
+  dial(wire: Wire, lastHubId: string | null): SimulatedHub | null {
+    const fullHubIds: string[] = [];
+    while (fullHubIds.length < hubsMax) {
+      const dialled = { lastHubId, fullHubIds };
+      const hub = this.hub(placeWorker(this.#directory, dialled, this.schedule.nowMs));
+      if (hub.connect(wire)) return hub;
+      fullHubIds.push(hub.id);
+    }
+    return null;
   }
 
-  publish(digest: HubDigest): void {
+  publish(digest: HubDigest, answered: (advice: Advice) => void): void {
     const delayMs = this.random.delayMs(this.options.delayMs / 4);
-    this.schedule.after(delayMs, () => putDigest(this.#directory, digest));
+    this.schedule.after(delayMs, () => {
+      const advice = putDigest(this.#directory, digest, this.schedule.nowMs);
+      this.schedule.after(delayMs, () => answered(advice));
+    });
   }
 
   /** What front Workers know of the hubs. */
@@ -130,7 +146,7 @@ export class World {
 
   resetDirectory(): void {
     this.trace.note("directory", "is reset");
-    this.#directory = createDirectoryState("weur");
+    this.#directory = createDirectoryState("weur", this.schedule.nowMs);
   }
 
   /** The slots a worker has free as it sees them, or null where the hub cannot be held to that. */

@@ -27,9 +27,14 @@ export async function crashHub(): Promise<void> {
   await crash.catch(() => "as it should: the call dies with its object");
 }
 
-/** Dials in as a worker does; the hub's challenge is on its way. */
-export async function dial(options: Omit<FakeWorkerOptions, "origin"> = {}): Promise<FakeWorker> {
-  const request = new Request("https://edge.test/worker", { headers: { upgrade: "websocket" } });
+/** Dials in as a worker does, `lastHub` its hub of before; the hub's challenge is on its way. */
+export async function dial(
+  options: Omit<FakeWorkerOptions, "origin"> = {},
+  lastHub: string | null = null,
+): Promise<FakeWorker> {
+  const url = new URL("https://edge.test/worker");
+  if (lastHub !== null) url.searchParams.set("hub", lastHub);
+  const request = new Request(url, { headers: { upgrade: "websocket" } });
   const { status, webSocket } = await edge.fetch(request);
   if (webSocket === null) throw new Error(`Cannot dial in: the edge answered ${status}`);
   const worker = await FakeWorker.create(webSocket as unknown as PeerSocket, {

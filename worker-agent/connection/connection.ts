@@ -116,7 +116,7 @@ export class Connection {
   #perform(effect: SessionEffect): void {
     switch (effect.kind) {
       case "dial":
-        return this.#dial();
+        return this.#dial(effect.hub);
       case "send":
         return this.#send(effect.frame);
       case "ping":
@@ -152,9 +152,11 @@ export class Connection {
     }
   }
 
-  #dial(): void {
-    const { url, settings } = this.#options;
-    this.#socket = new HubSocket(url, settings.agent, {
+  #dial(hub: string | null): void {
+    const { settings } = this.#options;
+    const url = new URL(this.#options.url);
+    if (hub !== null) url.searchParams.set("hub", hub);
+    this.#socket = new HubSocket(url.href, settings.agent, {
       opened: () => this.#dispatch({ kind: "opened" }),
       received: (data) => this.#receive(data),
       closed: (code, reason) => {

@@ -116,5 +116,5 @@ export function welcome(state: SessionState, frame: AuthWelcome, nowMs: number):
     listed: null,
     credits: 0,
   } as const;
-  return { state: { ...published, phase }, effects };
+  return { state: { ...published, hub: hub === "" ? null : hub, phase }, effects };
 }

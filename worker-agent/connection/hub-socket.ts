@@ -39,6 +39,8 @@ export class HubSocket {
     });
     this.#ws.on("unexpected-response", (_request, response) => {
       this.#failure = `the edge answered ${response.statusCode ?? "nothing"}`;
+      const spreadMs = spreadMsOfRetryAfter(response.headers["retry-after"]);
+      if (spreadMs !== null) this.#failure += `; spread_ms=${spreadMs}`;
       response.resume();
       // Whoever listens to this event ends the socket too: nothing else closes it.
       this.#ws.terminate();
@@ -93,6 +95,14 @@ export class HubSocket {
     this.#events = null;
     events?.closed(code === 1005 ? noCloseFrame : code, reason === "" ? this.#failure : reason);
   }
+}
+
+/**
+ * An edge that has no room says when to ask again, in seconds (RFC 9110 section 10.2.3): told like
+ * the spread of a hub that closes.
+ */
+function spreadMsOfRetryAfter(value: string | undefined): number | null {
+  return value !== undefined && /^\d{1,3}$/.test(value) ? Number(value) * 1_000 : null;
 }
 
 /** Where an attempt's first output comes in the same turn, the output says that it was accepted. */

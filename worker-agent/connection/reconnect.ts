@@ -1,4 +1,4 @@
-import { spreadMsOf } from "../../shared/protocol/close-codes.ts";
+import { closeCodes, spreadMsOf } from "../../shared/protocol/close-codes.ts";
 import type { Random } from "./session.ts";
 
 /** The first retry comes within half a second: most losses are a hub that moved. */
@@ -14,19 +14,37 @@ const busyDelayMs = 2_000;
 export const steadySessionMs = 30_000;
 
 export interface Loss {
+  /** The close code: RFC 6455's own, or one of ours with a reason for it. */
+  readonly code: number;
   readonly reason: string;
+  /** The hub's wish for a loss without a word; null where there was no welcome, or none in it. */
+  readonly spreadMs: number | null;
   /** Sessions that failed early in a row, this one included. */
   readonly failures: number;
   /** Whether an attempt was running. */
   readonly wasBusy: boolean;
 }
 
+/** The first of the codes that are ours: below it nobody has said why. */
+const applicationCodesMin = 4_000;
+
 /**
- * How long to wait before dialling again: a hub's own spread, else exponential with full jitter.
+ * Whether a connection was lost without a word: a machine, a network, an object of the edge was
+ * there and is gone, most likely for all its workers at once.
+ */
+function isUnexplained(code: number): boolean {
+  return code < applicationCodesMin || code === closeCodes.silent;
+}
+
+/**
+ * How long to wait before dialling again: uniform over the hub's own spread, told with the close
+ * or, for a loss without a word, with the welcome; else exponential with full jitter.
  */
 export function retryDelayMs(loss: Loss, random: Random): number {
   const doublings = Math.min(Math.max(loss.failures - 1, 0), 16);
   const backoffMs = Math.min(longestDelayMs, firstDelayMs * 2 ** doublings);
-  const rangeMs = spreadMsOf(loss.reason) ?? backoffMs;
+  // A worker that fails again and again waits longer, whatever its hubs have wished for.
+  const wishedMs = isUnexplained(loss.code) ? Math.max(loss.spreadMs ?? 0, backoffMs) : backoffMs;
+  const rangeMs = spreadMsOf(loss.reason) ?? wishedMs;
   return Math.floor(random() * (loss.wasBusy ? Math.min(rangeMs, busyDelayMs) : rangeMs));
 }

@@ -52,6 +52,7 @@ export function createSession(settings: SessionSettings): SessionState {
     listings: settings.listings,
     revision: 0,
     failures: 0,
+    hub: null,
     drain: null,
   };
 }
@@ -105,7 +106,7 @@ function dial(state: SessionState, nowMs: number): SessionStep {
     state: { ...state, phase: { kind: "dialling" } },
     effects: [
       { kind: "notice", notice: { kind: "dialling" } },
-      { kind: "dial" },
+      { kind: "dial", hub: state.hub },
       { kind: "set-timer", timer: "handshake", atMs: nowMs + handshakeMs },
     ],
   };
@@ -289,9 +290,8 @@ function leave(
   const failures = wasSteady ? 1 : state.failures + 1;
   const wasBusy = phase.kind === "serving" && state.modelsByAttempt.size > 0;
   const isLeaving = state.drain !== null;
-  const retryMs = isLeaving
-    ? null
-    : retryDelayMs({ reason: why.reason, failures, wasBusy }, random);
+  const spreadMs = phase.kind === "serving" ? (phase.welcome.spread_ms ?? null) : null;
+  const retryMs = isLeaving ? null : retryDelayMs({ ...why, spreadMs, failures, wasBusy }, random);
   const { code, reason } = why;
   const effects: SessionEffect[] = [...before, ...clearTimers];
   if (wasBusy) effects.push({ kind: "lose-attempts" });
@@ -299,8 +299,14 @@ function leave(
   if (retryMs !== null) {
     effects.push({ kind: "set-timer", timer: "retry", atMs: nowMs + retryMs });
   }
-  const waiting = { ...state, failures, phase: { kind: "waiting" } as const };
+  const hub = isSentAway(code) ? null : state.hub;
+  const waiting = { ...state, hub, failures, phase: { kind: "waiting" } as const };
   return isLeaving ? flushOnceIdle(waiting, effects) : { state: waiting, effects };
+}
+
+/** The hub does not want this worker back: its next dial asks for any. */
+function isSentAway(code: number): boolean {
+  return code === closeCodes.restart || code === closeCodes.hubFull;
 }
 
 const clearTimers: readonly SessionEffect[] = (["handshake", "heartbeat", "submit"] as const).map(

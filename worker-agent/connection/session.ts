@@ -87,6 +87,8 @@ export interface SessionState {
   readonly revision: number;
   /** Sessions in a row that failed early. */
   readonly failures: number;
+  /** The hub that last let it in, and knows it; null where there is none to go back to. */
+  readonly hub: string | null;
   readonly drain: DrainStage | null;
 }
 
@@ -127,7 +129,8 @@ export type SessionNotice =
   | { readonly kind: "draining"; readonly attempts: number };
 
 export type SessionEffect =
-  | { readonly kind: "dial" }
+  /** Dial in, asking for the hub of before where there is one. */
+  | { readonly kind: "dial"; readonly hub: string | null }
   | { readonly kind: "send"; readonly frame: UpFrame }
   /** The text frame "ping", which the hub's platform answers without waking it. */
   | { readonly kind: "ping" }

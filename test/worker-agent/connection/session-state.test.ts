@@ -166,44 +166,6 @@ test("a hub that says nothing for three heartbeats is left; one that only pongs 
   expect(driver.fire("heartbeat")[0]).toMatchObject({ kind: "hang-up", code: closeCodes.silent });
 });
 
-test.for([
-  { after: "its first failure", failures: 0, reason: "", expected: 250 },
-  { after: "its third failure", failures: 2, reason: "", expected: 1_000 },
-  { after: "many failures", failures: 40, reason: "", expected: 15_000 },
-  { after: "a spread", failures: 0, reason: "spread_ms=15000", expected: 7_500 },
-])("a worker comes back after $after by the rule", ({ failures, reason, expected }) => {
-  const driver = new SessionDriver();
-  driver.tell({ kind: "start" });
-  for (let failure = 0; failure < failures; failure++) {
-    driver.tell({ kind: "closed", code: 1006, reason: "" });
-    driver.fire("retry");
-  }
-  driver.tell({ kind: "closed", code: closeCodes.restart, reason });
-  expect((driver.timers.get("retry") ?? 0) - driver.nowMs).toBe(expected);
-});
-
-test("a worker with an attempt running is back within two seconds, whatever the spread", () => {
-  const driver = new SessionDriver().serve();
-  driver.chance = 0.999;
-  driver.frame(offerFor(1));
-  const effects = driver.tell({ kind: "closed", code: 4503, reason: "spread_ms=60000" });
-  expect(effects.map(({ kind }) => kind)).toContain("lose-attempts");
-  expect((driver.timers.get("retry") ?? 0) - driver.nowMs).toBeLessThan(2_000);
-});
-
-test("a session that lived for half a minute clears the count of failures", () => {
-  const driver = new SessionDriver();
-  driver.tell({ kind: "start" });
-  for (let failure = 0; failure < 9; failure++) {
-    driver.tell({ kind: "closed", code: 1006, reason: "" });
-    driver.fire("retry");
-  }
-  driver.serve();
-  driver.nowMs += 30_000;
-  driver.tell({ kind: "closed", code: 1006, reason: "" });
-  expect((driver.timers.get("retry") ?? 0) - driver.nowMs).toBe(250);
-});
-
 test("a slot that an attempt of a lost socket still holds is not granted on the next", () => {
   const driver = new SessionDriver().serve();
   driver.frame(offerFor(1));

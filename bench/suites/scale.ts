@@ -1,0 +1,23 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Figure } from "../figure.ts";
+import { measureChoosing } from "../scale-choosing.ts";
+import { measureStorm } from "../scale-storm.ts";
+import { measureTasks } from "../scale-tasks.ts";
+
+/**
+ * What a network of 100,000 workers costs, in parts that one machine can measure: choosing among
+ * all of them, ten thousand real sockets at once, and what one task leaves behind. docs/scale.md
+ * does the arithmetic.
+ */
+export async function scale(progress: (line: string) => void): Promise<readonly Figure[]> {
+  const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  return [
+    ...measureChoosing(progress),
+    ...(await measureTasks(folder, progress)),
+    ...(await measureStorm(folder, progress)),
+  ];
+}
