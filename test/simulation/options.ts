@@ -12,7 +12,9 @@ export type Mutant =
   | "overbilled"
   | "lost-transfer"
   | "credit-forged"
-  | "task-forgotten";
+  | "task-forgotten"
+  | "lease-overspent"
+  | "lease-outlived";
 
 /** What a byzantine worker does. */
 export const treacheries = [
@@ -73,6 +75,8 @@ export interface Options {
     readonly neverReads: number;
   };
   readonly creditTight: boolean;
+  /** Everybody asks at about the same time. */
+  readonly bursts: boolean;
   readonly mutant: Mutant | null;
 }
 
@@ -88,6 +92,7 @@ export const faultKinds = [
   "account-reset",
   "directory-reset",
   "front-death",
+  "isolate-death",
   "ledger-down",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
@@ -111,6 +116,7 @@ const calm: Options = {
   engine: { tokenMs: 40, firstTokenMs: 200, fails: 0, hangs: 0, tooLong: 0, deaf: 0 },
   consumer: { hangsUp: 0, slow: 0, neverReads: 0 },
   creditTight: false,
+  bursts: false,
   mutant: null,
 };
 
@@ -151,6 +157,7 @@ export function optionsOf(seed: number): Options {
       "account-reset": rate(3),
       "directory-reset": rate(2),
       "front-death": rate(3),
+      "isolate-death": new Random(seed * 2 + 3).chance(0.5) ? 3 : 0,
       "ledger-down": rate(2),
     },
     settling: { lost: rate(0.3), replyLost: rate(0.3), twice: rate(0.3), slowMs: rate(1_000) },
@@ -164,6 +171,7 @@ export function optionsOf(seed: number): Options {
     },
     consumer: { hangsUp: rate(0.4), slow: rate(0.4), neverReads: rate(0.1) },
     creditTight: random.chance(0.3),
+    bursts: new Random(seed * 2 + 4).chance(0.4),
     mutant: null,
   };
 }

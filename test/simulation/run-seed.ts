@@ -17,8 +17,8 @@ export interface Run {
 
 /** Three missed heartbeats, a sweep, and every retry of the longest backoff. */
 const healMs = 180_000;
-/** More than a hold lasts. */
-const expiryMs = 20 * 60_000;
+/** More than a hold lasts, or a lease that nobody returns. */
+const expiryMs = 40 * 60_000;
 const dayMs = 25 * 3_600_000;
 /** A run of more events is a livelock: the longest sane ones have a tenth. */
 const eventsMax = 2_000_000;
