@@ -142,6 +142,7 @@ export function optionsOf(seed: number): Options {
     workers,
     byzantineShare: random.chance(0.4) ? random.next() * 0.7 : 0,
     tasks: random.int(8, 40),
+    bursts: false,
     spanMs: random.int(15, 70) * 1000,
     delayMs: random.pick([1, 5, 20, 80, 300]),
     skewMs: random.chance(0.5) ? 0 : 2_000,
@@ -171,9 +172,14 @@ export function optionsOf(seed: number): Options {
     },
     consumer: { hangsUp: rate(0.4), slow: rate(0.4), neverReads: rate(0.1) },
     creditTight: random.chance(0.3),
-    bursts: new Random(seed * 2 + 4).chance(0.4),
+    ...burstsOf(new Random(seed * 2 + 4)),
     mutant: null,
   };
+}
+
+/** In some runs keys are busy enough for leases. */
+function burstsOf(random: Random): Partial<Options> {
+  return random.chance(0.3) ? { bursts: true, tasks: random.int(40, 120) } : {};
 }
 
 /** Claims are probed in some runs, and again within the run. */

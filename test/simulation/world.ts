@@ -85,7 +85,7 @@ export class World {
     // Most come over time, some all at once.
     const early = random.chance(0.2) ? 5_000 : random.int(2_000, options.spanMs);
     // Keys are leased to only while they are busy.
-    const atMs = options.bursts ? 5_000 + (early % 3) * 700 + (early % 300) : early;
+    const atMs = options.bursts ? 5_000 + (early % 5) * 700 + (early % 300) : early;
     this.schedule.after(atMs, () => this.ask(request));
   }
 
