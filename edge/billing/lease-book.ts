@@ -137,7 +137,7 @@ export function giveUp(book: LeaseBook, ask: LeaseAsk): void {
   keepReports(book, ask.keyId, [unused(ask)]);
 }
 
-/** What the key's account is to be told now: of leases whose time is over, or that have followers. */
+/** What the account is to be told now: of leases that are over, or that have followers. */
 export function takeReports(book: LeaseBook, keyId: string, nowMs: number): LeaseReport[] {
   const credit = book.credits.get(keyId);
   if (credit === undefined) return [];
