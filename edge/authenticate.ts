@@ -1,4 +1,4 @@
-import { type ApiKey, apiKeyHash, parseApiKey } from "../shared/crypto/api-key.ts";
+import { apiKeyHash, apiKeyIdOf, parseApiKey } from "../shared/crypto/api-key.ts";
 import { equalInConstantTime, utf8 } from "../shared/crypto/bytes.ts";
 import { OctoError } from "../shared/errors.ts";
 import type { Caller, Context } from "./context.ts";
@@ -18,13 +18,23 @@ interface KnownKey {
   readonly revoked: boolean;
 }
 
+interface Remembered {
+  readonly key: KnownKey | null;
+  readonly untilMs: number;
+  /**
+   * The text that proved the key last, which needs no hashing to be known again. It stays in this
+   * isolate's memory, for as long as the entry.
+   */
+  provenBy: string | null;
+}
+
 /** A key's account and hash never change, so a minute only bounds memory of keys no longer used. */
 const knownMs = 60_000;
 /** An unknown id is remembered as briefly as a new key may take to work everywhere. */
 const unknownMs = 2_000;
 const cacheMax = 10_000;
 
-const cache = new Map<string, { readonly key: KnownKey | null; readonly untilMs: number }>();
+const cache = new Map<string, Remembered>();
 
 /**
  * The caller of a request by its `Authorization: Bearer` key. Every wrong key gets the same answer.
@@ -37,10 +47,20 @@ export async function authenticate(ctx: Context, authorization: string | null): 
       "No API key: send the header `Authorization: Bearer octo_sk_…`",
     );
   }
-  const key = parseApiKey(presented);
-  const caller = key === null ? null : await callerOf(ctx, key);
+  const caller = provenCaller(ctx, presented) ?? (await callerOf(ctx, presented));
   if (caller === null) throw wrongKey();
   return caller;
+}
+
+/** The caller of a key that this isolate has seen, or null where it has to be hashed. */
+function provenCaller(ctx: Context, presented: string): Caller | null {
+  const id = apiKeyIdOf(presented);
+  const cached = id === null ? undefined : cache.get(id);
+  if (id === null || cached === undefined || cached.untilMs <= ctx.startedMs) return null;
+  const { key, provenBy } = cached;
+  if (key === null || provenBy === null) return null;
+  if (!equalInConstantTime(utf8(provenBy), utf8(presented))) return null;
+  return usableCaller(ctx, id, key);
 }
 
 /** Refuses a caller whose key is not an operator's. */
@@ -58,17 +78,24 @@ export function wrongKey(): OctoError {
   );
 }
 
-async function callerOf(ctx: Context, presented: ApiKey): Promise<Caller | null> {
-  const known =
-    presented.id === ctx.config.operatorKey.id
-      ? await operatorKey(ctx)
-      : await knownKey(ctx, presented.id);
+async function callerOf(ctx: Context, text: string): Promise<Caller | null> {
+  const presented = parseApiKey(text);
+  if (presented === null) return null;
+  const { id } = presented;
+  const known = id === ctx.config.operatorKey.id ? await operatorKey(ctx) : await knownKey(ctx, id);
   const hash = await apiKeyHash(presented);
   // Compared also where the id is unknown, so that both take the same time.
   const same = equalInConstantTime(utf8(known?.secretHash ?? "0".repeat(64)), utf8(hash));
-  if (known === null || !same || known.env !== presented.env || known.revoked) return null;
+  if (known === null || !same || known.env !== presented.env) return null;
+  const cached = cache.get(id);
+  if (cached?.key === known) cached.provenBy = text;
+  return usableCaller(ctx, id, known);
+}
+
+function usableCaller(ctx: Context, id: string, known: KnownKey): Caller | null {
+  if (known.revoked) return null;
   if (known.expiresMs !== null && known.expiresMs <= ctx.startedMs) return null;
-  return { accountId: known.accountId, keyId: presented.id, role: known.role };
+  return { accountId: known.accountId, keyId: id, role: known.role };
 }
 
 /** The operator's first key is a secret of the deployment: it works before there is any account. */
@@ -101,7 +128,8 @@ async function knownKey(ctx: Context, id: string): Promise<KnownKey | null> {
           revoked: row.revokedAt !== null,
         };
   if (cache.size >= cacheMax) cache.clear();
-  cache.set(id, { key, untilMs: ctx.startedMs + (key === null ? unknownMs : knownMs) });
+  const untilMs = ctx.startedMs + (key === null ? unknownMs : knownMs);
+  cache.set(id, { key, untilMs, provenBy: null });
   return key;
 }
 

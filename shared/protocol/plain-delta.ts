@@ -2,9 +2,9 @@ import { isRecord } from "../is-record.ts";
 import type { TaskDelta } from "./task.ts";
 
 const attemptPattern = /^tsk_[0-9A-Za-z]{22}\.\d{1,3}$/;
-const seqMax = 100_000_000;
+export const seqMax = 100_000_000;
 const tokensMax = 1_000_000;
-const indexMax = 127;
+export const indexMax = 127;
 
 /**
  * Reads the commonest frame by hand: a delta whose parts are plain text. Null for everything else,
@@ -13,21 +13,31 @@ const indexMax = 127;
  */
 export function readPlainDelta(value: unknown): TaskDelta | null {
   if (!isRecord(value) || value["type"] !== "task.delta") return null;
-  const { attempt, seq, parts } = value;
-  if (typeof attempt !== "string" || !attemptPattern.test(attempt)) return null;
-  if (!isCount(seq, seqMax) || !Array.isArray(parts)) return null;
-  if (parts.length === 0 || parts.length > 1024) return null;
+  const { attempt, seq } = value;
+  if (!isAttempt(attempt) || !isCount(seq, seqMax)) return null;
+  const parts = readPlainParts(value["parts"]);
+  if (parts === null || parts.length === 0) return null;
+  return { type: "task.delta", attempt, seq, parts };
+}
+
+/** Parts of plain text, or null where any is more than that. */
+export function readPlainParts(value: unknown): TaskDelta["parts"] | null {
+  if (!Array.isArray(value) || value.length > 1024) return null;
   const plain: TaskDelta["parts"] = [];
-  for (const part of parts as unknown[]) {
+  for (const part of value as unknown[]) {
     if (!isRecord(part)) return null;
     const { index, tokens, text } = part;
     if (!isCount(index, indexMax) || !isCount(tokens, tokensMax)) return null;
     if (typeof text !== "string" || Object.keys(part).length !== 3) return null;
     plain.push({ index, tokens, text });
   }
-  return { type: "task.delta", attempt, seq, parts: plain };
+  return plain;
 }
 
-function isCount(value: unknown, most: number): value is number {
+export function isAttempt(value: unknown): value is string {
+  return typeof value === "string" && attemptPattern.test(value);
+}
+
+export function isCount(value: unknown, most: number): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most;
 }
