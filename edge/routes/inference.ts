@@ -6,6 +6,7 @@ import { classificationRequestSchema } from "../../shared/openai/classification-
 import { completionRequestSchema } from "../../shared/openai/completion-request.ts";
 import { chatDemands, completionDemands } from "../../shared/openai/demands.ts";
 import { embeddingRequestSchema } from "../../shared/openai/embedding-request.ts";
+import { readPlainChat } from "../../shared/openai/plain-chat.ts";
 import { imageRequestSchema } from "../../shared/openai/image-request.ts";
 import { rerankRequestSchema } from "../../shared/openai/rerank-request.ts";
 import {
@@ -26,7 +27,7 @@ import { readTranscriptionForm } from "./read-form.ts";
 export const inferenceRoutes = new Hono<AppEnv>()
   .post("/chat/completions", (c) =>
     answer(c, async (raw) => {
-      const { request, text } = await readJson(raw, chatRequestSchema);
+      const { request, text } = await readJson(raw, chatRequestSchema, readPlainChat);
       return { wanted: { kind: "chat", request, demands: chatDemands(request) }, text };
     }),
   )
@@ -80,13 +81,17 @@ interface ReadRequest {
   readonly text: string | (() => string);
 }
 
-async function readJson<T>(raw: Request, schema: z.ZodType<T>) {
+async function readJson<T>(
+  raw: Request,
+  schema: z.ZodType<T>,
+  readPlain?: (value: unknown) => T | null,
+) {
   const type = raw.headers.get("content-type") ?? "";
   if (/^multipart\//i.test(type)) {
     throw new OctoError("invalid_request", "Send JSON as the body; it is a form");
   }
   const text = await readText(raw);
-  return { request: parseBody(text, schema), text };
+  return { request: parseBody(text, schema, readPlain), text };
 }
 
 async function answer(

@@ -64,9 +64,17 @@ function tooLarge(bytes: number, hint: string): OctoError {
   );
 }
 
-/** The text as JSON of `schema`, or an error that names the place. */
-export function parseBody<T>(text: string, schema: z.ZodType<T>): T {
-  return checked(parseJson(text), schema, "The body");
+/**
+ * The text as JSON of `schema`, or an error that names the place; `readPlain` reads by hand what it
+ * can.
+ */
+export function parseBody<T>(
+  text: string,
+  schema: z.ZodType<T>,
+  readPlain: (value: unknown) => T | null = () => null,
+): T {
+  const value = parseJson(text);
+  return readPlain(value) ?? checked(value, schema, "The body");
 }
 
 /**
