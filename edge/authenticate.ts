@@ -6,8 +6,8 @@ import { databaseOf } from "./database.ts";
 import { findApiKey } from "./db/api-keys.ts";
 
 /**
- * What an isolate remembers of a key. Whether it is revoked is asked of its Account on every use of
- * money.
+ * What an isolate remembers of a key. Whether it is revoked is its Account's to say, at every hold
+ * and before every lease.
  */
 interface KnownKey {
   readonly secretHash: string;
