@@ -129,8 +129,8 @@ export const accountRoutes: readonly Route[] = [
     path: `${path}/:id`,
     summary: "Rename, limit, suspend or reactivate an account",
     about:
-      "Once this answers a suspended account's keys are refused; where they are in use that takes " +
-      "two seconds. Tasks that are running end as usual.",
+      "Once this answers a suspended account's keys are refused; for keys in use that takes two " +
+      "seconds. Tasks that are running end as usual.",
     access: "operator",
     params,
     body: accountChangeSchema,
