@@ -1,4 +1,4 @@
-import { type ApiKey, apiKeyHash, parseApiKey } from "../shared/crypto/api-key.ts";
+import { apiKeyHash, apiKeyIdOf, parseApiKey } from "../shared/crypto/api-key.ts";
 import { equalInConstantTime, utf8 } from "../shared/crypto/bytes.ts";
 import { OctoError } from "../shared/errors.ts";
 import { type OctoOptions, octoOptionsSchema } from "../shared/openai/octo-options.ts";
@@ -7,8 +7,8 @@ import { databaseOf } from "./database.ts";
 import { findApiKey } from "./db/api-keys.ts";
 
 /**
- * What an isolate remembers of a key. Whether it is revoked is asked of its Account on every use of
- * money.
+ * What an isolate remembers of a key. Whether it is revoked is its Account's to say, at every hold
+ * and before every lease.
  */
 interface KnownKey {
   readonly secretHash: string;
@@ -20,6 +20,16 @@ interface KnownKey {
   readonly routing: OctoOptions | null;
 }
 
+interface Remembered {
+  readonly key: KnownKey | null;
+  readonly untilMs: number;
+  /**
+   * The text that proved the key last, which needs no hashing to be known again. It stays in this
+   * isolate's memory, for as long as the entry.
+   */
+  provenBy: string | null;
+}
+
 /**
  * A key's account and hash never change. Its account's routing may: a change is known everywhere
  * within a minute.
@@ -29,7 +39,7 @@ const knownMs = 60_000;
 const unknownMs = 2_000;
 const cacheMax = 10_000;
 
-const cache = new Map<string, { readonly key: KnownKey | null; readonly untilMs: number }>();
+const cache = new Map<string, Remembered>();
 
 /**
  * The caller of a request by its `Authorization: Bearer` key. Every wrong key gets the same answer.
@@ -42,10 +52,20 @@ export async function authenticate(ctx: Context, authorization: string | null): 
       "No API key: send the header `Authorization: Bearer octo_sk_…`",
     );
   }
-  const key = parseApiKey(presented);
-  const caller = key === null ? null : await callerOf(ctx, key);
+  const caller = provenCaller(ctx, presented) ?? (await callerOf(ctx, presented));
   if (caller === null) throw wrongKey();
   return caller;
+}
+
+/** The caller of a key that this isolate has seen, or null where it has to be hashed. */
+function provenCaller(ctx: Context, presented: string): Caller | null {
+  const id = apiKeyIdOf(presented);
+  const cached = id === null ? undefined : cache.get(id);
+  if (id === null || cached === undefined || cached.untilMs <= ctx.startedMs) return null;
+  const { key, provenBy } = cached;
+  if (key === null || provenBy === null) return null;
+  if (!equalInConstantTime(utf8(provenBy), utf8(presented))) return null;
+  return usableCaller(ctx, id, key);
 }
 
 /** Refuses a caller whose key is not an operator's. */
@@ -63,18 +83,25 @@ export function wrongKey(): OctoError {
   );
 }
 
-async function callerOf(ctx: Context, presented: ApiKey): Promise<Caller | null> {
-  const known =
-    presented.id === ctx.config.operatorKey.id
-      ? await operatorKey(ctx)
-      : await knownKey(ctx, presented.id);
+async function callerOf(ctx: Context, text: string): Promise<Caller | null> {
+  const presented = parseApiKey(text);
+  if (presented === null) return null;
+  const { id } = presented;
+  const known = id === ctx.config.operatorKey.id ? await operatorKey(ctx) : await knownKey(ctx, id);
   const hash = await apiKeyHash(presented);
   // Compared also where the id is unknown, so that both take the same time.
   const same = equalInConstantTime(utf8(known?.secretHash ?? "0".repeat(64)), utf8(hash));
-  if (known === null || !same || known.env !== presented.env || known.revoked) return null;
+  if (known === null || !same || known.env !== presented.env) return null;
+  const cached = cache.get(id);
+  if (cached?.key === known) cached.provenBy = text;
+  return usableCaller(ctx, id, known);
+}
+
+function usableCaller(ctx: Context, id: string, known: KnownKey): Caller | null {
+  if (known.revoked) return null;
   if (known.expiresMs !== null && known.expiresMs <= ctx.startedMs) return null;
   const { accountId, role, routing } = known;
-  return { accountId, keyId: presented.id, role, routing };
+  return { accountId, keyId: id, role, routing };
 }
 
 /** The operator's first key is a secret of the deployment: it works before there is any account. */
@@ -109,7 +136,8 @@ async function knownKey(ctx: Context, id: string): Promise<KnownKey | null> {
           routing: storedRouting(row.routing),
         };
   if (cache.size >= cacheMax) cache.clear();
-  cache.set(id, { key, untilMs: ctx.startedMs + (key === null ? unknownMs : knownMs) });
+  const untilMs = ctx.startedMs + (key === null ? unknownMs : knownMs);
+  cache.set(id, { key, untilMs, provenBy: null });
   return key;
 }
 

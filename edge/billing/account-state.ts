@@ -7,6 +7,7 @@ import {
   splitParties,
 } from "../../shared/money.ts";
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
+import { closeLeased, expireLeases, isLeaseOpen, type Lease } from "./account-leases.ts";
 import type { TaskClosing } from "./closing.ts";
 
 /**
@@ -27,7 +28,11 @@ export interface AccountState {
   concurrencyMax: number;
   readonly keys: Map<string, "active" | "revoked">;
   readonly holds: Map<string, Hold>;
+  /** Credit and tasks that isolates give out themselves; the rules are in account-leases.ts. */
+  readonly leases: Map<string, Lease>;
+  /** Set aside by holds and leases together. */
   held: Micros;
+  leasedTasks: number;
 }
 
 export interface Hold {
@@ -81,7 +86,9 @@ export function createAccountState(accountId: string): AccountState {
     concurrencyMax: 0,
     keys: new Map(),
     holds: new Map(),
+    leases: new Map(),
     held: 0n,
+    leasedTasks: 0,
   };
 }
 
@@ -93,12 +100,12 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   if (state.status !== "active") {
     return refused("insufficient_scope", "the account is suspended");
   }
-  if (state.holds.size >= state.concurrencyMax) {
+  if (tasksOf(state) >= state.concurrencyMax) {
     expireHolds(state, nowMs);
-    if (state.holds.size >= state.concurrencyMax) {
+    if (tasksOf(state) >= state.concurrencyMax) {
       return refused(
         "rate_limit_exceeded",
-        `the account has ${state.holds.size} tasks running and may have ${state.concurrencyMax}`,
+        `the account has ${tasksOf(state)} tasks running and may have ${state.concurrencyMax}`,
       );
     }
   }
@@ -121,6 +128,11 @@ function refused(code: ErrorCode, reason: string): Refused {
   return { kind: "refused", code, reason };
 }
 
+/** The tasks that run, or may begin under a lease. */
+function tasksOf(state: AccountState): number {
+  return state.holds.size + state.leasedTasks;
+}
+
 /** Takes holds over into a state that was read anew from what is stored: holds are not. */
 export function keepHolds(state: AccountState, holds: ReadonlyMap<string, Hold>): void {
   for (const [taskId, hold] of holds) {
@@ -136,8 +148,9 @@ function release(state: AccountState, taskId: string): void {
   state.held -= hold.limit;
 }
 
-/** Gives back what was held for tasks that nobody closed in time. */
+/** Gives back what was set aside for tasks that nobody closed in time. */
 export function expireHolds(state: AccountState, nowMs: number): void {
+  expireLeases(state, nowMs);
   for (const [taskId, hold] of state.holds) {
     if (hold.expiresMs <= nowMs) release(state, taskId);
   }
@@ -154,13 +167,14 @@ export function isClosable(terms: { readonly created_ms: number }, nowMs: number
 }
 
 /**
- * Whether a closing must wait: a receipt that came back is taken only once the task's hold is gone,
- * because while it stands the task may be running on another worker.
+ * Whether a closing must wait: a receipt that came back is taken only once the task's hold or lease
+ * is gone, because while it stands the task may be running on another worker.
  */
 export function mustWait(state: AccountState, closing: TaskClosing, nowMs: number): boolean {
   if (closing.kind === "void" || !closing.isRecovered) return false;
   const hold = state.holds.get(closing.terms.task);
-  return hold !== undefined && hold.expiresMs > nowMs;
+  const isHeld = hold !== undefined && hold.expiresMs > nowMs;
+  return isHeld || isLeaseOpen(state, closing.terms, nowMs);
 }
 
 /** What closing a task did to the books. */
@@ -180,6 +194,7 @@ export interface Resolution {
 export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: number): Resolution {
   const taskId = closing.terms.task;
   release(state, taskId);
+  closeLeased(state, closing.terms);
   if (closing.kind === "void") {
     return { taskId, kind: "void", cost: 0n, transfers: [], earnings: [] };
   }

@@ -11,7 +11,6 @@ import {
   type Hold,
   holdCredit,
   keepHolds,
-  mintCredit,
   refuseMint,
   resolutionKeptMs,
 } from "./account-state.ts";
@@ -21,8 +20,11 @@ import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
+import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
+import { Leasing } from "./leasing.ts";
 import { drainOutbox, type Earn } from "./outbox.ts";
-import { outboxPayload } from "./outbox-payload.ts";
+import { recordMint } from "./record-mint.ts";
+import { takeEarnings } from "./take-earnings.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
 /** An object without a timer is put to sleep after ten seconds and evicted after a minute or so. */
@@ -34,6 +36,7 @@ export class Account extends DurableObject<Env> {
   readonly #seal: TicketSeal;
   readonly #replies: Replies;
   readonly #handOver: HandOver;
+  readonly #leasing: Leasing;
   /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
   readonly #awake = new Later(() => this.#stayAwake());
   #state: AccountState | null;
@@ -47,28 +50,36 @@ export class Account extends DurableObject<Env> {
     const earn: Earn = (accountId, rows) =>
       accountObject(this.env, accountId).earn(this.#opened().accountId, rows);
     this.#handOver = new HandOver(ctx.storage, () => drainOutbox(this.#store, this.env, earn));
+    this.#leasing = new Leasing(
+      this.#store,
+      () => this.#state,
+      (change) => this.#durably(change),
+    );
     // The object may have died between a row of the outbox and the alarm for it.
     if (!this.#store.isOutboxEmpty()) {
       void ctx.blockConcurrencyWhile(() => this.#handOver.schedule("soon"));
     }
   }
 
-  /** Opens the account, or changes the settings of an open one. */
-  open(settings: AccountSettings): void {
+  /** Opens the account, or changes the settings of an open one (L5). */
+  async open(settings: AccountSettings): Promise<void> {
     const state = this.#state ?? createAccountState(settings.accountId);
     state.status = settings.status;
     state.concurrencyMax = settings.concurrencyMax;
     this.#store.save(state);
     this.#state = state;
+    if (settings.status === "suspended") await this.#leasing.over(null);
   }
 
   isOpen(): boolean {
     return this.#state !== null;
   }
 
-  setKey(keyId: string, status: "active" | "revoked"): void {
+  /** Returns once a revoked key is refused everywhere (L5). */
+  async setKey(keyId: string, status: "active" | "revoked"): Promise<void> {
     this.#opened().keys.set(keyId, status);
     this.#store.saveKey(keyId, status);
+    if (status === "revoked") await this.#leasing.over(keyId);
   }
 
   isKeyActive(keyId: string): boolean {
@@ -92,6 +103,16 @@ export class Account extends DurableObject<Env> {
     return { kind: "held", ticket: await this.#seal.seal(terms) };
   }
 
+  /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
+  lease(ask: LeaseAsk): LeaseGrant | null {
+    return this.#leasing.grant(ask);
+  }
+
+  /** Isolates have done with leases. */
+  returnLeases(reports: readonly LeaseReport[]): void {
+    this.#leasing.take(reports);
+  }
+
   /**
    * Posts or voids tasks; returns once that is durable. Tasks that were resolved before are passed
    * over (A2). Gives the tasks that must wait and be brought again.
@@ -113,13 +134,7 @@ export class Account extends DurableObject<Env> {
     const refused = refuseMint(state, mint.micros, before);
     if (refused !== null) return refused;
     if (before === null) {
-      this.#durably(() => {
-        const transfer = mintCredit(state, mint, Date.now());
-        const resolution = { id: mint.id, kind: "mint", micros: mint.micros };
-        this.#store.saveResolutions([resolution], transfer.createdMs);
-        this.#store.save(state);
-        this.#store.appendOutbox(outboxPayload([], [transfer]));
-      });
+      this.#durably(() => recordMint(state, this.#store, mint));
       await this.#handOver.schedule("now");
     }
     return { kind: "minted", summary: this.summary() };
@@ -129,18 +144,7 @@ export class Account extends DurableObject<Env> {
    * What this account earned by rows of another account's outbox; rows seen before are passed over.
    */
   earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
-    this.#durably(() => {
-      const state = this.#opened();
-      const seen = this.#store.earningsSeq(source);
-      let latest = seen;
-      for (const row of rows) {
-        if (row.seq <= seen) continue;
-        state.earned += row.micros;
-        latest = Math.max(latest, row.seq);
-      }
-      this.#store.save(state);
-      this.#store.saveEarningsSeq(source, latest);
-    });
+    this.#durably(() => takeEarnings(this.#opened(), this.#store, { source, rows }));
   }
 
   summary(): AccountSummary {

@@ -41,6 +41,10 @@ export function closeTasks(
     });
     store.saveResolutions(rows, nowMs);
     store.save(state);
+    store.saveLeases(
+      state,
+      items.flatMap(({ closing }) => closing.terms.lease ?? []),
+    );
     store.appendOutbox(outboxPayload(items, []));
   }
   return { items, waiting };

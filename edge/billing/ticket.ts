@@ -10,6 +10,9 @@ import { taskKinds } from "../../shared/openai/task-kinds.ts";
 
 const percent = z.int().min(0).max(100);
 
+/** A hold outlives the longest answer; a task that never ends is let go with it. */
+export const holdMs = 35 * 60_000;
+
 /** What a hold agreed to. It travels with the task, so that a settlement needs nobody's memory. */
 export const termsSchema = z.strictObject({
   v: z.literal(1),
@@ -36,6 +39,8 @@ export const termsSchema = z.strictObject({
   }) satisfies z.ZodType<Split>,
   created_ms: z.int(),
   expires_ms: z.int(),
+  /** The lease that sets the limit aside, where no hold of the task's own does. */
+  lease: z.string().optional(),
 });
 export type Terms = z.infer<typeof termsSchema>;
 

@@ -5,7 +5,7 @@ import { type RoutingDemands, routingDemands } from "../../shared/openai/routing
 import { newId } from "../../shared/ids.ts";
 import { defaultSplit } from "../../shared/money.ts";
 import { limitOf } from "../billing/account-state.ts";
-import type { Terms } from "../billing/ticket.ts";
+import { holdMs, type Terms } from "../billing/ticket.ts";
 import type { Caller, Context } from "../context.ts";
 import { affinityKey } from "./affinity-key.ts";
 import { chooseAnywhere } from "./choose-anywhere.ts";
@@ -21,9 +21,6 @@ export interface Plan {
   readonly task: Omit<InferenceTask, "ticket">;
   readonly hubIds: readonly string[];
 }
-
-/** A hold outlives the longest answer; a task that never ends is let go with it. */
-const holdMs = 35 * 60_000;
 
 /** Chooses hubs and fixes the terms of one task. */
 export async function planTask(

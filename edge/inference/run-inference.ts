@@ -1,8 +1,8 @@
 import { OctoError } from "../../shared/errors.ts";
 import { wrongKey } from "../authenticate.ts";
+import { setAside } from "../billing/set-aside.ts";
 import { voidTask } from "../billing/void-task.ts";
 import type { Caller, Context } from "../context.ts";
-import { accountObject } from "../objects.ts";
 import { dispatch } from "./dispatch.ts";
 import type { InferenceRequest } from "./engine-request.ts";
 import { type Plan, planTask } from "./plan-task.ts";
@@ -21,10 +21,11 @@ export async function runInference(
   const authenticatedMs = Date.now();
   const plan = await planTask(ctx, caller, wanted);
   const plannedMs = Date.now();
-  const task = await hold(ctx, plan);
+  const { task, over } = await hold(ctx, plan);
   const heldMs = Date.now();
 
   const dispatched = await dispatch(ctx, task, plan.hubIds).catch((error: unknown) => {
+    over();
     ctx.waitUntil(voidTask(ctx, task, "internal"));
     throw error;
   });
@@ -32,6 +33,7 @@ export async function runInference(
     ctx.waitUntil(voidTask(ctx, dispatched.task, dispatched.failure.code));
   }
   if (dispatched.kind !== "answer") {
+    over();
     const { code, message, param, retryAfterS } = dispatched.failure;
     throw new OctoError(code, message, {
       ...(param === null ? {} : { param }),
@@ -48,20 +50,30 @@ export async function runInference(
   // A hub lost in mid-answer settles nothing any more: the consumer pays nothing for a broken
   // answer.
   ctx.waitUntil(
-    ended.then((end) => (end === "hub lost" ? voidTask(ctx, task, "unavailable") : undefined)),
+    ended
+      .finally(over)
+      .then((end) => (end === "hub lost" ? voidTask(ctx, task, "unavailable") : undefined)),
   );
   return response;
 }
 
-/** Sets aside the most the task can cost. The Account has the last word on the key as well. */
-async function hold(ctx: Context, plan: Plan): Promise<InferenceTask> {
-  const { terms } = plan.task;
-  const held = await accountObject(ctx.env, terms.account).hold(terms);
-  if (held.kind === "held") return { ...plan.task, ticket: held.ticket };
+/**
+ * Sets aside the most the task can cost; `over` is told when it runs no more. The Account has the
+ * last word on the key as well, at each hold and before each lease.
+ */
+async function hold(
+  ctx: Context,
+  plan: Plan,
+): Promise<{ readonly task: InferenceTask; readonly over: () => void }> {
+  const held = await setAside(ctx, plan.task.terms);
+  if (held.kind === "held") {
+    const { terms, ticket, ended: over } = held;
+    return { task: { ...plan.task, terms, ticket }, over };
+  }
   if (held.code === "invalid_api_key") throw wrongKey();
   const hint =
     held.code === "insufficient_quota"
       ? "; add credit, or send a smaller max_completion_tokens"
       : "";
-  throw new OctoError(held.code, `Cannot start task ${terms.task}: ${held.reason}${hint}`);
+  throw new OctoError(held.code, `Cannot start task ${plan.task.id}: ${held.reason}${hint}`);
 }

@@ -129,7 +129,9 @@ export const accountRoutes: readonly Route[] = [
     method: "patch",
     path: `${path}/:id`,
     summary: "Rename, limit, suspend or reactivate an account",
-    about: "A suspended account's keys are refused at once; tasks that are running end as usual.",
+    about:
+      "Once this answers a suspended account's keys are refused; for keys in use that takes two " +
+      "seconds. Tasks that are running end as usual.",
     access: "operator",
     params,
     body: accountChangeSchema,

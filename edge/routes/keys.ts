@@ -109,7 +109,9 @@ export const keyRoutes: readonly Route[] = [
     method: "delete",
     path: `${path}/:id`,
     summary: "Revoke an API key",
-    about: "The key is refused everywhere at once. Tasks that are running end as usual.",
+    about:
+      "Once this answers the key is refused everywhere; for a key in use that takes two seconds. " +
+      "Tasks that are running end as usual.",
     access: "operator",
     params: z.strictObject({ id: keyIdField }),
     answer: z
@@ -121,7 +123,8 @@ export const keyRoutes: readonly Route[] = [
       const row = await findApiKey(db, id);
       if (row === null) throw new OctoError("not_found", `There is no API key ${id}`);
       const { accountId } = row;
-      // The Account first: it is asked at every use, so the key is dead before the registry knows.
+      // The Account first: holds and leases are its own, so the key is dead before the registry
+      // knows.
       const { object } = await knownAccount(ctx, accountId);
       await object.setKey(id, "revoked");
       await revokeApiKey(db, { accountId, id, atMs: ctx.startedMs });

@@ -3,6 +3,7 @@ import { classificationRequestSchema } from "../../shared/openai/classification-
 import { completionRequestSchema } from "../../shared/openai/completion-request.ts";
 import { chatDemands, completionDemands } from "../../shared/openai/demands.ts";
 import { embeddingRequestSchema } from "../../shared/openai/embedding-request.ts";
+import { readPlainChat } from "../../shared/openai/plain-chat.ts";
 import { imageRequestSchema } from "../../shared/openai/image-request.ts";
 import { rerankRequestSchema } from "../../shared/openai/rerank-request.ts";
 import {
@@ -22,7 +23,7 @@ export function readRequest(kind: TaskKind, body: unknown): InferenceRequest {
   const whole = "The body";
   switch (kind) {
     case "chat": {
-      const request = checked(body, chatRequestSchema, whole);
+      const request = readPlainChat(body) ?? checked(body, chatRequestSchema, whole);
       return { kind, request, demands: chatDemands(request) };
     }
     case "completion": {

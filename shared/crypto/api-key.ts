@@ -35,6 +35,11 @@ export function parseApiKey(text: string): ApiKey | null {
   return { env, id, secret };
 }
 
+/** The id in a text of a key's form, or null; whether its checksum is right is not looked at. */
+export function apiKeyIdOf(text: string): string | null {
+  return pattern.exec(text)?.[2] ?? null;
+}
+
 /** What is stored of a key: SHA-256 of its secret. A slow hash adds nothing to 256 random bits. */
 export async function apiKeyHash(key: ApiKey): Promise<string> {
   return toHex(await sha256(utf8(key.secret)));

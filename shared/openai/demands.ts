@@ -54,6 +54,9 @@ const refusalByField = new Map<string, string>([
   ["function_call", "it is deprecated; send tool_choice"],
 ]);
 
+const chatFields: ReadonlySet<string> = new Set(Object.keys(chatRequestSchema.shape));
+const completionFields: ReadonlySet<string> = new Set(Object.keys(completionRequestSchema.shape));
+
 /** What a chat request demands. */
 export function chatDemands(request: ChatRequest): Demands {
   const fieldByAbility = samplingDemands(request);
@@ -74,7 +77,7 @@ export function chatDemands(request: ChatRequest): Demands {
   }
   const inconsistent = inconsistentChat(request);
   if (inconsistent !== null) return { fieldByAbility, refused: inconsistent };
-  return otherFields(request, new Set(Object.keys(chatRequestSchema.shape)), fieldByAbility);
+  return otherFields(request, chatFields, fieldByAbility);
 }
 
 /** What a plain completion demands. */
@@ -82,7 +85,7 @@ export function completionDemands(request: CompletionRequest): Demands {
   const fieldByAbility = samplingDemands(request);
   fieldByAbility.set("completions", "prompt");
   if (typeof request.logprobs === "number") fieldByAbility.set("logprobs", "logprobs");
-  return otherFields(request, new Set(Object.keys(completionRequestSchema.shape)), fieldByAbility);
+  return otherFields(request, completionFields, fieldByAbility);
 }
 
 function samplingDemands(request: ChatRequest | CompletionRequest): Map<Ability, string> {

@@ -6,7 +6,7 @@ const seedMax = Number.MAX_SAFE_INTEGER;
 /** OpenAI's own ceiling is 128 choices; 16 keeps one request from taking every slot of a worker. */
 const choicesMax = 16;
 /** No served model has a longer context; more is a mistake and would ask for an absurd hold. */
-const tokensMax = 10_000_000;
+export const tokensMax = 10_000_000;
 
 const tokenLimit = z.int().min(1).max(tokensMax).nullish();
 

@@ -4,6 +4,7 @@ import type { DownFrame, UpFrame } from "./frames.ts";
 import { downFrameSchema, upFrameSchema } from "./frames.ts";
 import { frameBytesMax, frameDepthMax } from "./limits.ts";
 import { readPlainDelta } from "./plain-delta.ts";
+import { readPlainEnd } from "./plain-end.ts";
 
 /** A frame that was understood, or why its sender is closed: a reason that fits a close frame. */
 export type Decoded<Frame> =
@@ -16,7 +17,11 @@ export function encodeFrame(frame: UpFrame | DownFrame): string {
 
 /** Decodes what a worker sent. Never throws: everything a peer can send has an answer here. */
 export function decodeUp(data: unknown, bytesMax: number = frameBytesMax): Decoded<UpFrame> {
-  return decode(data, upFrameSchema, bytesMax, readPlainDelta);
+  return decode(data, upFrameSchema, bytesMax, readPlainUp);
+}
+
+function readPlainUp(value: unknown): UpFrame | null {
+  return readPlainDelta(value) ?? readPlainEnd(value);
 }
 
 /**

@@ -2,9 +2,9 @@ import { isRecord } from "../is-record.ts";
 import type { TaskDelta } from "./task.ts";
 
 const attemptPattern = /^tsk_[0-9A-Za-z]{22}\.\d{1,3}$/;
-const seqMax = 100_000_000;
+export const seqMax = 100_000_000;
 const tokensMax = 1_000_000;
-const indexMax = 127;
+export const indexMax = 127;
 const tokenIdMax = 1_000_000_000;
 
 /**
@@ -14,12 +14,18 @@ const tokenIdMax = 1_000_000_000;
  */
 export function readPlainDelta(value: unknown): TaskDelta | null {
   if (!isRecord(value) || value["type"] !== "task.delta") return null;
-  const { attempt, seq, parts } = value;
-  if (typeof attempt !== "string" || !attemptPattern.test(attempt)) return null;
-  if (!isCount(seq, seqMax) || !Array.isArray(parts)) return null;
-  if (parts.length === 0 || parts.length > 1024) return null;
+  const { attempt, seq } = value;
+  if (!isAttempt(attempt) || !isCount(seq, seqMax)) return null;
+  const parts = readPlainParts(value["parts"]);
+  if (parts === null || parts.length === 0) return null;
+  return { type: "task.delta", attempt, seq, parts };
+}
+
+/** Parts of plain text, or null where any is more than that. */
+export function readPlainParts(value: unknown): TaskDelta["parts"] | null {
+  if (!Array.isArray(value) || value.length > 1024) return null;
   const plain: TaskDelta["parts"] = [];
-  for (const part of parts as unknown[]) {
+  for (const part of value as unknown[]) {
     if (!isRecord(part)) return null;
     const { index, tokens, text } = part;
     if (!isCount(index, indexMax) || !isCount(tokens, tokensMax)) return null;
@@ -30,7 +36,7 @@ export function readPlainDelta(value: unknown): TaskDelta | null {
     else if (areTokenIds(ids)) plain.push({ index, tokens, text, token_ids: ids });
     else return null;
   }
-  return { type: "task.delta", attempt, seq, parts: plain };
+  return plain;
 }
 
 function areTokenIds(value: unknown): value is number[] {
@@ -38,6 +44,10 @@ function areTokenIds(value: unknown): value is number[] {
   return value.every((id) => isCount(id, tokenIdMax));
 }
 
-function isCount(value: unknown, most: number): value is number {
+export function isAttempt(value: unknown): value is string {
+  return typeof value === "string" && attemptPattern.test(value);
+}
+
+export function isCount(value: unknown, most: number): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most;
 }

@@ -66,9 +66,33 @@ export function canonicalReceipt(receipt: Receipt): string {
   // A receipt is checked, countersigned and stored one after the other.
   const known = canonicalByReceipt.get(receipt);
   if (known !== undefined) return known;
-  const canonical = canonicalJson(receipt);
+  const canonical = JSON.stringify(inOrder(receipt));
   canonicalByReceipt.set(receipt, canonical);
   return canonical;
+}
+
+/**
+ * The members sorted by name, which is all that RFC 8785 adds to ECMAScript's own JSON for what a
+ * receipt holds. Written out: to sort them for every receipt took a tenth of its settling.
+ */
+function inOrder(receipt: Receipt): Receipt {
+  return {
+    attempt: receipt.attempt,
+    completion_tokens: receipt.completion_tokens,
+    ended_ms: receipt.ended_ms,
+    first_token_ms: receipt.first_token_ms,
+    input_micros_per_million: receipt.input_micros_per_million,
+    model: receipt.model,
+    outcome: receipt.outcome,
+    output_hash: receipt.output_hash,
+    output_micros_per_million: receipt.output_micros_per_million,
+    ...(receipt.prefix_hash === undefined ? {} : { prefix_hash: receipt.prefix_hash }),
+    prompt_hash: receipt.prompt_hash,
+    prompt_tokens: receipt.prompt_tokens,
+    started_ms: receipt.started_ms,
+    v: receipt.v,
+    worker: receipt.worker,
+  };
 }
 
 /** The edge's signature says that it relayed an attempt under this worker's signature. */

@@ -57,6 +57,7 @@ export function checkMoney(world: World): void {
     account.expire();
     const { state } = account;
     hold(state.holds.size === 0, "I7", () => `${id} still holds ${[...state.holds.keys()].join()}`);
+    hold(state.leases.size === 0, "L4", () => `${id} still leases to somebody`);
     hold(state.held === 0n, "I7", () => `${id} holds ${state.held} for nobody`);
     hold(account.outboxLength === 0, "I12", () => `${id} has not told the ledger everything`);
     const available = balances.get(ledgerName.available(id)) ?? 0n;

@@ -71,6 +71,11 @@ function inject(world: World, kind: FaultKind): void {
       if (running.length > 0) random.pick(running).die();
       return;
     }
+    case "isolate-death": {
+      const isolate = random.pick(world.isolates);
+      for (const front of world.fronts) if (front.isolate === isolate) front.die();
+      return isolate.die();
+    }
     case "ledger-down":
       world.ledger.isDown = true;
       schedule.after(random.int(1_000, 20_000), () => {

@@ -11,6 +11,7 @@ import { type ErrorCode, OctoError } from "../../shared/errors.ts";
 import { defaultSplit } from "../../shared/money.ts";
 import { routingDemands } from "../../shared/openai/routing.ts";
 import { Consumer } from "./consumer.ts";
+import type { Isolate } from "./isolate.ts";
 import type { Request } from "./request.ts";
 import { type RunEvent, RunPipe } from "./run-pipe.ts";
 import { sealTerms } from "./stubs.ts";
@@ -26,7 +27,8 @@ export class Front {
   readonly #world: World;
   readonly #request: Request;
   readonly #account: SimulatedAccount;
-  readonly #skewMs: number;
+  readonly isolate: Isolate;
+  #ended: () => void = () => undefined;
   #task: InferenceTask | null = null;
   #turns: Iterator<string> = [].values();
   readonly #lost: string[] = [];
@@ -45,7 +47,7 @@ export class Front {
     this.#world = world;
     this.#request = request;
     this.#account = world.account(request.accountId);
-    this.#skewMs = world.random.int(-world.options.skewMs, world.options.skewMs);
+    this.isolate = world.random.pick(world.isolates);
     this.consumer = new Consumer(world, request);
     if (request.hangUpAfterMs !== null) {
       world.schedule.after(request.hangUpAfterMs, () => this.#hangUp());
@@ -61,14 +63,14 @@ export class Front {
     if (typeof plan === "string") return this.#refuse(plan);
     const { terms, task, hubIds } = plan;
     this.#turns = lostOnceMore(hubIds, this.#lost);
-    this.#later(() => {
-      const { task: taskId, key: keyId, expires_ms: expiresMs } = terms;
-      const held = this.#account.hold({ taskId, keyId, limit: BigInt(terms.limit), expiresMs });
-      this.#later(() => {
-        if (held.kind === "refused") return this.#refuse(held.code);
-        this.#task = { ...task, ticket: sealTerms(terms) };
+    this.isolate.setAside(this.#account, terms, {
+      later: (run) => this.#later(run),
+      done: (aside) => {
+        if (aside.kind === "refused") return this.#refuse(aside.code);
+        this.#ended = aside.ended;
+        this.#task = { ...task, terms: aside.terms, ticket: sealTerms(aside.terms) };
         this.#dispatch(this.#task);
-      });
+      },
     });
   }
 
@@ -79,6 +81,12 @@ export class Front {
     this.#leaveHub();
     if (this.consumer.ending === null) this.consumer.end("cut");
     this.#isOver = true;
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    this.#ended();
+    this.#ended = () => undefined;
   }
 
   #later(run: () => void): void {
@@ -110,7 +118,7 @@ export class Front {
       if (error instanceof OctoError) return error.code;
       throw error;
     }
-    const createdMs = this.#world.schedule.nowMs + this.#skewMs;
+    const createdMs = this.isolate.nowMs;
     const body = engineBody(wanted);
     const bounds = boundsOf(wanted, body, choice);
     const completionTokensMax = bounds.completionTokensMax ?? choice.contextTokens * choices;
@@ -202,7 +210,7 @@ export class Front {
         return this.#dispatch(this.#task);
       }
       case "whole":
-        this.#isOver = true;
+        this.#over();
         if (!this.#isGone) this.consumer.answer(event, task);
         return;
       case "stream":
@@ -235,7 +243,7 @@ export class Front {
       return this.#runOn({ ...task, attemptsBefore: task.attemptsBefore + 8 }, this.#hubId);
     }
     if (mutant === "truncated-success") this.consumer.read("data: [DONE]\n\n");
-    this.#isOver = true;
+    this.#over();
     this.#void(task, "unavailable");
     this.consumer.end(mutant === "truncated-success" ? "answered" : "broken");
   }
@@ -252,7 +260,7 @@ export class Front {
       const text = texts.join("");
       this.consumer.read(text);
       if (isClosed) {
-        this.#isOver = true;
+        this.#over();
         return this.consumer.close();
       }
       this.#call((hub) => hub.read(this.#request.id, text.length));
@@ -275,7 +283,7 @@ export class Front {
   #leaveHub(): void {
     this.#pipe?.leave();
     if (!this.#hasStream) return;
-    this.#isOver = true;
+    this.#over();
     this.#call((hub) => hub.leave(this.#request.id));
   }
 
@@ -285,7 +293,7 @@ export class Front {
   }
 
   #refuse(code: ErrorCode): void {
-    this.#isOver = true;
+    this.#over();
     if (!this.#isGone) this.consumer.end(`refused: ${code}`);
   }
 

@@ -1,3 +1,4 @@
+import { asideMicros, asideTasks, type Lease } from "../../edge/billing/account-leases.ts";
 import type {
   AccountState,
   Hold,
@@ -27,6 +28,8 @@ export class MoneyChecks {
    */
   #unheldCost = 0n;
   #fold = 0n;
+  readonly #leases = new Map<string, { readonly limit: Micros; readonly untilMs: number }>();
+  readonly #closedByLease = new Map<string, Micros>();
 
   constructor(world: World, accountId: string) {
     this.#world = world;
@@ -52,8 +55,39 @@ export class MoneyChecks {
     this.#everHeld.add(taskId);
     hold(!before.has(taskId), "A1", () => `${taskId} is held twice`);
     hold(state.held <= state.balance, "A1 I4", () => `${state.held} held of ${state.balance}`);
-    const { size } = state.holds;
-    hold(size <= state.concurrencyMax, "A1", () => `${size} holds`);
+    const tasks = state.holds.size + state.leasedTasks;
+    hold(tasks <= state.concurrencyMax, "A1", () => `${tasks} holds and leased tasks`);
+  }
+
+  /** L1: what is leased was free. */
+  leased(state: AccountState, { id, limit, untilMs }: Lease): void {
+    this.#checkHeld(state);
+    this.#world.truth.count("leases");
+    this.#leases.set(id, { limit, untilMs });
+    hold(state.held <= state.balance, "L1", () => `${state.held} held of ${state.balance}`);
+  }
+
+  /** L2: an isolate issues in the lease's time, whatever its own clock says. */
+  issued(leaseId: string, nowMs: number): void {
+    this.#world.truth.count("leased tasks");
+    const lease = this.#leases.get(leaseId);
+    hold(lease !== undefined, "L2", () => `${leaseId} was never granted`);
+    const lateMs = nowMs - (lease?.untilMs ?? nowMs);
+    hold(lateMs <= 0, "L2", () => `${leaseId} is issued from ${lateMs} ms after its time`);
+  }
+
+  returned(state: AccountState): void {
+    this.#checkHeld(state);
+  }
+
+  /** L2: all tasks of a lease together agreed to no more than it had. */
+  #checkLease({ terms }: TaskClosing): void {
+    const { lease: id, limit } = terms;
+    if (id === undefined) return;
+    const closed = (this.#closedByLease.get(id) ?? 0n) + BigInt(limit);
+    this.#closedByLease.set(id, closed);
+    const most = this.#leases.get(id)?.limit ?? 0n;
+    hold(closed <= most, "L2", () => `${closed} micros are closed of ${id}, which had ${most}`);
   }
 
   resolved(
@@ -70,7 +104,9 @@ export class MoneyChecks {
     this.#resolved.set(taskId, resolution.kind);
     this.costs.set(taskId, { cost, finish: closing.record.finish });
     hold(!state.holds.has(taskId), "I7", () => `${taskId} is resolved and still held`);
-    hold(this.#everHeld.has(taskId), "A1", () => `${taskId} was never held`);
+    const isCovered = this.#everHeld.has(taskId) || closing.terms.lease !== undefined;
+    hold(isCovered, "A1", () => `${taskId} was never held`);
+    this.#checkLease(closing);
     const limit = BigInt(closing.terms.limit);
     hold(cost <= limit, "A3", () => `${taskId} cost ${cost} of ${limit}`);
     hold(cost === fairCost(closing), "A3 I8", () => `${taskId} cost ${cost}`);
@@ -124,8 +160,14 @@ export class MoneyChecks {
 
   #checkHeld(state: AccountState): void {
     let sum = 0n;
+    let tasks = 0;
     for (const { limit } of state.holds.values()) sum += limit;
-    hold(sum === state.held, "A1", () => `${state.held} held, ${sum} in holds`);
+    for (const lease of state.leases.values()) {
+      sum += asideMicros(lease);
+      tasks += asideTasks(lease);
+    }
+    hold(sum === state.held, "A1", () => `${state.held} held, ${sum} in holds and leases`);
+    hold(tasks === state.leasedTasks, "L1", () => `${tasks} tasks leased`);
   }
 }
 

@@ -39,6 +39,16 @@ const cases: readonly Case[] = [
   { mutant: "overbilled", caughtBy: /^A3 I8/ },
   { mutant: "lost-transfer", caughtBy: /^I12/ },
   { mutant: "credit-forged", caughtBy: /^H2/ },
+  {
+    mutant: "lease-overspent",
+    caughtBy: /^L2: .* are closed of/,
+    changes: { bursts: true, tasks: 60, creditTight: true },
+  },
+  {
+    mutant: "lease-outlived",
+    caughtBy: /^L2: .* after its time/,
+    changes: { tasks: 200, spanMs: 8_000, skewMs: 2_000 },
+  },
   { mutant: "task-forgotten", caughtBy: /^I1: .* has not ended/ },
   {
     mutant: "continued-too-early",

@@ -13,7 +13,9 @@ export type Mutant =
   | "lost-transfer"
   | "credit-forged"
   | "task-forgotten"
-  | "continued-too-early";
+  | "continued-too-early"
+  | "lease-overspent"
+  | "lease-outlived";
 
 /** What a byzantine worker does. */
 export const treacheries = [
@@ -74,6 +76,8 @@ export interface Options {
     readonly neverReads: number;
   };
   readonly creditTight: boolean;
+  /** Everybody asks at about the same time. */
+  readonly bursts: boolean;
   readonly mutant: Mutant | null;
 }
 
@@ -89,6 +93,7 @@ export const faultKinds = [
   "account-reset",
   "directory-reset",
   "front-death",
+  "isolate-death",
   "ledger-down",
   "hub-drain",
 ] as const;
@@ -113,6 +118,7 @@ const calm: Options = {
   engine: { tokenMs: 40, firstTokenMs: 200, fails: 0, hangs: 0, tooLong: 0, deaf: 0 },
   consumer: { hangsUp: 0, slow: 0, neverReads: 0 },
   creditTight: false,
+  bursts: false,
   mutant: null,
 };
 
@@ -138,6 +144,7 @@ export function optionsOf(seed: number): Options {
     workers,
     byzantineShare: random.chance(0.4) ? random.next() * 0.7 : 0,
     tasks: random.int(8, 40),
+    bursts: false,
     spanMs: random.int(15, 70) * 1000,
     delayMs: random.pick([1, 5, 20, 80, 300]),
     skewMs: random.chance(0.5) ? 0 : 2_000,
@@ -153,6 +160,7 @@ export function optionsOf(seed: number): Options {
       "account-reset": rate(3),
       "directory-reset": rate(2),
       "front-death": rate(3),
+      "isolate-death": new Random(seed * 2 + 3).chance(0.5) ? 3 : 0,
       "ledger-down": rate(2),
       // Drawn apart, so that a seed's other options do not depend on it.
       "hub-drain": drainsOf(new Random(1_000_000_000 + seed)),
@@ -168,6 +176,7 @@ export function optionsOf(seed: number): Options {
     },
     consumer: { hangsUp: rate(0.4), slow: rate(0.4), neverReads: rate(0.1) },
     creditTight: random.chance(0.3),
+    ...burstsOf(new Random(seed * 2 + 4)),
     mutant: null,
   };
 }
@@ -175,6 +184,11 @@ export function optionsOf(seed: number): Options {
 /** Hubs are told in some runs to send their workers elsewhere. */
 function drainsOf(random: Random): number {
   return random.chance(0.4) ? random.next() * 4 : 0;
+}
+
+/** In some runs keys are busy enough for leases. */
+function burstsOf(random: Random): Partial<Options> {
+  return random.chance(0.3) ? { bursts: true, tasks: random.int(40, 120) } : {};
 }
 
 /** Claims are probed in some runs, and again within the run. */

@@ -17,8 +17,8 @@ export interface Run {
 
 /** A queue that waits to its end on two hubs, one after the other: everything else is shorter. */
 const healMs = 700_000;
-/** More than a hold lasts. */
-const expiryMs = 20 * 60_000;
+/** More than a hold lasts, or a lease that nobody returns. */
+const expiryMs = 40 * 60_000;
 const dayMs = 25 * 3_600_000;
 /** A run of more events is a livelock: the longest sane ones have a tenth. */
 const eventsMax = 2_000_000;

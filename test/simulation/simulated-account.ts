@@ -1,4 +1,10 @@
 import {
+  addLease,
+  grantLease,
+  type Lease,
+  returnLease,
+} from "../../edge/billing/account-leases.ts";
+import {
   type AccountState,
   createAccountState,
   expireHolds,
@@ -12,6 +18,7 @@ import {
   resolveTask,
   type Transfer,
 } from "../../edge/billing/account-state.ts";
+import type { LeaseAsk, LeaseGrant, LeaseReport } from "../../edge/billing/lease-terms.ts";
 import type { TaskClosing } from "../../edge/billing/closing.ts";
 import { type OutboxItem, outboxPayload, readPayload } from "../../edge/billing/outbox-payload.ts";
 import type { Micros } from "../../shared/money.ts";
@@ -29,6 +36,7 @@ interface Stored {
   readonly resolutions: Map<string, { readonly atMs: number }>;
   readonly outbox: { readonly seq: number; readonly payload: string }[];
   readonly earnings: Map<string, number>;
+  leases: readonly Lease[];
   seq: number;
 }
 
@@ -58,6 +66,7 @@ export class SimulatedAccount {
       resolutions: new Map(),
       outbox: [],
       earnings: new Map(),
+      leases: [],
       seq: 0,
     };
     this.#state = this.#load();
@@ -101,20 +110,52 @@ export class SimulatedAccount {
     return result;
   }
 
+  lease(ask: LeaseAsk): LeaseGrant | null {
+    const grant = grantLease(this.#state, ask, this.nowMs);
+    this.#save();
+    const lease = this.#state.leases.get(ask.id);
+    if (lease !== undefined) this.checks.leased(this.#state, lease);
+    this.#world.trace.note(this.id, grant === null ? "leases nothing" : `leases ${grant.limit}`);
+    return grant;
+  }
+
+  returnLeases(reports: readonly LeaseReport[]): void {
+    for (const report of reports) returnLease(this.#state, report);
+    this.#save();
+    this.checks.returned(this.#state);
+  }
+
+  callLease(ask: LeaseAsk, reply: (grant: LeaseGrant | null | "lost") => void): void {
+    this.#call(() => this.lease(ask), reply);
+  }
+
+  callReturn(reports: readonly LeaseReport[], reply: (isTold: boolean) => void): void {
+    const told = (answer: void | "lost") => reply(answer !== "lost");
+    this.#call(() => this.returnLeases(reports), told);
+  }
+
   /**
    * The call another object makes: it may get lost, be answered late or not at all, or come twice.
    */
   callClose(closings: readonly TaskClosing[], reply: (isClosed: boolean) => void): void {
+    this.#call(
+      () => this.close(closings),
+      (answer) => reply(answer !== "lost"),
+    );
+  }
+
+  #call<T>(run: () => T, reply: (answer: T | "lost") => void): void {
     const { random, schedule, options } = this.#world;
     const { lost, replyLost, twice, slowMs } = this.#world.faultsOn ? options.settling : calmCalls;
     const delayMs = random.delayMs(options.delayMs / 2 + slowMs);
     const isLost = random.chance(lost);
     const isReplyLost = random.chance(replyLost);
     schedule.after(delayMs, () => {
-      if (!isLost) this.close(closings);
-      schedule.after(random.delayMs(options.delayMs / 2), () => reply(!isLost && !isReplyLost));
+      const answer = isLost ? ("lost" as const) : run();
+      const heard = isReplyLost ? ("lost" as const) : answer;
+      schedule.after(random.delayMs(options.delayMs / 2), () => reply(heard));
     });
-    if (random.chance(twice)) schedule.after(4 * delayMs, () => this.close(closings));
+    if (random.chance(twice)) schedule.after(4 * delayMs, () => void run());
   }
 
   /** As Account.close: one transaction, every task once. */
@@ -127,13 +168,18 @@ export class SimulatedAccount {
       const isResolved = this.#stored.resolutions.has(taskId) && mutant !== "double-post";
       if (isResolved) continue;
       const hold = this.#state.holds.get(taskId) ?? null;
+      const isLeased = this.#state.leases.has(closing.terms.lease ?? "");
       const resolution = resolveTask(this.#state, overbilled(closing, mutant), this.nowMs);
       if (mutant === "lost-hold-release" && hold !== null) {
         this.#state.holds.set(taskId, { ...hold, expiresMs: Number.POSITIVE_INFINITY });
         this.#state.held += hold.limit;
       }
       this.#stored.resolutions.set(taskId, { atMs: this.nowMs });
-      this.checks.resolved(this.#state, { closing, resolution, wasHeld: hold !== null });
+      this.checks.resolved(this.#state, {
+        closing,
+        resolution,
+        wasHeld: hold !== null || isLeased,
+      });
       items.push({ closing, resolution });
       this.#world.trace.note(this.id, `${resolution.kind} ${taskId} ${resolution.cost}`);
     }
@@ -176,12 +222,14 @@ export class SimulatedAccount {
     state.earned = this.#stored.earned;
     state.concurrencyMax = this.#stored.concurrencyMax;
     state.keys.set(this.keyId, "active");
+    for (const lease of this.#stored.leases) addLease(state, { ...lease });
     return state;
   }
 
   #save(): void {
     this.#stored.balance = this.#state.balance;
     this.#stored.earned = this.#state.earned;
+    this.#stored.leases = [...this.#state.leases.values()].map((lease) => ({ ...lease }));
   }
 
   #append(payload: string, transfers: readonly Transfer[]): void {

@@ -7,6 +7,7 @@ import {
   putDigest,
 } from "../../edge/directory/directory-state.ts";
 import { Front } from "./front.ts";
+import { Isolate } from "./isolate.ts";
 import { Ledger } from "./ledger.ts";
 import { type Options, treacheries } from "./options.ts";
 import { Random } from "./random.ts";
@@ -39,6 +40,7 @@ export class World {
   readonly accounts = new Map<string, SimulatedAccount>();
   readonly workers: SimulatedWorker[] = [];
   readonly fronts: Front[] = [];
+  readonly isolates: readonly Isolate[];
   faultsOn = true;
   #directory = createDirectoryState("weur", epochMs);
   #view: { readonly digests: readonly HubDigest[]; readonly atMs: number } | null = null;
@@ -48,6 +50,7 @@ export class World {
     this.options = options;
     this.random = new Random(options.seed);
     this.trace = new Trace(this.schedule, print);
+    this.isolates = [new Isolate(this), new Isolate(this)];
     for (const name of ["a", "b"]) this.#openConsumer(name);
     const heardOf: string[] = [];
     for (let number = 0; number < options.workers; number++) this.#addWorker(number, heardOf);
@@ -56,11 +59,12 @@ export class World {
 
   #openConsumer(name: string): void {
     const id = `acct_${stubId(name)}`;
-    const account = new SimulatedAccount(this, id, this.options.creditTight ? 4 : 64);
+    const { creditTight, bursts } = this.options;
+    const account = new SimulatedAccount(this, id, creditTight && !bursts ? 4 : 64);
     this.accounts.set(id, account);
     this.#consumerIds.push(id);
     // Tight credit is enough for a few of the dearest tasks at once.
-    account.mint(this.options.creditTight ? 60_000n : 1_000_000_000n);
+    account.mint(creditTight ? 60_000n : 1_000_000_000n);
   }
 
   #addWorker(number: number, heardOf: string[]): void {
@@ -84,7 +88,9 @@ export class World {
     const { random, options } = this;
     const request = requestOf(options, random, number, this.#consumerIds);
     // Most come over time, some all at once.
-    const atMs = random.chance(0.2) ? 5_000 : random.int(2_000, options.spanMs);
+    const early = random.chance(0.2) ? 5_000 : random.int(2_000, options.spanMs);
+    // Keys are leased to only while they are busy.
+    const atMs = options.bursts ? 5_000 + (early % 5) * 700 + (early % 300) : early;
     this.schedule.after(atMs, () => this.ask(request));
   }
 

@@ -2,6 +2,7 @@ import { WebSocket } from "ws";
 import { encodeFrame, joinFrames } from "../../shared/protocol/codec.ts";
 import type { UpFrame } from "../../shared/protocol/frames.ts";
 import { frameBytesMax } from "../../shared/protocol/limits.ts";
+import { gatherFrames } from "./gather-frames.ts";
 
 export interface HubSocketEvents {
   opened(): void;
@@ -70,7 +71,7 @@ export class HubSocket {
     this.#gathered = [];
     // A socket that is closing: its close event follows.
     if (this.#ws.readyState !== WebSocket.OPEN) return;
-    const texts = withoutNeedlessAccepts(frames).map((frame) => encodeFrame(frame));
+    const texts = gatherFrames(frames).map((frame) => encodeFrame(frame));
     for (const message of joinFrames(texts)) this.#ws.send(message);
   }
 
@@ -103,15 +104,4 @@ export class HubSocket {
  */
 function spreadMsOfRetryAfter(value: string | undefined): number | null {
   return value !== undefined && /^\d{1,3}$/.test(value) ? Number(value) * 1_000 : null;
-}
-
-/** Where an attempt's first output comes in the same turn, the output says that it was accepted. */
-function withoutNeedlessAccepts(frames: readonly UpFrame[]): UpFrame[] {
-  return frames.filter(
-    (frame, at) =>
-      frame.type !== "task.accept" ||
-      !frames.some(
-        (later, laterAt) => laterAt > at && "attempt" in later && later.attempt === frame.attempt,
-      ),
-  );
 }

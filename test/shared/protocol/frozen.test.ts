@@ -13,6 +13,7 @@ import { protocolFloor, protocolVersion } from "../../../shared/protocol/limits.
  */
 const hashByVersion: { readonly [version: number]: string } = {
   1: "6a1877d72b67e4de24e05d4d23875d14ef391d47284b748306f7eec81be3192b",
+  2: "7c60cce1f2e0ba3bddba6ab6c60af3990181755ae73968f1200e686b158b354f",
 };
 
 function pathOf(version: number | string): string {

@@ -10,6 +10,7 @@ import {
   verifyCountersignature,
   verifyReceipt,
 } from "../../../shared/protocol/receipt.ts";
+import { canonicalJson, type JsonValue } from "../../../shared/crypto/jcs.ts";
 import { sampleReceipt } from "../../helpers/frames.ts";
 
 /** For every field another value that is just as valid. */
@@ -109,4 +110,24 @@ describe("countersignatures", () => {
     const by = { publicKey: key.publicKey, signature: signed.signature };
     expect(await verifyCountersignature(signed, by)).toBe(false);
   });
+});
+
+test("a continuation's receipt covers what it went on from, and is of version 2 alone", async () => {
+  const { key } = await generateSigningKey();
+  const continued: Receipt = {
+    ...sampleReceipt,
+    v: 2,
+    worker: key.publicKey,
+    prefix_hash: "cd".repeat(32),
+  };
+  expect(canonicalReceipt(continued)).toBe(canonicalJson(continued as JsonValue));
+  const signed = await signReceipt(continued, key);
+  expect(signedReceiptSchema.parse(signed)).toEqual(signed);
+  expect(await verifyReceipt(signed)).toBe(true);
+  const { prefix_hash: _, ...cut } = continued;
+  for (const receipt of [{ ...continued, prefix_hash: "ce".repeat(32) }, cut] as Receipt[]) {
+    expect(await verifyReceipt({ ...signed, receipt })).toBe(false);
+  }
+  expect(receiptSchema.safeParse(cut).success).toBe(false);
+  expect(receiptSchema.safeParse({ ...continued, v: 1 }).success).toBe(false);
 });

@@ -1,0 +1,99 @@
+import type { ErrorCode } from "../../shared/errors.ts";
+import { newId } from "../../shared/ids.ts";
+import { describeError } from "../../shared/log.ts";
+import type { Context } from "../context.ts";
+import type { Config } from "../env.ts";
+import { edgeLog } from "../log.ts";
+import { accountObject } from "../objects.ts";
+import {
+  createLeaseBook,
+  endTask,
+  giveUp,
+  keepReports,
+  spend,
+  takeGrant,
+  takeReports,
+} from "./lease-book.ts";
+import { type LeaseAsk, type LeaseGrant, leaseMs } from "./lease-terms.ts";
+import { type Terms, TicketSeal } from "./ticket.ts";
+
+/** Credit for one task, or why there is none. */
+export type SetAside =
+  | {
+      readonly kind: "held";
+      readonly terms: Terms;
+      readonly ticket: string;
+      /** The task runs no more, as far as its consumer can see. */
+      readonly ended: () => void;
+    }
+  | { readonly kind: "refused"; readonly code: ErrorCode; readonly reason: string };
+
+const book = createLeaseBook();
+const sealByConfig = new WeakMap<Config, TicketSeal>();
+
+/**
+ * Sets aside the most that a task can cost: from this isolate's lease of the key's credit where
+ * there is room in one, which takes no call, or else with the Account.
+ */
+export async function setAside(ctx: Context, terms: Terms): Promise<SetAside> {
+  const { account, key: keyId } = terms;
+  const request = { keyId, limit: BigInt(terms.limit), newLeaseId: () => newId("lea") };
+  const { leaseId, ask } = spend(book, request, Date.now());
+  const ended = () => endTask(book, keyId, leaseId);
+  if (ask !== null) ctx.waitUntil(renew(ctx, account, ask));
+  if (leaseId !== null) {
+    const leased = { ...terms, lease: leaseId };
+    return { kind: "held", terms: leased, ticket: await sealOf(ctx.config).seal(leased), ended };
+  }
+  let isHeld = false;
+  try {
+    const held = await accountObject(ctx.env, account).hold(terms);
+    if (held.kind === "refused") return held;
+    isHeld = true;
+    return { kind: "held", terms, ticket: held.ticket, ended };
+  } finally {
+    if (!isHeld) ended();
+  }
+}
+
+/**
+ * Asks for a lease, and tells the account of those before it; then of this one, once its time is
+ * over and nobody has. Nobody waits for it.
+ */
+async function renew(ctx: Context, accountId: string, ask: LeaseAsk): Promise<void> {
+  const askedMs = Date.now();
+  let grant: LeaseGrant | null = null;
+  try {
+    grant = await accountObject(ctx.env, accountId).lease(ask);
+    takeGrant(book, ask, grant, { askedMs, nowMs: Date.now() });
+  } catch (error) {
+    edgeLog("warn", "no answer to an ask for a lease", { error: describeError(error) });
+    giveUp(book, ask);
+  }
+  const isTold = await report(ctx, accountId, ask.keyId);
+  if (grant === null && isTold) return;
+  await new Promise((resolve) => setTimeout(resolve, leaseMs));
+  await report(ctx, accountId, ask.keyId);
+}
+
+/** Tells the account of leases that are over; false where it could not be told. */
+async function report(ctx: Context, accountId: string, keyId: string): Promise<boolean> {
+  const reports = takeReports(book, keyId, Date.now());
+  if (reports.length === 0) return true;
+  try {
+    await accountObject(ctx.env, accountId).returnLeases(reports);
+    return true;
+  } catch (error) {
+    edgeLog("warn", "leases not returned", { error: describeError(error) });
+    keepReports(book, keyId, reports);
+    return false;
+  }
+}
+
+function sealOf(config: Config): TicketSeal {
+  const known = sealByConfig.get(config);
+  if (known !== undefined) return known;
+  const seal = new TicketSeal(config.ticketSecret);
+  sealByConfig.set(config, seal);
+  return seal;
+}
