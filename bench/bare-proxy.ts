@@ -1,7 +1,8 @@
-import { once } from "node:events";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { Worker } from "node:worker_threads";
 import { compatibility } from "../dev/edge.ts";
+import { workerdPids } from "./process-cpu.ts";
+import type { Reply } from "./reply.ts";
+import { startUpstream } from "./upstream.ts";
 
 /**
  * The limit of any relay on this runtime: bare workerd that passes an upstream's stream on, with no
@@ -10,6 +11,8 @@ import { compatibility } from "../dev/edge.ts";
  */
 export interface BareProxy extends AsyncDisposable {
   readonly url: string;
+  /** Its workerd, where the system lists processes in /proc. */
+  readonly pid: number | null;
 }
 
 const script = `export default {
@@ -19,11 +22,10 @@ const script = `export default {
   },
 };`;
 
-export async function startBareProxy(pieces: readonly string[]): Promise<BareProxy> {
-  const upstream = new Worker(new URL("./upstream-thread.ts", import.meta.url), {
-    workerData: pieces,
-  });
-  const [port] = (await once(upstream, "message")) as [number];
+export async function startBareProxy(reply: Reply): Promise<BareProxy> {
+  await using started = new AsyncDisposableStack();
+  const upstream = started.use(await startUpstream(reply));
+  const before = await workerdPids();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: "127.0.0.1",
@@ -35,17 +37,14 @@ export async function startBareProxy(pieces: readonly string[]): Promise<BarePro
           name: "bare",
           modules: [{ type: "ESModule", path: "bare.js", contents: script }],
           ...compatibility,
-          bindings: { UPSTREAM: `http://127.0.0.1:${port}/` },
+          bindings: { UPSTREAM: `${upstream.url}/` },
         },
       ],
     }),
   );
+  started.defer(() => miniflare.dispose());
   const url = (await miniflare.ready).origin;
-  return {
-    url,
-    async [Symbol.asyncDispose]() {
-      await miniflare.dispose();
-      await upstream.terminate();
-    },
-  };
+  const pid = (await workerdPids()).find((one) => !before.includes(one)) ?? null;
+  const running = started.move();
+  return { url, pid, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

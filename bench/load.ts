@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 
 /** One load: the same request, so many at a time, for so long. */
@@ -22,12 +23,12 @@ export interface LoadResult {
 export class LoadClient implements AsyncDisposable {
   readonly #worker = new Worker(new URL("./load-thread.ts", import.meta.url));
 
-  run(load: Load): Promise<LoadResult> {
-    return new Promise((resolve, reject) => {
-      this.#worker.once("message", resolve);
-      this.#worker.once("error", reject);
-      this.#worker.postMessage(load);
-    });
+  async run(load: Load): Promise<LoadResult> {
+    // Rejects where the thread fails, and takes its listeners back either way.
+    const answered = once(this.#worker, "message");
+    this.#worker.postMessage(load);
+    const [result] = (await answered) as [LoadResult];
+    return result;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,12 +1,33 @@
 import { parseArgs } from "node:util";
 import { type Figure, formatValue, type Suite } from "./figure.ts";
 
+interface Listed {
+  readonly about: string;
+  readonly load: () => Promise<Suite>;
+}
+
 /** Suites are loaded when they are asked for: one may need what another does not have. */
-const suites: Readonly<Record<string, () => Promise<Suite>>> = {
-  join: async () => (await import("./suites/join.ts")).join,
-  relay: async () => (await import("./suites/relay.ts")).relay,
-  scale: async () => (await import("./suites/scale.ts")).scale,
-  worker: async () => (await import("./suites/worker.ts")).worker,
+const suites: Readonly<Record<string, Listed>> = {
+  failover: {
+    about: "answers whose worker is killed in the middle, and what their clients see",
+    load: async () => (await import("./suites/failover.ts")).failover,
+  },
+  join: {
+    about: "how long a stranger waits from npx octo-worker to a listing",
+    load: async () => (await import("./suites/join.ts")).join,
+  },
+  relay: {
+    about: "what relaying costs, beside bare workerd and another gateway",
+    load: async () => (await import("./suites/relay.ts")).relay,
+  },
+  scale: {
+    about: "choosing among 100,000 workers, thousands of sockets lost at once",
+    load: async () => (await import("./suites/scale.ts")).scale,
+  },
+  worker: {
+    about: "what a worker and the network add to bare llama.cpp",
+    load: async () => (await import("./suites/worker.ts")).worker,
+  },
 };
 
 const usage = `Measures the network on this machine.
@@ -14,7 +35,10 @@ const usage = `Measures the network on this machine.
   npm run bench -- SUITE           a table
   npm run bench -- SUITE --json    one JSON object a line
 
-Suites: ${Object.keys(suites).join(", ")}`;
+Suites:
+${Object.entries(suites)
+  .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+  .join("\n")}`;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -26,14 +50,14 @@ async function main(): Promise<number> {
     process.stdout.write(`${usage}\n`);
     return name === undefined && values.help !== true ? 2 : 0;
   }
-  const load = suites[name];
-  if (load === undefined) {
+  const listed = suites[name];
+  if (listed === undefined) {
     process.stderr.write(
       `There is no suite ${name}; there are ${Object.keys(suites).join(", ")}\n`,
     );
     return 2;
   }
-  const suite = await load();
+  const suite = await listed.load();
   const figures = await suite((line) => process.stderr.write(`${line}\n`));
   if (values.json)
     for (const figure of figures) process.stdout.write(`${JSON.stringify(figure)}\n`);

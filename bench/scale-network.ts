@@ -5,6 +5,7 @@ import { createHubState, type HubState } from "../edge/hub/hub-state.ts";
 import { stepHub } from "../edge/hub/step-hub.ts";
 import type { InferenceTask } from "../edge/inference/task.ts";
 import { defaultSplit } from "../shared/money.ts";
+import { defaultRouting } from "../shared/openai/routing.ts";
 import type { Listing } from "../shared/protocol/listing.ts";
 
 /** A network of 400 hubs of 250 workers: 100,000. */
@@ -80,6 +81,7 @@ export function scaleTask(model: string): InferenceTask {
     streamed: true,
     mode: "realtime",
     hedge: false,
+    routing: defaultRouting,
     resume: false,
     usageChunk: false,
     choices: 1,

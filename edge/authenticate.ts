@@ -1,6 +1,7 @@
 import { type ApiKey, apiKeyHash, parseApiKey } from "../shared/crypto/api-key.ts";
 import { equalInConstantTime, utf8 } from "../shared/crypto/bytes.ts";
 import { OctoError } from "../shared/errors.ts";
+import { type OctoOptions, octoOptionsSchema } from "../shared/openai/octo-options.ts";
 import type { Caller, Context } from "./context.ts";
 import { databaseOf } from "./database.ts";
 import { findApiKey } from "./db/api-keys.ts";
@@ -16,9 +17,13 @@ interface KnownKey {
   readonly env: string;
   readonly expiresMs: number | null;
   readonly revoked: boolean;
+  readonly routing: OctoOptions | null;
 }
 
-/** A key's account and hash never change, so a minute only bounds memory of keys no longer used. */
+/**
+ * A key's account and hash never change. Its account's routing may: a change is known everywhere
+ * within a minute.
+ */
 const knownMs = 60_000;
 /** An unknown id is remembered as briefly as a new key may take to work everywhere. */
 const unknownMs = 2_000;
@@ -68,7 +73,8 @@ async function callerOf(ctx: Context, presented: ApiKey): Promise<Caller | null>
   const same = equalInConstantTime(utf8(known?.secretHash ?? "0".repeat(64)), utf8(hash));
   if (known === null || !same || known.env !== presented.env || known.revoked) return null;
   if (known.expiresMs !== null && known.expiresMs <= ctx.startedMs) return null;
-  return { accountId: known.accountId, keyId: presented.id, role: known.role };
+  const { accountId, role, routing } = known;
+  return { accountId, keyId: presented.id, role, routing };
 }
 
 /** The operator's first key is a secret of the deployment: it works before there is any account. */
@@ -81,6 +87,7 @@ async function operatorKey(ctx: Context): Promise<KnownKey> {
     env: own.env,
     expiresMs: null,
     revoked: false,
+    routing: null,
   };
 }
 
@@ -99,10 +106,22 @@ async function knownKey(ctx: Context, id: string): Promise<KnownKey | null> {
           env: row.env,
           expiresMs: row.expiresAt,
           revoked: row.revokedAt !== null,
+          routing: storedRouting(row.routing),
         };
   if (cache.size >= cacheMax) cache.clear();
   cache.set(id, { key, untilMs: ctx.startedMs + (key === null ? unknownMs : knownMs) });
   return key;
+}
+
+/** Forgets the keys of an account whose routing this isolate's own caller just changed. */
+export function forgetKeysOf(accountId: string): void {
+  for (const [id, { key }] of cache) if (key?.accountId === accountId) cache.delete(id);
+}
+
+/** What has lost its form is from another build, and asks for nothing. */
+export function storedRouting(stored: unknown): OctoOptions | null {
+  const parsed = octoOptionsSchema.safeParse(stored);
+  return parsed.success ? parsed.data : null;
 }
 
 /** Forgets a key that this isolate's own caller just changed; other isolates ask the Account. */

@@ -1,3 +1,4 @@
+import type { OctoOptions } from "../shared/openai/octo-options.ts";
 import { regionOf, isRegion, type Region } from "../shared/regions.ts";
 import { type Config, configOf, type Env } from "./env.ts";
 
@@ -19,6 +20,8 @@ export interface Caller {
   readonly accountId: string;
   readonly keyId: string;
   readonly role: "consumer" | "operator";
+  /** What its account asks of routing where a request does not say. */
+  readonly routing: OctoOptions | null;
 }
 
 export function createContext(

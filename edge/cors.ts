@@ -7,6 +7,7 @@ const exposed = [
   "x-octo-model-digest",
   "x-octo-region",
   "x-octo-attempts",
+  "x-octo-strategy",
   "x-request-id",
   "server-timing",
   "retry-after",

@@ -103,7 +103,7 @@ function taskRow({ closing, resolution }: OutboxItem): Task {
     model: terms.model,
     digest: record.digest,
     region: terms.region,
-    strategy: "balanced",
+    strategy: terms.strategy ?? "balanced",
     class: record.class,
     streamed: terms.streamed,
     attempts: record.attempts.length,

@@ -19,6 +19,8 @@ export const termsSchema = z.strictObject({
   kind: z.enum(taskKinds),
   model: z.string(),
   region: z.string(),
+  /** How its worker is chosen, for the record; `balanced` where it does not say. */
+  strategy: z.string().optional(),
   streamed: z.boolean(),
   /** The most this task may cost, in micros as decimal text. */
   limit: z.string().regex(/^\d{1,16}$/),

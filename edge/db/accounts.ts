@@ -53,6 +53,7 @@ export async function changeAccount(
     readonly name?: string | undefined;
     readonly status?: AccountStatus | undefined;
     readonly concurrencyMax?: number | undefined;
+    readonly routing?: unknown;
   },
 ): Promise<boolean> {
   const [changed] = await db.write("change the account", (orm) => [
@@ -85,6 +86,7 @@ export async function ensureProviderAccounts(
     status: "active",
     concurrencyMax: 0,
     createdAt: nowMs,
+    routing: null,
   }));
   await db.write("record provider accounts", (orm) => [
     orm.insert(accounts).select(selectRows(accounts, rows)).onConflictDoNothing(),

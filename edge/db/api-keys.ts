@@ -17,6 +17,7 @@ export type KeyWithAccount = Pick<
   readonly accountKind: Account["kind"];
   readonly accountStatus: Account["status"];
   readonly concurrencyMax: number;
+  readonly routing: unknown;
 };
 
 const { secretHash: _, ...summaryColumns } = getTableColumns(apiKeys);
@@ -44,6 +45,7 @@ export async function findApiKey(db: Database, id: string): Promise<KeyWithAccou
         accountKind: accounts.kind,
         accountStatus: accounts.status,
         concurrencyMax: accounts.concurrencyMax,
+        routing: accounts.routing,
       })
       .from(apiKeys)
       .innerJoin(accounts, eq(accounts.id, apiKeys.accountId))

@@ -22,6 +22,8 @@ export const accounts = sqliteTable(
     status: text("status", { enum: accountStatuses }).notNull(),
     concurrencyMax: whole("concurrency_max").notNull(),
     createdAt: whole("created_at").notNull(),
+    /** What its requests ask of routing where they do not say: OctoOptions; null for nothing. */
+    routing: text("routing", { mode: "json" }),
   },
   (table) => [
     index("accounts_by_time").on(table.createdAt, table.id),

@@ -1,6 +1,7 @@
 import type { Price } from "../../shared/money.ts";
 import { highestPrice } from "../../shared/money.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
+import { atMost } from "../../shared/openai/routing.ts";
 import {
   classes,
   type Class,
@@ -9,6 +10,7 @@ import {
 } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
 import { freeSlotsOf, type Session } from "../hub/hub-state.ts";
+import { reputationOf } from "../hub/reputation.ts";
 import { type MeasuredSpeed, speedOf } from "../hub/worker-memory.ts";
 
 /**
@@ -40,9 +42,18 @@ export interface ModelDigest {
   readonly workers: number;
   readonly slots: number;
   readonly freeSlots: number;
+  /** Of the cheapest worker, both sides together. */
   readonly lowestPrice: Price;
+  /** The lowest of each side, whosever it is. */
+  readonly lowestSides: Price;
   readonly highestPrice: Price;
   readonly classCeiling: Class;
+  /** Of the worker that can be relied on most (reputation.ts). */
+  readonly bestReputation: number;
+  /** Of the quickest worker, as measured; null where none was. */
+  readonly lowestFirstTokenMs: number | null;
+  /** Between the hub and its workers, on average; null where it is of none known. */
+  readonly roundTripMs: number | null;
   /** The mean of what its workers say of their speed; null where none says anything. */
   readonly declared: DeclaredSpeeds | null;
   /** What the hub has measured of them, each answer counted alike; null where there was none. */
@@ -75,9 +86,13 @@ interface Gathering {
   slots: number;
   freeSlots: number;
   lowest: Price;
+  lowestSides: Price;
   highest: Price;
   ceiling: number;
   contextTokens: number;
+  bestReputation: number;
+  lowestFirstTokenMs: number | null;
+  readonly roundTripsMs: number[];
   readonly declared: DeclaredSpeed[];
   readonly measured: MeasuredSpeed[];
   readonly abilitySets: Map<string, readonly Ability[]>;
@@ -111,9 +126,13 @@ function gather(gathered: Map<string, Gathering>, session: Session, listing: Lis
     slots: 0,
     freeSlots: 0,
     lowest: price,
+    lowestSides: price,
     highest: price,
     ceiling: 0,
     contextTokens: 0,
+    bestReputation: 0,
+    lowestFirstTokenMs: null,
+    roundTripsMs: [],
     declared: [],
     measured: [],
     abilitySets: new Map(),
@@ -122,12 +141,19 @@ function gather(gathered: Map<string, Gathering>, session: Session, listing: Lis
   known.slots += listing.slots;
   known.freeSlots += freeSlotsOf(session, listing);
   known.lowest = total(price) < total(known.lowest) ? price : known.lowest;
+  known.lowestSides = atMost(price, known.lowestSides);
   known.highest = highestPrice(price, known.highest);
   known.ceiling = Math.max(known.ceiling, classes.indexOf(listing.class_ceiling));
   known.contextTokens = Math.max(known.contextTokens, listing.context_tokens);
   if (listing.speed !== null) known.declared.push(listing.speed);
   const speed = speedOf(session.memory, listing);
   if (speed !== null) known.measured.push(speed);
+  const firstTokenMs = speed?.firstTokenMs ?? null;
+  if (firstTokenMs !== null) {
+    known.lowestFirstTokenMs = Math.min(firstTokenMs, known.lowestFirstTokenMs ?? firstTokenMs);
+  }
+  known.bestReputation = Math.max(known.bestReputation, reputationOf(session.memory.speeds));
+  if (session.roundTripMs !== null) known.roundTripsMs.push(session.roundTripMs);
   const abilities = listing.abilities.toSorted() as Ability[];
   known.abilitySets.set(abilities.join(" "), abilities);
   gathered.set(key, known);
@@ -153,13 +179,27 @@ function modelDigest(model: Gathering): ModelDigest {
     slots: model.slots,
     freeSlots: model.freeSlots,
     lowestPrice: model.lowest,
+    lowestSides: model.lowestSides,
     highestPrice: model.highest,
     classCeiling: classes[model.ceiling] ?? "public",
+    bestReputation: Math.round(model.bestReputation),
+    lowestFirstTokenMs: rounded(model.lowestFirstTokenMs),
+    roundTripMs: rounded(meanOf(model.roundTripsMs)),
     declared: declaredSpeeds(model.declared),
     measured: measuredSpeeds(model.measured),
     abilities: [...new Set(abilitySets.flat())],
     abilitySets,
   };
+}
+
+/** Whole milliseconds tell hubs apart, and many hubs have the same ones. */
+function rounded(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms);
+}
+
+function meanOf(values: readonly number[]): number | null {
+  if (values.length === 0) return null;
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function declaredSpeeds(speeds: readonly DeclaredSpeed[]): DeclaredSpeeds | null {

@@ -11,8 +11,11 @@ const unreadBytesMax = 64 * 1024;
  * the chunk.
  */
 const reportBytes = unreadBytesMax / 4;
-/** What one answer keeps for whoever loses the connection: beyond it, it cannot be resumed. */
-const logCharsMax = 1024 * 1024;
+/**
+ * What one answer keeps for whoever loses the connection, some ten thousand events: beyond it, it
+ * cannot be resumed.
+ */
+const logCharsMax = 4 * 1024 * 1024;
 /** A consumer that means to come back is waited for as long as an answer is kept. */
 const awayMsMax = 5 * 60_000;
 
@@ -26,6 +29,10 @@ export interface AnswerStreamPorts {
   readonly complete: (events: string) => void;
   readonly gone: () => void;
   readonly read: () => void;
+  /** Room for so many more characters of the log. */
+  readonly reserve: (chars: number) => boolean;
+  /** The log is given up. */
+  readonly release: (chars: number) => void;
 }
 
 /** Where what is written goes. */
@@ -53,6 +60,8 @@ export class AnswerStream {
   /** Everything that was sent; null where it is too much to keep. */
   #log: string | null = "";
   #isEnding = false;
+  /** Nobody reads, and there is no room for more. */
+  #isOverflown = false;
   /** Bytes sent since the consumer was last reported to be reading. */
   #unreportedBytes = 0;
   /** The room there was when somebody last looked, and when the consumer had last made some. */
@@ -159,13 +168,30 @@ export class AnswerStream {
   #writeAway(nowMs: number, sinceMs: number): void {
     this.sentMs = nowMs;
     if (this.#isEnding) return;
-    if (this.#log === null || nowMs - sinceMs > awayMsMax) this.#on.gone();
+    if (this.#isOverflown || nowMs - sinceMs > awayMsMax) this.#on.gone();
     else this.#reportReading();
   }
 
   #keep(text: string): void {
-    if (this.#log === null || text === keepAliveEvent) return;
-    this.#log = this.#log.length + text.length > logCharsMax ? null : this.#log + text;
+    if (this.#log === null || text === "" || text === keepAliveEvent) return;
+    const isShort = this.#log.length + text.length <= logCharsMax;
+    // The last event of an answer is short, and tells how it ended.
+    if (!this.#isOverflown && isShort && this.#on.reserve(text.length)) this.#log += text;
+    else if (this.#reader.kind === "away") this.#isOverflown = true;
+    else {
+      // With a gap it would be of no use to anyone.
+      this.#on.release(this.#log.length);
+      this.#log = null;
+    }
+  }
+
+  /** Ends an answer that nobody reads: what was kept of it ends with why. */
+  breakOff(error: { readonly code: ErrorCode; readonly message: string }): void {
+    const event = this.#isOverflown ? "" : this.#text;
+    this.#text = "";
+    const last = event + this.#events.error(error);
+    if (this.#log !== null && this.#on.reserve(last.length)) this.#log += last;
+    this.#isEnding = true;
   }
 
   /**
@@ -175,17 +201,29 @@ export class AnswerStream {
   reopen(id: EventId, nowMs: number): ReadableStream<Uint8Array> | null {
     const rest = this.#log === null ? null : eventsBehind(this.#log, id);
     if (rest === null || this.#reader.kind === "none yet") return null;
-    const before = this.#reader;
+    this.#hangUp("The answer is read over another connection");
     const stream = this.#open(nowMs);
-    if (before.kind === "here") hangUp(before.controller);
     this.#write(rest, nowMs);
+    if (!this.isFull) this.#reportReading();
     return stream;
+  }
+
+  /** Tells a reader that the stream is not its any more: it must not take it for whole. */
+  #hangUp(message: string): void {
+    if (this.#reader.kind !== "here") return;
+    const { controller } = this.#reader;
+    try {
+      controller.enqueue(encoder.encode(this.#events.notice({ code: "client_closed", message })));
+      controller.close();
+    } catch {
+      // It was cancelled before.
+    }
   }
 
   /** The consumer is gone. False where it is waited for: the answer goes on without it. */
   leave(nowMs: number): boolean {
     if (!this.#mayWait || this.#log === null || this.#isEnding) return true;
-    if (this.#reader.kind === "here") hangUp(this.#reader.controller);
+    this.#hangUp("The connection was given up; read on at the task's stream");
     this.#reader = { kind: "away", sinceMs: nowMs };
     // What had been granted may all be on its way already.
     this.#reportReading();
@@ -223,14 +261,5 @@ export class AnswerStream {
   #reportReading(): void {
     this.#unreportedBytes = 0;
     this.#on.read();
-  }
-}
-
-/** Ends a stream that nobody is meant to read any more. */
-function hangUp(controller: ReadableByteStreamController): void {
-  try {
-    controller.close();
-  } catch {
-    // It was cancelled before.
   }
 }

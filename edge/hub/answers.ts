@@ -46,20 +46,28 @@ export type RunResult =
     };
 
 /** The rest of an answer whose connection was lost. */
-export type Resumed = { readonly task: InferenceTask } & (
-  | { readonly kind: "stream"; readonly stream: ReadableStream<Uint8Array> }
+export type Resumed =
+  | {
+      readonly kind: "stream";
+      readonly task: InferenceTask;
+      readonly stream: ReadableStream<Uint8Array>;
+    }
   /** It is over: these are all events that are missing. */
-  | { readonly kind: "events"; readonly events: string }
-);
+  | { readonly kind: "events"; readonly events: string };
 
 /** Below the ten seconds after which an object without a timer is put to sleep. */
 const awakeMs = 5_000;
 
 /**
- * Proxies and phones drop connections that are silent for 30 s or more; and an idle stream notices
- * no FIN.
+ * An idle stream notices no FIN: the first write after it is answered by a reset, and the second
+ * fails, so that two of these find out who has left within ten seconds.
  */
-const keepAliveMs = 10_000;
+const keepAliveMs = 4_000;
+/**
+ * A streamed answer begins without a word after so long; before it, whatever fails can still be an
+ * HTTP status, or another hub's.
+ */
+const announceMs = 10_000;
 
 interface Answer {
   readonly task: InferenceTask;
@@ -78,6 +86,7 @@ export class Answers {
   readonly #onGone: (taskId: string) => void;
   readonly #onRead: (taskId: string) => void;
   readonly #onAnnounced: (taskId: string) => void;
+  readonly #onKeeping: () => void;
   /** Streams with something to send at the end of this step. */
   #written = new Set<AnswerStream>();
   /** Streams that end with what is written. */
@@ -90,9 +99,12 @@ export class Answers {
       readonly gone: (taskId: string) => void;
       readonly read: (taskId: string) => void;
       readonly announced: (taskId: string) => void;
+      /** It still has answers that somebody may ask for. */
+      readonly keeping: () => void;
     },
   ) {
     this.#onAnnounced = on.announced;
+    this.#onKeeping = on.keeping;
     this.#hubId = hubId;
     this.#onGone = on.gone;
     this.#onRead = on.read;
@@ -130,6 +142,8 @@ export class Answers {
       },
       gone: () => this.#leave(answer),
       read: () => this.#onRead(task.id),
+      reserve: (chars) => this.#kept.reserve(chars),
+      release: (chars) => this.#kept.release(chars),
     });
     this.#written.add(answer.stream);
   }
@@ -143,23 +157,25 @@ export class Answers {
   /** The consumer is gone for good: what it has paid for is kept for it all the same. */
   #leave({ task, stream }: Answer): void {
     if (!this.#answers.delete(task.id) || stream === null) return;
-    const message = "The answer was stopped when its consumer hung up";
-    stream.fail({ code: "client_closed", message });
-    stream.flush(Date.now());
+    const message = "The answer was stopped because nobody read it any more";
+    stream.breakOff({ code: "client_closed", message });
     this.#keep(task, stream);
     this.#onGone(task.id);
   }
 
   #keep(task: InferenceTask, { log }: AnswerStream): void {
     if (log === null) return;
-    this.#kept.add({ task, text: log }, Date.now());
+    this.#kept.release(log.length);
+    this.#kept.add({ taskId: task.id, accountId: task.accountId, text: log }, Date.now());
     this.#awake.arm(awakeMs);
   }
 
-  /** A hub that slept would forget what is kept. */
+  /** A hub that slept would forget what is kept, and one that nobody knows is not asked for it. */
   async #stayAwake(): Promise<void> {
     this.#kept.forget(Date.now());
-    if (this.#kept.size > 0) this.#awake.arm(awakeMs);
+    if (this.#kept.size === 0) return;
+    this.#awake.arm(awakeMs);
+    this.#onKeeping();
   }
 
   /**
@@ -172,16 +188,16 @@ export class Answers {
   ): Resumed | null {
     const running = this.#answers.get(of.taskId);
     const kept = running === undefined ? this.#kept.find(of.taskId, nowMs) : null;
-    const task = running?.task ?? kept?.task;
-    if (task === undefined || task.accountId !== of.accountId) return null;
-    if (kept !== null) {
+    if (kept?.accountId === of.accountId) {
       const events = eventsBehind(kept.text, of.after);
-      return events === null ? null : { kind: "events", task, events };
+      return events === null ? null : { kind: "events", events };
     }
+    if (running?.task.accountId !== of.accountId) return null;
     // What is written and not sent belongs to the rest.
     this.flush(nowMs);
-    const stream = running?.stream?.reopen(of.after, nowMs) ?? null;
-    return stream === null ? null : { kind: "stream", task, stream };
+    const stream = running.stream?.reopen(of.after, nowMs) ?? null;
+    // The request itself is long, and nothing to whoever reads the answer.
+    return stream === null ? null : { kind: "stream", task: { ...running.task, body: "" }, stream };
   }
 
   deliver(taskId: string, parts: readonly OutputPart[]): void {
@@ -212,15 +228,15 @@ export class Answers {
   keepAlive(nowMs: number): void {
     for (const answer of this.#answers.values()) {
       const { task, stream, openedMs } = answer;
-      if (nowMs - (stream?.sentMs ?? openedMs) < keepAliveMs) continue;
       if (stream === null) {
         // A silent connection is dropped on the way, and only a write finds out who has left.
-        if (!task.streamed) continue;
+        if (!task.streamed || nowMs - openedMs < announceMs) continue;
         this.#begin(answer, null, { model: task.model, digest: "" }, nowMs);
         answer.stream?.keepAlive();
         this.#onAnnounced(task.id);
         continue;
       }
+      if (nowMs - stream.sentMs < keepAliveMs) continue;
       stream.keepAlive();
       this.#written.add(stream);
     }

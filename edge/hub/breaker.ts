@@ -42,8 +42,10 @@ export function afterFailure(
   const isTrial = breaker.untilMs !== null;
   // B4: it is asked to wait, which is no fault.
   const restMs = retryAfterMs > 0 ? nowMs + Math.min(retryAfterMs, longestOpenMs) : null;
-  // Attempts that ran while it opened fail late, and tell nothing new.
-  if (isTrial && nowMs < (breaker.untilMs ?? 0)) return { ...breaker, failures };
+  // Attempts that ran while it opened fail late, and tell nothing new but what they ask for.
+  if (breaker.untilMs !== null && nowMs < breaker.untilMs) {
+    return { ...breaker, failures, untilMs: Math.max(breaker.untilMs, restMs ?? 0) };
+  }
   if (!isTrial && failures < failuresMax) return { ...breaker, failures, untilMs: restMs };
   const openMs = Math.min(longestOpenMs, firstOpenMs * 2 ** breaker.openings);
   const untilMs = Math.round(nowMs + openMs * (1 + jitter * (2 * random() - 1)));
@@ -54,7 +56,22 @@ export function afterFailure(
   };
 }
 
-/** Whether a worker that runs so many tasks may be given another (B2, B3). */
-export function mayTry({ untilMs }: Breaker, running: number, nowMs: number): boolean {
-  return untilMs === null || (nowMs >= untilMs && running === 0);
+/** Notes that a worker has failed. */
+export function noteFailure(
+  memory: { breaker: Breaker },
+  at: Parameters<typeof afterFailure>[1],
+): void {
+  memory.breaker = afterFailure(memory.breaker, at);
+}
+
+/**
+ * Whether a worker may be given a task (B2, B3); `trialsSince` tells whether it was given one since
+ * a time.
+ */
+export function mayTry(
+  { untilMs }: Breaker,
+  nowMs: number,
+  trialsSince: (ms: number) => boolean,
+): boolean {
+  return untilMs === null || (nowMs >= untilMs && !trialsSince(untilMs));
 }

@@ -1,33 +1,26 @@
 import { weightFault } from "../../shared/openai/octo-options.ts";
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import { classes, type Listing } from "../../shared/protocol/listing.ts";
+import { distanceKm, type Region } from "../../shared/regions.ts";
 import type { InferenceTask } from "../inference/task.ts";
+import {
+  type CandidateFacts,
+  type DemandedAbilities,
+  demandedAbilities,
+  factsOf,
+  isAble,
+} from "./candidate-facts.ts";
 import { freeSlotsOf, type Session } from "./hub-state.ts";
-import { expectedAnswersMs, speedOf } from "./worker-memory.ts";
-
-/** Why a worker could not serve a task. */
-export type Exclusion =
-  | "tried"
-  | "model"
-  | "ability"
-  | "context"
-  | "class"
-  | "quantization"
-  | "identity"
-  | "price"
-  | "draining"
-  | "no_credit";
-
-/** Kept with the task, so that anyone can ask afterwards why this worker. */
-export interface RouteExplanation {
-  readonly considered: number;
-  readonly excluded: Partial<Record<Exclusion, number>>;
-  readonly workerId: string;
-  readonly rule: "better_of_two";
-  readonly inputMicrosPerMillion: number;
-  readonly outputMicrosPerMillion: number;
-  readonly otherWorkerId: string | null;
-}
+import {
+  bestOf,
+  type Excluded,
+  explainedMax,
+  type Exclusion,
+  type ExclusionExample,
+  type RouteExplanation,
+  routingSaid,
+} from "./route-explanation.ts";
+import { type Drawn, Scoreboard } from "./strategies.ts";
 
 export type Choice =
   | {
@@ -36,26 +29,24 @@ export type Choice =
       readonly listing: Listing;
       readonly route: RouteExplanation;
     }
-  /** Somebody fits but has no free slot: worth waiting. */
-  | { readonly kind: "busy" }
-  | { readonly kind: "nobody"; readonly excluded: Partial<Record<Exclusion, number>> };
+  /** Nobody can serve it; `busy` where somebody fits but has no free slot: worth waiting. */
+  | ({ readonly kind: "busy" | "nobody" } & Unchosen);
 
-const digestPrefix = "sha256:";
+type Unchosen = Pick<RouteExplanation, "considered" | "excluded" | "excludedExamples">;
 
-/** The listing under which a worker would serve this task, by name or by digest. */
-export function listingFor(session: Session, model: string): Listing | null {
-  const digest = model.startsWith(digestPrefix) ? model.slice(digestPrefix.length) : null;
-  for (const listing of session.listings) {
-    if (listing.model === model || listing.digest === digest) return listing;
-  }
-  return null;
+/** The first hard filter a candidate fails, or null where it fits. A slot is looked at apart. */
+function exclusionOf(
+  task: InferenceTask,
+  session: Session,
+  facts: CandidateFacts,
+  demanded: DemandedAbilities,
+): Exclusion | null {
+  const reason = sessionExclusionOf(task, session, facts.measures.reputation);
+  if (reason !== null) return reason;
+  return isAble(facts, demanded) ? listingExclusionOf(task, facts.listing) : "ability";
 }
 
-/** The first hard filter a worker fails, or null where it fits. A free slot is looked at apart. */
-export function exclusionOf(task: InferenceTask, listing: Listing): Exclusion | null {
-  for (const ability of task.demands) {
-    if (!listing.abilities.includes(ability)) return "ability";
-  }
+function listingExclusionOf(task: InferenceTask, listing: Listing): Exclusion | null {
   // Only what certainly does not fit is excluded here: the bound on prompt tokens is several times
   // too high for most texts, and the engine knows exactly. Documents are in no context.
   const { completionTokensMax } = task;
@@ -65,27 +56,63 @@ export function exclusionOf(task: InferenceTask, listing: Listing): Exclusion | 
   ) {
     return "context";
   }
-  if (classes.indexOf(task.class) > classes.indexOf(listing.class_ceiling)) return "class";
+  if (
+    task.class !== "public" &&
+    classes.indexOf(task.class) > classes.indexOf(listing.class_ceiling)
+  ) {
+    return "class";
+  }
   if (
     listing.input_micros_per_million > task.terms.input_micros_per_million ||
     listing.output_micros_per_million > task.terms.output_micros_per_million
   ) {
     return "price";
   }
+  const { bitsMin, byContent } = task.weights;
+  if (bitsMin === null && !byContent) return null;
   const { identity, bits_per_weight: bitsPerWeight } = listing;
   return weightFault(task.weights, { identity, bitsPerWeight });
 }
 
-interface Candidate {
-  readonly session: Session;
-  readonly listing: Listing;
+/** What the worker itself fails, whatever it lists. */
+function sessionExclusionOf(
+  task: InferenceTask,
+  session: Session,
+  reputation: number,
+): Exclusion | null {
+  const { regions, exclude, include, reputationMin } = task.routing;
+  if (session.draining) return "draining";
+  if (regions !== null && !regions.includes(session.region)) return "region";
+  const isAmong = (ids: readonly string[]) =>
+    ids.includes(session.workerId) || ids.includes(session.accountId);
+  if (exclude.length > 0 && isAmong(exclude)) return "exclude";
+  if (include !== null && !isAmong(include)) return "include";
+  return reputation < reputationMin ? "reputation" : null;
 }
 
+/** Whether a worker could serve a task if it had a slot. */
+export function isFitting(task: InferenceTask, session: Session): boolean {
+  const facts = factsOf(session, task.model);
+  if (facts === null) return false;
+  return exclusionOf(task, session, facts, demandedAbilities(task.demands)) === null;
+}
+
+/** Everything that one look at the sessions finds out. */
+interface Survey {
+  considered: number;
+  isBusy: boolean;
+  readonly excluded: Excluded;
+  readonly examples: ExclusionExample[];
+  /** In the order of the board. */
+  readonly fitting: CandidateFacts[];
+}
+
+/** One choice at a time: nothing waits inside, so the board is nobody else's meanwhile. */
+const board = new Scoreboard();
+
 /**
- * Chooses among `sessions`: hard filters, then the better of two drawn at random, which spreads
- * load without anyone keeping count. The better one is the cheaper; at one price the faster, by
- * what its hub has measured and never by its word; among the equally fast the freer. One that has
- * only ever failed is the worse one. `random` gives numbers in [0, 1).
+ * Chooses among `sessions`: hard filters, then the scores of the task's strategy and a draw among
+ * the best (strategies.ts). `random` gives numbers in [0, 1).
  */
 export function chooseWorker(
   task: InferenceTask,
@@ -93,63 +120,84 @@ export function chooseWorker(
   triedSessionIds: ReadonlySet<string>,
   random: () => number,
 ): Choice {
-  const excluded: Partial<Record<Exclusion, number>> = {};
-  const exclude = (reason: Exclusion) => (excluded[reason] = (excluded[reason] ?? 0) + 1);
-  const free: Candidate[] = [];
-  let considered = 0;
-  let busy = false;
-  for (const session of sessions) {
-    considered += 1;
-    const listing = listingFor(session, task.model);
-    if (listing === null) exclude("model");
-    else if (session.draining) exclude("draining");
-    else {
-      const reason = exclusionOf(task, listing);
-      if (reason !== null) exclude(reason);
-      else if (triedSessionIds.has(session.id)) exclude("tried");
-      else if (freeSlotsOf(session, listing) < 1) {
-        exclude("no_credit");
-        busy = true;
-      } else free.push({ session, listing });
-    }
+  const survey = surveyOf(task, sessions, triedSessionIds);
+  const drawn = board.draw(task.routing, random);
+  if (drawn === null) {
+    const { considered, excluded, examples: excludedExamples } = survey;
+    return { kind: survey.isBusy ? "busy" : "nobody", considered, excluded, excludedExamples };
   }
-  const first = free[Math.floor(random() * free.length)];
-  if (first === undefined) return busy ? { kind: "busy" } : { kind: "nobody", excluded };
-  const second = free[Math.floor(random() * free.length)] ?? first;
-  const [chosen, other] = isBetter(second, first, random) ? [second, first] : [first, second];
-  const route: RouteExplanation = {
-    considered,
-    excluded,
-    workerId: chosen.session.workerId,
-    rule: "better_of_two",
-    inputMicrosPerMillion: chosen.listing.input_micros_per_million,
-    outputMicrosPerMillion: chosen.listing.output_micros_per_million,
-    otherWorkerId: other === chosen ? null : other.session.workerId,
-  };
-  return { kind: "chosen", session: chosen.session, listing: chosen.listing, route };
+  const { session, listing } = survey.fitting[drawn.at] as CandidateFacts;
+  return { kind: "chosen", session, listing, route: explanationOf(task, survey, drawn) };
 }
 
-/** Of the pairs in which one is not measured, this share goes to that one: so it will be. */
-const explorationShare = 0.05;
-/** Measured times nearer than this are equal: they vary more than that by themselves. */
-const speedMargin = 1.15;
-
-function isBetter(a: Candidate, b: Candidate, random: () => number): boolean {
-  const speedA = speedOf(a.session.memory, a.listing);
-  const speedB = speedOf(b.session.memory, b.listing);
-  // One that has failed whatever it was asked is no bargain.
-  const failsA = speedA !== null && speedA.firstTokenMs === null;
-  const failsB = speedB !== null && speedB.firstTokenMs === null;
-  if (failsA !== failsB) return failsB;
-  const priceA = a.listing.input_micros_per_million + a.listing.output_micros_per_million;
-  const priceB = b.listing.input_micros_per_million + b.listing.output_micros_per_million;
-  if (priceA !== priceB) return priceA < priceB;
-  if (speedA !== null && speedB !== null) {
-    const [msA, msB] = expectedAnswersMs(speedA, speedB);
-    if (msA * speedMargin < msB) return true;
-    if (msB * speedMargin < msA) return false;
-  } else if (speedA !== null || speedB !== null) {
-    return (speedA === null) === random() < explorationShare;
+/** Puts on the board whoever passes every filter and has a slot free, and scores them. */
+function surveyOf(
+  task: InferenceTask,
+  sessions: Iterable<Session>,
+  triedSessionIds: ReadonlySet<string>,
+): Survey {
+  const survey: Survey = {
+    considered: 0,
+    isBusy: false,
+    excluded: {},
+    examples: [],
+    fitting: [],
+  };
+  const demanded = demandedAbilities(task.demands);
+  const isRetried = triedSessionIds.size > 0;
+  // Nearly all workers of a hub are in one region.
+  let region: Region | null = null;
+  let km = 0;
+  board.clear(task.kind);
+  for (const session of sessions) {
+    survey.considered += 1;
+    const facts = factsOf(session, task.model);
+    if (facts === null) {
+      exclude(survey, session, "model");
+      continue;
+    }
+    const reason = exclusionOf(task, session, facts, demanded);
+    if (reason !== null || (isRetried && triedSessionIds.has(session.id))) {
+      exclude(survey, session, reason ?? "tried");
+      continue;
+    }
+    const freeSlots = freeSlotsOf(session, facts.listing);
+    if (freeSlots < 1) {
+      exclude(survey, session, "no_credit");
+      survey.isBusy = true;
+      continue;
+    }
+    survey.fitting.push(facts);
+    if (session.region !== region) {
+      ({ region } = session);
+      km = distanceKm(task.region, region);
+    }
+    const freeShare = Math.min(1, freeSlots / facts.listing.slots);
+    board.add(facts.measures, { freeShare, km });
   }
-  return a.session.credits > b.session.credits;
+  board.score(task.routing.weights);
+  return survey;
+}
+
+function exclude(survey: Survey, session: Session, reason: Exclusion): void {
+  survey.excluded[reason] = (survey.excluded[reason] ?? 0) + 1;
+  if (survey.examples.length < explainedMax) {
+    survey.examples.push({ workerId: session.workerId, reason });
+  }
+}
+
+function explanationOf(task: InferenceTask, survey: Survey, drawn: Drawn): RouteExplanation {
+  const { session, listing } = survey.fitting[drawn.at] as CandidateFacts;
+  return {
+    ...routingSaid(task.routing),
+    considered: survey.considered,
+    excluded: survey.excluded,
+    excludedExamples: survey.examples,
+    candidates: bestOf(board, task.routing, (at) => survey.fitting[at]?.session.workerId ?? ""),
+    workerId: session.workerId,
+    explored: drawn.isExplored,
+    sticky: drawn.isSticky,
+    inputMicrosPerMillion: listing.input_micros_per_million,
+    outputMicrosPerMillion: listing.output_micros_per_million,
+  };
 }

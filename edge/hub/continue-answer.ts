@@ -1,7 +1,8 @@
 import type { TokenCounts } from "../../shared/money.ts";
-import { continuingVersion } from "../../shared/protocol/limits.ts";
+import { tokenIdsMax } from "../../shared/openai/output.ts";
+import { answerBytesMax, continuingVersion } from "../../shared/protocol/limits.ts";
 import type { ContinuedAnswer } from "../../shared/protocol/task.ts";
-import { listingFor } from "./choose-worker.ts";
+import { listingFor } from "./candidate-facts.ts";
 import type { Attempt, Session, TaskEntry } from "./hub-state.ts";
 
 /**
@@ -10,8 +11,8 @@ import type { Attempt, Session, TaskEntry } from "./hub-state.ts";
  *     from.
  * C2. The next worker has the same weights (by digest), and is given exactly what the consumer has:
  *     nothing is said twice and nothing is left out.
- * C3. Everybody who made a piece that the consumer got is paid for it, and the prompt is paid once,
- *     to whom the end comes from.
+ * C3. Everybody who made a piece of a whole answer is paid for it, and the prompt is paid once, to
+ *     whom the end comes from. An answer that stays broken costs nothing and pays nobody.
  */
 
 /** What one worker made of an answer that another one ended. */
@@ -39,9 +40,11 @@ export function deliveredBy(attempt: Attempt): Delivered | null {
   const { delivered, task } = entry;
   if (!task.streamed || task.choices !== 1 || !transcript.isPlain(0)) return null;
   const text = (delivered?.text ?? "") + transcript.text(0);
-  const before = delivered === null ? [] : delivered.tokenIds;
+  if (text.length > answerBytesMax) return null;
+  // One that began anew has nothing to do with the tokens before it.
+  const before = attempt.prefixText === null ? [] : (delivered?.tokenIds ?? null);
   const after = transcript.tokenIds;
-  const completionTokens = Math.min(transcript.tokens, transcript.bytes, tokensLeft(entry));
+  const completionTokens = paidTokens(attempt);
   const share = { attempt, counts: { promptTokens: 0, completionTokens } };
   return {
     text,
@@ -51,6 +54,13 @@ export function deliveredBy(attempt: Attempt): Delivered | null {
     first: delivered?.first ?? attempt,
     last: attempt,
   };
+}
+
+/** What a lost worker is paid for: what it delivered, as far as it could name it. */
+function paidTokens({ transcript, entry, isBreached }: Attempt): number {
+  if (isBreached) return 0;
+  const named = transcript.tokenIds?.length ?? Number.MAX_SAFE_INTEGER;
+  return Math.min(transcript.tokens, transcript.bytes, named, tokensLeft(entry));
 }
 
 /** How many tokens the rest of the answer may be billed with (H5). */
@@ -71,5 +81,6 @@ export function canContinue(session: Session, model: string, of: Delivered): boo
 
 /** What was delivered, as an offer carries it. */
 export function continuedAnswer({ text, tokenIds }: Delivered): ContinuedAnswer {
-  return { text, token_ids: tokenIds === null ? null : [...tokenIds] };
+  const isKnown = tokenIds !== null && tokenIds.length <= tokenIdsMax;
+  return { text, token_ids: isKnown ? [...tokenIds] : null };
 }

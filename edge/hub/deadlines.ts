@@ -1,6 +1,6 @@
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import { endTask, noCapacity, type StepContext, workerFailed } from "./end-task.ts";
-import { firstTokenP95 } from "./first-token-times.ts";
+import { firstTokenP95, noteFirstToken } from "./first-token-times.ts";
 import { startRival } from "./hedge.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
 import { sendCancel } from "./close-attempt.ts";
@@ -32,8 +32,17 @@ export function passDeadlines(
     }
     passDeadline(state, attempt, step);
   }
-  // Workers that were left alone after failures may be tried again.
-  placeWaiting(state, step);
+  if (isSomeoneRested(state, step.nowMs)) placeWaiting(state, step);
+}
+
+/** A worker that was left alone after failures may be tried again. */
+function isSomeoneRested(state: HubState, nowMs: number): boolean {
+  if (state.waiting.length === 0) return false;
+  for (const { memory } of state.sessions.values()) {
+    const { untilMs } = memory.breaker;
+    if (untilMs !== null && untilMs <= nowMs) return true;
+  }
+  return false;
 }
 
 function endWaiting(state: HubState, step: StepContext): void {
@@ -55,11 +64,20 @@ function passDeadline(state: HubState, attempt: Attempt, step: StepContext): voi
     if (nowMs - attempt.cancelledMs < config.cancelMs) return;
     const loss = { outcome: "cancel ignored", message: "", countsAsFailure: true };
     loseAttempt(state, attempt, loss, step);
-  } else if (nowMs - attempt.startedMs >= config.answerMs) {
+  } else if (nowMs >= lastMsOf(state, attempt)) {
     // Ended as if the consumer had left: what was delivered is paid.
     cancelTask(state, attempt.entry.task.id, step);
   } else if (attempt.firstTokenMs === null) passFirstToken(state, attempt, step);
   else passStall(state, attempt, step);
+}
+
+/** A hold ends before this would be settled: what comes later is nobody's to pay for. */
+const settleMs = 60_000;
+
+/** When an answer is ended whoever makes it: by its length, and before its hold is let go. */
+function lastMsOf({ config }: HubState, { entry, startedMs }: Attempt): number {
+  const begunMs = entry.delivered?.first.startedMs ?? startedMs;
+  return Math.min(begunMs + config.answerMs, entry.task.terms.expires_ms - settleMs);
 }
 
 function passStall(state: HubState, attempt: Attempt, step: StepContext): void {
@@ -81,18 +99,26 @@ const lateMsMin = 2_000;
  */
 function passFirstToken(state: HubState, attempt: Attempt, step: StepContext): void {
   const { entry } = attempt;
+  const { config } = state;
   const silentMs = step.nowMs - attempt.lastFrameMs;
   const limitMs = firstOutputMs(state, attempt);
-  const bodyChars = entry.task.body.length;
-  const p95Ms = firstTokenP95(state.firstTokens, { digest: attempt.listing.digest, bodyChars });
-  const usualMs = p95Ms === null ? limitMs : Math.max(lateMsMin, latePaces * p95Ms);
+  const bodyChars = entry.task.body.length + (attempt.prefixText?.length ?? 0);
+  const of = { digest: attempt.listing.digest, bodyChars };
+  const p95Ms = firstTokenP95(state.firstTokens, of);
+  // The last worker that may fail has all the time there is.
+  const isLast = p95Ms === null || entry.failures + 1 >= config.failuresMax;
+  const usualMs = isLast ? limitMs : Math.max(lateMsMin, latePaces * p95Ms);
   if (entry.task.hedge && p95Ms !== null && silentMs >= p95Ms) startRival(state, attempt, step);
   const isLate =
     silentMs >= limitMs || (silentMs >= usualMs && mayBeFollowed(state, attempt, step));
   if (!isLate) return;
+  // Whoever is slow today makes what is usual: it is learnt from those that are late as well.
+  noteFirstToken(state.firstTokens, { ...of, ms: silentMs });
   sendCancel(attempt, "first_token_late", step);
   const message = `The worker made no token within ${silentMs} ms`;
-  loseAttempt(state, attempt, { outcome: "late", message, countsAsFailure: true }, step);
+  const loss = { outcome: "late", message, countsAsFailure: true };
+  // Slower than usual is no fault yet.
+  loseAttempt(state, attempt, { ...loss, isWorkerKnown: silentMs < limitMs }, step);
 }
 
 /** Whether another worker could take the task now. */

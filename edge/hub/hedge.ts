@@ -25,6 +25,7 @@ export function startRival(state: HubState, attempt: Attempt, step: StepContext)
 export function winRace(state: HubState, winner: Attempt, step: StepContext): void {
   const { entry } = winner;
   if (entry.rival === null) return;
+  entry.route = winner.route;
   const loser = entry.rival === winner ? entry.attempt : entry.rival;
   if (loser !== null) dropAttempt(state, loser, "superseded", step);
 }

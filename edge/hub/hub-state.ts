@@ -11,7 +11,8 @@ import type { InferenceTask } from "../inference/task.ts";
 import type { Delivered, Share } from "./continue-answer.ts";
 import { createFirstTokenTimes, type FirstTokenTimes } from "./first-token-times.ts";
 import type { HubConfig } from "./hub-config.ts";
-import type { RouteExplanation } from "./choose-worker.ts";
+import type { KeptFacts } from "./candidate-facts.ts";
+import type { RouteExplanation } from "./route-explanation.ts";
 import type { Moving } from "./move-workers.ts";
 import type { Preflight } from "./preflight-state.ts";
 import type { Vetting } from "./vetting.ts";
@@ -57,6 +58,8 @@ export interface Session {
   readonly workerId: string;
   readonly accountId: string;
   readonly region: Region;
+  /** From the hub's challenge to the worker's proof; null where the hub did not measure it. */
+  readonly roundTripMs: number | null;
   /** The version of the protocol it speaks. */
   readonly version: number;
   readonly epoch: number;
@@ -77,10 +80,15 @@ export interface Session {
   measuredMs: number;
   /** Its last slot went to a probe: the next one is for a task that waits. */
   probedLast: boolean;
+  /** What candidate-facts.ts keeps of the rest; null before anybody asked. */
+  facts: KeptFacts | null;
 }
 
 /** A session as it is kept and brought back: idle. */
-export type SessionRecord = Omit<Session, "modelsByAttempt" | "measuredMs" | "probedLast">;
+export type SessionRecord = Omit<
+  Session,
+  "modelsByAttempt" | "measuredMs" | "probedLast" | "facts"
+>;
 
 /** How an attempt ended that gave no answer. */
 export interface Loss {
@@ -91,6 +99,10 @@ export interface Loss {
   readonly countsAsFailure: boolean;
   /** How long its engine asked to be left alone, where it did. */
   readonly retryAfterMs?: number | null;
+  /** It says nothing of its worker, or that has been noted already. */
+  readonly isWorkerKnown?: boolean;
+  /** The same worker may be asked again: what it was asked for was wrong. */
+  readonly mayBeAsked?: boolean;
 }
 
 export interface TaskEntry {
@@ -124,6 +136,10 @@ export interface Attempt {
   readonly session: Session;
   readonly listing: Listing;
   readonly startedMs: number;
+  /** Why this worker. */
+  readonly route: RouteExplanation | null;
+  /** It broke the rules of the wire: nothing of it is paid. */
+  isBreached: boolean;
   /** What it goes on from; null where it begins the answer. */
   readonly prefixText: string | null;
   /** When the first byte of its output came. */
@@ -152,6 +168,7 @@ export type HubEvent =
       readonly region: Region;
       readonly version: number;
       readonly epoch: number;
+      readonly roundTripMs?: number;
       readonly memory?: WorkerMemory;
     }
   /**
@@ -270,9 +287,12 @@ export function createTaskEntry(
  * each of them runs no more at once than it lists.
  */
 export function freeSlotsOf(session: Session, listing: Listing): number {
+  const { credits, modelsByAttempt } = session;
+  // However many of them run this model, there are slots for all its credits.
+  if (credits <= listing.slots - modelsByAttempt.size) return Math.max(0, credits);
   let running = 0;
-  for (const model of session.modelsByAttempt.values()) running += model === listing.model ? 1 : 0;
-  return Math.max(0, Math.min(session.credits, listing.slots - running));
+  for (const model of modelsByAttempt.values()) running += model === listing.model ? 1 : 0;
+  return Math.max(0, Math.min(credits, listing.slots - running));
 }
 
 export function priceOf(listing: Listing): Price {

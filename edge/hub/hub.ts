@@ -11,6 +11,7 @@ import { changesDigest, createHubState, type HubEvent, type HubState } from "./h
 import { spreadMsFor } from "./move-workers.ts";
 import { type HubParts, performEffect } from "./perform-effect.ts";
 import { Presence } from "./presence.ts";
+import { type Prospect, prospectOf } from "./prospect.ts";
 import { Settler } from "./settler.ts";
 import { stepHub } from "./step-hub.ts";
 import { takeDial } from "./take-dial.ts";
@@ -28,10 +29,7 @@ const sweepMs = 15_000;
 /** Whoever has not proved itself is looked at as soon as its time is over. */
 const strangerSweepMs = proveWithinMs + 1;
 
-/**
- * Up to 256 workers' sockets, and the tasks on them. The rules are in step-hub.ts; this performs
- * their effects.
- */
+/** Up to 256 workers' sockets, and the tasks on them, by the rules of step-hub.ts. */
 export class Hub extends DurableObject<Env> {
   readonly #state: HubState;
   readonly #sockets: WorkerSockets;
@@ -64,21 +62,17 @@ export class Hub extends DurableObject<Env> {
     this.#answers = new Answers(limits.id, {
       gone: (taskId) => this.#dispatch({ kind: "consumer.gone", taskId }),
       read: (taskId) => this.#dispatch({ kind: "consumer.reads", taskId }),
+      keeping: () => this.#presence.digestChanged(Date.now()),
       announced: (taskId) => this.#dispatch({ kind: "consumer.told", taskId }),
     });
+    const acknowledge = this.#acknowledge.bind(this);
     const settler = new Settler({
       close: (accountId, closings) => accountObject(env, accountId).close(closings),
-      acknowledge: (workerId, attempts) => this.#acknowledge(workerId, attempts),
+      acknowledge,
       distrust: (sessionId, reason) => this.#gate.close(sessionId, "malformed", reason),
       edgeKey: () => edgeSigningKey(config),
     });
-    const returned = {
-      config,
-      startedMs: Date.now(),
-      settler,
-      acknowledge: (workerId: string, attempts: readonly string[]) =>
-        this.#acknowledge(workerId, attempts),
-    };
+    const returned = { config, startedMs: Date.now(), settler, acknowledge };
     this.#parts = {
       sockets: this.#sockets,
       answers: this.#answers,
@@ -87,8 +81,7 @@ export class Hub extends DurableObject<Env> {
       close: (sessionId, name, reason) => this.#gate.close(sessionId, name, reason),
       takeReceipts: ({ frame, sessionId }) => {
         const session = this.#state.sessions.get(sessionId);
-        if (session === undefined) return;
-        ctx.waitUntil(takeReturnedReceipts(frame, session, returned));
+        if (session) ctx.waitUntil(takeReturnedReceipts(frame, session, returned));
       },
     };
     for (const session of this.#presence.restore((id) => this.#sockets.bySessionId(id) !== null)) {
@@ -110,6 +103,11 @@ export class Hub extends DurableObject<Env> {
     const result = this.#answers.open(task, Date.now());
     this.#dispatch({ kind: "task.submitted", task });
     return result;
+  }
+
+  /** What would become of a task that came now. Only reads. */
+  explain(task: InferenceTask): Prospect {
+    return prospectOf(this.#state, task, { nowMs: Date.now(), random: Math.random });
   }
 
   /** The consumer of a task that is not streamed hung up. */

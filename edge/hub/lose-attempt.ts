@@ -1,4 +1,4 @@
-import { afterFailure } from "./breaker.ts";
+import { noteFailure } from "./breaker.ts";
 import { closeAttempt } from "./close-attempt.ts";
 import { deliveredBy } from "./continue-answer.ts";
 import {
@@ -29,18 +29,16 @@ export function loseAttempt(
     loseProbe(state, entry, { ...loss, preflight: entry.probe }, step);
     return;
   }
-  entry.triedSessionIds.add(attempt.session.id);
+  if (loss.mayBeAsked !== true) entry.triedSessionIds.add(attempt.session.id);
   if (attempt.cancelledMs !== null) {
     endCancelled(state, attempt, step);
     return;
   }
   entry.lastLoss = loss;
-  if (loss.countsAsFailure) {
-    const { nowMs, random } = step;
-    const { memory } = attempt.session;
-    const at = { nowMs, random, retryAfterMs: loss.retryAfterMs ?? 0 };
-    memory.breaker = afterFailure(memory.breaker, at);
-  }
+  // A task that fails wherever it goes says nothing of those it came to after the first.
+  const isWorkers = loss.countsAsFailure && loss.isWorkerKnown !== true && entry.failures === 0;
+  if (isWorkers)
+    noteFailure(attempt.session.memory, { ...step, retryAfterMs: loss.retryAfterMs ?? 0 });
   // One that got the answer further was no failure of the task's.
   if (attempt.transcript.bytes > 0 && entry.started) entry.failures = 0;
   if (loss.countsAsFailure) entry.failures += 1;

@@ -62,7 +62,7 @@ function noteTimes(state: HubState, attempt: Attempt): void {
   const { entry, listing, startedMs, firstTokenMs } = attempt;
   if (firstTokenMs === null || !isGenerated(entry.task.kind)) return;
   const ms = firstTokenMs - startedMs;
-  const bodyChars = entry.task.body.length;
+  const bodyChars = entry.task.body.length + (attempt.prefixText?.length ?? 0);
   noteFirstToken(state.firstTokens, { digest: listing.digest, ms, bodyChars });
 }
 

@@ -3,29 +3,39 @@ import { attemptId } from "../../shared/ids.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
 import { bodyPartChars, continuingVersion } from "../../shared/protocol/limits.ts";
 import { OutputTranscript } from "../../shared/protocol/receipt.ts";
+import type { InferenceTask } from "../inference/task.ts";
+import type { RouteExplanation } from "./route-explanation.ts";
 import { continuedAnswer } from "./continue-answer.ts";
 import type { StepContext } from "./end-task.ts";
 import type { Attempt, HubState, Session, TaskEntry } from "./hub-state.ts";
+
+/** Where a task goes, and why there; null where nothing was chosen. */
+export interface Placement {
+  readonly session: Session;
+  readonly listing: Listing;
+  readonly route: RouteExplanation | null;
+}
 
 /** Offers a task to a worker that has a free slot. */
 export function offerTask(
   state: HubState,
   entry: TaskEntry,
-  to: { readonly session: Session; readonly listing: Listing },
+  to: Placement,
   step: StepContext,
 ): void {
   assert(entry.attempt === null, `task ${entry.task.id} is on no attempt when it is offered`);
   entry.attempt = openAttempt(state, entry, to, step);
+  entry.route = to.route;
 }
 
 /** A new attempt of a task, offered to its worker. */
 export function openAttempt(
   state: HubState,
   entry: TaskEntry,
-  to: { readonly session: Session; readonly listing: Listing },
+  to: Placement,
   step: StepContext,
 ): Attempt {
-  const { session, listing } = to;
+  const { session, listing, route } = to;
   const { task } = entry;
   assert(session.credits > 0, "an offer uses up a credit that was granted (H2)");
   session.credits -= 1;
@@ -39,11 +49,13 @@ export function openAttempt(
     listing,
     startedMs: step.nowMs,
     // Where no word has left yet the answer simply begins anew.
+    route,
+    isBreached: false,
     prefixText: entry.delivered?.text || null,
     firstTokenMs: null,
     lastFrameMs: step.nowMs,
     seqNext: 0,
-    transcript: new OutputTranscript(),
+    transcript: new OutputTranscript(isNamed(session, task)),
     held: [],
     grantedBytes: state.config.windowBytes,
     memoryBytes: 0,
@@ -63,9 +75,7 @@ function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {
   const isContinued = attempt.prefixText !== null && delivered !== null;
   const prefix = isContinued ? partsOf(JSON.stringify(continuedAnswer(delivered))) : [];
   const sessionId = attempt.session.id;
-  // Whoever has one choice of text to stream may have to be followed by another worker.
   const isPaced = attempt.session.version >= continuingVersion;
-  const isNamed = isPaced && task.streamed && task.choices === 1;
   step.effects.push({
     kind: "send",
     sessionId,
@@ -78,7 +88,7 @@ function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {
       body: body[0] ?? "",
       body_parts: body.length,
       ...(prefix.length === 0 ? {} : { prefix_parts: prefix.length }),
-      ...(isNamed ? { wants_token_ids: true } : {}),
+      ...(isNamed(attempt.session, task) ? { wants_token_ids: true } : {}),
       ...(isPaced ? { pace_ms: paceMsOf(state) } : {}),
       window_bytes: state.config.windowBytes,
       input_micros_per_million: attempt.listing.input_micros_per_million,
@@ -94,6 +104,11 @@ function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {
       frame: { type: "task.body", attempt: attempt.id, part: index, text },
     });
   }
+}
+
+/** Whoever has one choice of text to stream may have to be followed by another worker. */
+function isNamed(session: Session, { streamed, choices }: InferenceTask): boolean {
+  return session.version >= continuingVersion && streamed && choices === 1;
 }
 
 /**

@@ -48,6 +48,7 @@ const numberBytes = 8;
 
 function memoryOf(part: OutputPart): number {
   let bytes = objectBytes + partBytes(part) + (part.tool_calls?.length ?? 0) * objectBytes;
+  bytes += numberBytes * (part.token_ids?.length ?? 0);
   for (const logprob of part.logprobs ?? []) {
     bytes += logprobMemory(logprob);
     for (const top of logprob.top_logprobs) bytes += logprobMemory(top);

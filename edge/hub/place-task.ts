@@ -1,12 +1,5 @@
-import type { ErrorCode } from "../../shared/errors.ts";
 import { mayTry } from "./breaker.ts";
-import {
-  type Choice,
-  chooseWorker,
-  type Exclusion,
-  exclusionOf,
-  listingFor,
-} from "./choose-worker.ts";
+import { type Choice, chooseWorker, isFitting } from "./choose-worker.ts";
 import { canContinue } from "./continue-answer.ts";
 import {
   endTask,
@@ -17,13 +10,14 @@ import {
 } from "./end-task.ts";
 import type { HubState, Loss, Session, TaskEntry } from "./hub-state.ts";
 import { offerTask } from "./offer-task.ts";
-import { enqueue, expectedWaitMs } from "./queue.ts";
+import { enqueue, expectedWaitMs, patienceMs } from "./queue.ts";
+import type { Excluded } from "./route-explanation.ts";
+import { whyNobody } from "./why-nobody.ts";
 
 /** Offers the task to a worker, or lets it wait for one, or ends it. */
 export function placeTask(state: HubState, entry: TaskEntry, step: StepContext): void {
   const choice = chooseFor(state, entry, step);
   if (choice.kind === "chosen") {
-    entry.route = choice.route;
     offerTask(state, entry, choice, step);
     return;
   }
@@ -32,40 +26,60 @@ export function placeTask(state: HubState, entry: TaskEntry, step: StepContext):
   // before. One that is there and failed or refused is not asked again.
   const mayReturn =
     lastLoss === null ? entry.attemptNumber > 0 : /^lost: |: draining$/.test(lastLoss.outcome);
-  if (choice.kind === "busy" || mayReturn) wait(state, entry, step);
+  if (choice.kind === "resting" && step.nowMs + choice.restMs > entry.placeByMs && !mayReturn) {
+    const why = "they have failed and are left alone for a while";
+    endTask(state, entry, step, noCapacity(why, choice.restMs));
+  } else if (choice.kind !== "nobody" || mayReturn) wait(state, entry, step);
   else endTask(state, entry, step, whyUnplaced(entry, choice.excluded, lastLoss));
 }
 
+/** Only workers that are left alone after failures could serve; the first one for so long. */
+type Resting = Omit<Exclude<Choice, { kind: "chosen" }>, "kind"> & {
+  readonly kind: "resting";
+  readonly restMs: number;
+};
+
 /** The worker for a task, or for the rest of its answer, beside those that were tried. */
-export function chooseFor(state: HubState, entry: TaskEntry, step: StepContext): Choice {
+export function chooseFor(
+  state: HubState,
+  entry: TaskEntry,
+  step: StepContext,
+  candidates: Iterable<Session> = state.sessions.values(),
+): Choice | Resting {
   const { task, delivered, triedSessionIds } = entry;
   const sessions: Session[] = [];
-  let isResting = false;
-  for (const session of state.sessions.values()) {
+  let restMs = Number.POSITIVE_INFINITY;
+  for (const session of candidates) {
     if (delivered !== null && !canContinue(session, task.model, delivered)) continue;
-    const { modelsByAttempt, memory } = session;
-    if (mayTry(memory.breaker, modelsByAttempt.size, step.nowMs)) sessions.push(session);
-    else isResting ||= couldServe(session, entry);
+    const { breaker } = session.memory;
+    const isTried = (ms: number) => delivered === null && isRunningSince(state, session, ms);
+    if (mayTry(breaker, step.nowMs, isTried)) sessions.push(session);
+    else if (couldServe(session, entry)) {
+      restMs = Math.min(restMs, Math.max(0, (breaker.untilMs ?? 0) - step.nowMs));
+    }
   }
   const choice = chooseWorker(task, sessions, triedSessionIds, step.random);
+  if (choice.kind !== "nobody" || restMs === Number.POSITIVE_INFINITY) return choice;
   // Whoever rests after failures is asked again in a while: worth waiting, like one that is busy.
-  return choice.kind === "nobody" && isResting ? { kind: "busy" } : choice;
+  return { ...choice, kind: "resting", restMs };
+}
+
+/** Whether a worker was given a task since, that it has not ended yet. */
+function isRunningSince(state: HubState, session: Session, ms: number): boolean {
+  for (const id of session.modelsByAttempt.keys()) {
+    if ((state.attempts.get(id)?.startedMs ?? 0) >= ms) return true;
+  }
+  return false;
 }
 
 function couldServe(session: Session, { task, triedSessionIds }: TaskEntry): boolean {
-  const listing = listingFor(session, task.model);
-  if (listing === null || session.draining || triedSessionIds.has(session.id)) return false;
-  return exclusionOf(task, listing) === null;
+  return !triedSessionIds.has(session.id) && isFitting(task, session);
 }
 
 /** Why nobody is left to ask: the last worker's own words where there was one. */
-function whyUnplaced(
-  entry: TaskEntry,
-  excluded: Partial<Record<Exclusion, number>>,
-  lastLoss: Loss | null,
-): FailedEnding {
+function whyUnplaced(entry: TaskEntry, excluded: Excluded, lastLoss: Loss | null): FailedEnding {
   if (lastLoss === null) {
-    return { kind: "failed", ...whyNobody(entry, excluded), retryAfterS: null };
+    return { kind: "failed", ...whyNobody(entry.task, excluded), retryAfterS: null };
   }
   const { message, countsAsFailure } = lastLoss;
   return countsAsFailure || entry.started ? workerFailed(message) : noCapacity(message);
@@ -79,9 +93,9 @@ function wait(state: HubState, entry: TaskEntry, step: StepContext): void {
   if (entry.attemptNumber > entry.task.attemptsBefore) {
     // Time spent on a lost worker is not the queue's: its next worker may take as long as the first
     // might have.
-    entry.placeByMs = step.nowMs + state.config.queueMs;
+    entry.placeByMs = step.nowMs + patienceMs(state, entry.task.mode);
   } else {
-    const waitMs = expectedWaitMs(state, entry);
+    const waitMs = expectedWaitMs(state, entry, step.nowMs);
     if (waitMs !== null && step.nowMs + waitMs > entry.placeByMs) {
       // Q2: a consumer that knows it now can go elsewhere, or come back when there is room.
       endTask(
@@ -100,59 +114,19 @@ function seconds(ms: number): number {
   return Math.ceil(ms / 1000);
 }
 
-/** A slot came free: the first waiting tasks that fit are placed. */
-export function placeWaiting(state: HubState, step: StepContext): void {
+/** A slot came free, of one worker or of any: the first waiting tasks that fit are placed. */
+export function placeWaiting(state: HubState, step: StepContext, freed?: Session): void {
   if (state.waiting.length === 0) return;
   const waiting = state.waiting;
   state.waiting = [];
   const kept: TaskEntry[] = [];
+  // What waits has found all others busy: only who is free now is looked at.
+  const candidates = freed === undefined ? [...state.sessions.values()] : [freed];
   for (const entry of waiting) {
-    const choice = chooseFor(state, entry, step);
+    const choice = chooseFor(state, entry, step, candidates);
     if (choice.kind === "chosen") {
-      entry.route = choice.route;
       offerTask(state, entry, choice, step);
     } else kept.push(entry);
   }
   state.waiting = kept;
-}
-
-function whyNobody(
-  entry: TaskEntry,
-  excluded: Partial<Record<Exclusion, number>>,
-): { code: ErrorCode; message: string; param: string | null } {
-  const { task } = entry;
-  if (excluded.price !== undefined) {
-    return {
-      code: "no_capacity",
-      message: `Prices for ${task.model} rose above the agreed limit`,
-      param: null,
-    };
-  }
-  if (excluded.draining !== undefined) {
-    return { code: "no_capacity", message: `Workers with ${task.model} are leaving`, param: null };
-  }
-  if (excluded.context !== undefined) {
-    const asked = `${task.completionTokensMax} tokens`;
-    return {
-      code: "context_length_exceeded",
-      message: `Cannot serve ${asked}: no worker with ${task.model} has that much context`,
-      param: "max_tokens",
-    };
-  }
-  if (excluded.quantization !== undefined || excluded.identity !== undefined) {
-    const message = `No worker with ${task.model} has the weights that octo demands`;
-    return { code: "unsupported_parameter", message, param: "octo" };
-  }
-  if (excluded.ability !== undefined) {
-    return {
-      code: "unsupported_parameter",
-      message: `No worker with ${task.model} can do all of: ${task.demands.join(", ")}`,
-      param: null,
-    };
-  }
-  return {
-    code: "model_not_found",
-    message: `No worker offers the model ${task.model} for ${task.class} tasks`,
-    param: "model",
-  };
 }

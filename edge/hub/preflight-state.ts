@@ -123,7 +123,7 @@ export function dropPreflight(
 export function fillSlots(state: HubState, session: Session, step: StepContext): void {
   const { probedLast } = session;
   if (!probedLast) pumpPreflight(state, session, step);
-  placeWaiting(state, step);
+  placeWaiting(state, step, session);
   if (probedLast) pumpPreflight(state, session, step);
 }
 
@@ -144,7 +144,7 @@ export function pumpPreflight(state: HubState, session: Session, step: StepConte
   running.entry = entry;
   running.askedMs = step.nowMs;
   state.tasks.set(task.id, entry);
-  offerTask(state, entry, { session, listing }, step);
+  offerTask(state, entry, { session, listing, route: null }, step);
 }
 
 /** The last probe, made when it is known how many tokens a word is for this model. */

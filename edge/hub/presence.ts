@@ -64,7 +64,8 @@ export class Presence {
   }
 
   #toStored(session: Session): StoredSession {
-    const { modelsByAttempt: _, memory: __, measuredMs: ___, probedLast: ____, ...plain } = session;
+    const { modelsByAttempt: _, memory: __, measuredMs: ___, probedLast: ____, ...rest } = session;
+    const { facts: _____, ...plain } = rest;
     const { listings, vetting } = session;
     const claims = [...listings, ...vetting.claims.map(({ listing }) => listing)];
     const slots = Math.max(0, ...claims.map((listing) => listing.slots));

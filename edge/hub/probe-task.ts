@@ -3,6 +3,7 @@ import { canonicalJson, type JsonValue } from "../../shared/crypto/jcs.ts";
 import { newId } from "../../shared/ids.ts";
 import { defaultSplit } from "../../shared/money.ts";
 import { weightDemands } from "../../shared/openai/octo-options.ts";
+import { defaultRouting } from "../../shared/openai/routing.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
 import { limitOf } from "../billing/account-state.ts";
 import type { Terms } from "../billing/ticket.ts";
@@ -68,6 +69,7 @@ export function probeTask(
     completionTokensMax: null,
     result: null,
     weights: weightDemands(null),
+    routing: defaultRouting,
     class: "public",
     mode: "realtime",
     hedge: false,

@@ -53,23 +53,25 @@ const modelsMax = 256;
 
 /**
  * Milliseconds until a new task of this sort would get a slot, all of which are taken; null where
- * nobody knows (Q2). Slots come free one after the other, each after the mean time of an answer.
+ * nobody knows (Q2). Each slot comes free when its answer is as old as answers get on average.
  */
-export function expectedWaitMs(state: HubState, entry: TaskEntry): number | null {
+export function expectedWaitMs(state: HubState, entry: TaskEntry, nowMs: number): number | null {
   const { model } = entry.task;
-  let running = 0;
-  let takenMs = 0;
-  for (const { listing } of state.attempts.values()) {
+  const leftMs: number[] = [];
+  let meanMs = 0;
+  for (const { listing, startedMs } of state.attempts.values()) {
     const isOfModel = listing.model === model || `sha256:${listing.digest}` === model;
-    const ms = state.taskMsByModel.get(listing.model);
-    if (!isOfModel || ms === undefined) continue;
-    running += 1;
-    takenMs = Math.max(takenMs, ms);
+    const ms = isOfModel ? state.taskMsByModel.get(listing.model) : undefined;
+    if (ms === undefined) continue;
+    leftMs.push(Math.max(0, ms - (nowMs - startedMs)));
+    meanMs = Math.max(meanMs, ms);
   }
-  if (running === 0) return null;
+  if (leftMs.length === 0) return null;
   const rank = rankOf(entry);
   const ahead = state.waiting.filter(
     (other) => other.task.model === model && rankOf(other) <= rank,
   ).length;
-  return ((ahead + 1) * takenMs) / running;
+  leftMs.sort((a, b) => a - b);
+  const rounds = Math.floor(ahead / leftMs.length);
+  return (leftMs[ahead % leftMs.length] ?? 0) + rounds * meanMs;
 }

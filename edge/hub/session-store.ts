@@ -17,6 +17,7 @@ const storedSessionSchema = z.object({
   workerId: z.string(),
   accountId: z.string(),
   region: z.enum(regions),
+  roundTripMs: z.number().nullable(),
   version: z.int(),
   epoch: z.int(),
   listings: z.array(listingSchema),

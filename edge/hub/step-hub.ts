@@ -9,6 +9,7 @@ import {
   type HubState,
   type Session,
 } from "./hub-state.ts";
+import { noteFailure } from "./breaker.ts";
 import { passDeadlines } from "./deadlines.ts";
 import { endTask, noCapacity, type StepContext } from "./end-task.ts";
 import { loseAttempt } from "./lose-attempt.ts";
@@ -55,7 +56,7 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       openSession(state, event, step);
       break;
     case "session.restored": {
-      const fresh = { modelsByAttempt: new Map(), measuredMs: 0, probedLast: false };
+      const fresh = { modelsByAttempt: new Map(), measuredMs: 0, probedLast: false, facts: null };
       const session = { ...event.session, ...fresh };
       addSession(state, session);
       pumpPreflight(state, session, step);
@@ -127,6 +128,7 @@ function openSession(
     workerId: event.workerId,
     accountId: event.accountId,
     region: event.region,
+    roundTripMs: event.roundTripMs ?? null,
     version: event.version,
     epoch: event.epoch,
     listings: [],
@@ -136,9 +138,11 @@ function openSession(
     credits: 0,
     draining: false,
     modelsByAttempt: new Map(),
-    memory: event.memory ?? emptyMemory(),
+    // What an older connection has learnt since is newer than what was kept.
+    memory: known?.memory ?? event.memory ?? emptyMemory(),
     measuredMs: 0,
     probedLast: false,
+    facts: null,
   });
 }
 
@@ -155,13 +159,19 @@ function closeSession(state: HubState, sessionId: string, reason: string, step: 
   if (state.sessionIdByWorkerId.get(session.workerId) === sessionId) {
     state.sessionIdByWorkerId.delete(session.workerId);
   }
+  const attempts = [...session.modelsByAttempt.keys()];
+  // One connection that breaks is one failure, however much ran on it.
+  if (attempts.some((id) => state.attempts.get(id)?.cancelledMs === null)) {
+    noteFailure(session.memory, { ...step, retryAfterMs: 0 });
+  }
   step.effects.push({ kind: "unlisted", session });
-  for (const attemptId of session.modelsByAttempt.keys()) {
+  for (const attemptId of attempts) {
     const attempt = state.attempts.get(attemptId);
     if (attempt === undefined) continue;
     const message = "The worker was lost in the middle of the answer";
     const outcome = `lost: ${reason}`;
-    loseAttempt(state, attempt, { outcome, message, countsAsFailure: true }, step);
+    const loss = { outcome, message, countsAsFailure: true, isWorkerKnown: true };
+    loseAttempt(state, attempt, loss, step);
   }
 }
 

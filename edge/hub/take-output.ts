@@ -10,9 +10,11 @@ import { endAbandoned, endPaid, endTask, type StepContext } from "./end-task.ts"
 import { closeAttempt, sendCancel } from "./close-attempt.ts";
 import { dropAttempt, winRace } from "./hedge.ts";
 import { loseAttempt } from "./lose-attempt.ts";
+import { placeWaiting } from "./place-task.ts";
 
 /** A worker that breaks the rules of an attempt loses its socket, and the attempt with it. */
 function breach(attempt: Attempt, reason: string, step: StepContext): void {
+  attempt.isBreached = true;
   step.effects.push({
     kind: "close",
     sessionId: attempt.session.id,
@@ -60,7 +62,9 @@ function takeParts(
   }
   for (const part of parts) attempt.transcript.add(part);
   if (attempt.cancelledMs !== null || parts.length === 0) return true;
-  winRace(state, attempt, step);
+  // A part without text is no word yet: it neither wins a race nor leaves during one.
+  if (attempt.transcript.bytes > 0) winRace(state, attempt, step);
+  else if (entry.rival !== null && entry.task.streamed) return true;
   // A part without text shows nothing yet, whatever number of tokens it claims to be.
   if (attempt.transcript.bytes > 0) attempt.firstTokenMs ??= step.nowMs;
   if (entry.task.streamed) {
@@ -160,6 +164,7 @@ export function takeEnd(
     entry.started = true;
     step.effects.push({ kind: "started", attempt });
   }
+  const wasResting = attempt.session.memory.breaker.untilMs !== null;
   closeAttempt(state, attempt, cancelled ? "cancelled" : "complete", step);
   endPaid(state, attempt, step, {
     kind: cancelled ? "cancelled" : "answered",
@@ -175,6 +180,8 @@ export function takeEnd(
     }),
     receipt: frame.receipt,
   });
+  // A trial that succeeds lets its worker have all it has room for.
+  if (wasResting) placeWaiting(state, step, attempt.session);
 }
 
 /** No token is less than a byte, but for those of images: they stand for pixels. */
@@ -216,6 +223,11 @@ export function takeFail(
 ): void {
   if (!takeSeq(attempt, frame.seq, step)) return;
   const own = frame.code === "context_length_exceeded" || frame.code === "invalid_request";
+  const { delivered } = attempt.entry;
+  if (own && attempt.prefixText !== null && delivered !== null && attempt.cancelledMs === null) {
+    refuseBeginning(state, attempt, frame, step);
+    return;
+  }
   if (!own || attempt.entry.started || attempt.cancelledMs !== null) {
     const message = `The worker failed: ${frame.message}`;
     const retryAfterMs = frame.retry_after_ms ?? null;
@@ -232,6 +244,25 @@ export function takeFail(
     param: null,
     retryAfterS: null,
   });
+}
+
+/**
+ * A worker cannot go on from what another one gave, which is not its fault: the tokens may be none
+ * of its model's, so it and the others are asked again with the text alone.
+ */
+function refuseBeginning(
+  state: HubState,
+  attempt: Attempt,
+  frame: TaskFail,
+  step: StepContext,
+): void {
+  const { entry } = attempt;
+  const message = `The worker cannot go on: ${frame.message}`;
+  const { delivered } = entry;
+  const isNamed = delivered !== null && delivered.tokenIds !== null;
+  if (isNamed) entry.delivered = { ...delivered, tokenIds: null };
+  const loss = { outcome: frame.code, message, countsAsFailure: false, isWorkerKnown: true };
+  loseAttempt(state, attempt, { ...loss, mayBeAsked: isNamed }, step);
 }
 
 /** The consumer hung up: the engine stops, and what was delivered is paid. */

@@ -88,6 +88,9 @@ export class WorkerGate {
   }
 
   async #prove(socket: WorkerSocket, proof: AuthProve): Promise<void> {
+    // The challenge left when the socket was opened. What the worker took to sign is in it as well,
+    // a millisecond at most.
+    const roundTripMs = socket.heardMs - socket.openedMs;
     const { state, sockets, presence, dispatch } = this.#hub;
     const admission = await admitWorker(this.#hub, socket, proof);
     if (admission.kind === "gone") return;
@@ -102,8 +105,8 @@ export class WorkerGate {
     const workerId = proof.worker;
     const memory = presence.memoryOf(workerId);
     const { version } = proof;
-    const opened = { sessionId, workerId, accountId, region, version, epoch, memory };
-    dispatch({ kind: "session.opened", ...opened });
+    const worker = { sessionId, workerId, accountId, region, version, epoch, roundTripMs, memory };
+    dispatch({ kind: "session.opened", ...worker });
     if (!state.sessions.has(sessionId)) return;
     presence.arrived(sessionId, proof.agent);
     const { paceMs } = state.config;

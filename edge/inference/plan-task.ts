@@ -1,14 +1,18 @@
 import { OctoError } from "../../shared/errors.ts";
-import { weightDemands } from "../../shared/openai/octo-options.ts";
+import type { Ability, Demands } from "../../shared/openai/demands.ts";
+import type { OctoOptions } from "../../shared/openai/octo-options.ts";
+import { type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
 import { newId } from "../../shared/ids.ts";
 import { defaultSplit } from "../../shared/money.ts";
 import { limitOf } from "../billing/account-state.ts";
 import type { Terms } from "../billing/ticket.ts";
 import type { Caller, Context } from "../context.ts";
+import { affinityKey } from "./affinity-key.ts";
 import { chooseAnywhere } from "./choose-anywhere.ts";
 import type { HubQuery } from "./choose-hub.ts";
 import { engineBody, type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { resultShapeOf } from "./result-shape.ts";
+import { routedRequest } from "./routing-options.ts";
 import type { InferenceTask } from "./task.ts";
 import { boundsOf } from "./token-bounds.ts";
 
@@ -25,10 +29,11 @@ const holdMs = 35 * 60_000;
 export async function planTask(
   ctx: Context,
   caller: Caller,
-  wanted: InferenceRequest,
+  asked: InferenceRequest,
 ): Promise<Plan> {
-  const { request } = wanted;
-  const query = queryOf(wanted);
+  const { wanted, options } = await routedRequest(ctx, caller, asked);
+  const routed = routingDemands(options, await affinityKey(caller.accountId, wanted));
+  const query = queryOf(ctx, wanted, routed);
   const choice = await chooseAnywhere(ctx, query);
   const body = engineBody(wanted);
   const bounds = boundsOf(wanted, body, choice);
@@ -41,8 +46,9 @@ export async function planTask(
     account: caller.accountId,
     key: caller.keyId,
     kind: wanted.kind,
-    model: request.model,
+    model: query.model,
     region: ctx.region,
+    strategy: query.routing.strategy,
     streamed: manner.streamed,
     limit: limitOf(
       {
@@ -62,16 +68,15 @@ export async function planTask(
     kind: wanted.kind,
     accountId: caller.accountId,
     keyId: caller.keyId,
-    model: request.model,
+    model: query.model,
     body,
     ...manner,
-    demands: [...wanted.demands.fieldByAbility.keys()],
+    demands: [...query.demands.fieldByAbility.keys()],
     ...bounds,
     result: resultShapeOf(wanted),
     weights: query.weights,
-    mode: request.octo?.mode ?? "realtime",
-    hedge: request.octo?.hedge === true,
-    resume: request.octo?.resume === true,
+    routing: query.routing,
+    ...patienceOf(options),
     class: query.class,
     region: ctx.region,
     createdMs,
@@ -80,6 +85,12 @@ export async function planTask(
     terms,
   };
   return { task, hubIds: choice.hubIds };
+}
+
+/** How long the consumer waits, and what it does about it. */
+function patienceOf(options: OctoOptions): Pick<InferenceTask, "mode" | "hedge" | "resume"> {
+  const { mode = "realtime", hedge = false, resume = false } = options;
+  return { mode, hedge, resume };
 }
 
 /** How the answer is to come; a document comes whole, on the one choice it has. */
@@ -96,11 +107,22 @@ function mannerOf(
 }
 
 /** What to look for among the hubs; throws where no worker of any could serve. */
-function queryOf({ request, demands }: InferenceRequest): HubQuery {
+function queryOf(
+  ctx: Context,
+  { kind, request, demands }: InferenceRequest,
+  { require, ...routed }: RoutingDemands,
+): HubQuery {
   if (demands.refused !== null) {
     const { param, reason } = demands.refused;
     throw new OctoError("unsupported_parameter", `Cannot honour ${param}: ${reason}`, { param });
   }
-  const weights = weightDemands(request.octo);
-  return { model: request.model, demands, class: "public", weights };
+  const { model } = request;
+  return { kind, model, demands: withRequired(demands, require), region: ctx.region, ...routed };
+}
+
+/** What the request itself needs keeps its own field's name in errors. */
+function withRequired(demands: Demands, require: readonly Ability[]): Demands {
+  if (require.length === 0) return demands;
+  const required = require.map((ability) => [ability, "octo.require"] as const);
+  return { ...demands, fieldByAbility: new Map([...required, ...demands.fieldByAbility]) };
 }

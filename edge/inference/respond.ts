@@ -74,6 +74,7 @@ function answerHeaders(
   ];
   return {
     "x-octo-task": task.id,
+    "x-octo-strategy": task.routing.strategy,
     ...(source === null ? {} : sourceHeaders(source)),
     ...(task.streamed ? { "x-octo-event-id": formatEventId({ hubId, place: 0 }) } : {}),
     "x-request-id": ctx.requestId,

@@ -39,11 +39,10 @@ export async function resumeAnswer(
     "x-request-id": ctx.requestId,
   };
   if (resumed.kind === "events") return new Response(resumed.events, { headers });
-  const { body, ended } = relay(ctx, resumed.task, resumed.stream);
+  const { task, stream } = resumed;
+  const { body, ended } = relay(ctx, task, stream);
   ctx.waitUntil(
-    ended.then((end) =>
-      end === "hub lost" ? voidTask(ctx, resumed.task, "unavailable") : undefined,
-    ),
+    ended.then((end) => (end === "hub lost" ? voidTask(ctx, task, "unavailable") : undefined)),
   );
   return new Response(body, { headers });
 }

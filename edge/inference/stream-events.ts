@@ -82,6 +82,11 @@ export class StreamEvents {
     return this.#id() + doneEvent;
   }
 
+  /** An error that only this connection is told of: it is no event of the answer. */
+  notice(error: { readonly code: ErrorCode; readonly message: string }): string {
+    return errorEvent(error, errorAnswer(this.#head));
+  }
+
   /** The last event of an answer that broke. */
   error(error: { readonly code: ErrorCode; readonly message: string }): string {
     return this.#id() + errorEvent(error, errorAnswer(this.#head));

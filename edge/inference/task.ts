@@ -1,5 +1,6 @@
 import type { Ability } from "../../shared/openai/demands.ts";
 import type { TaskMode, WeightDemands } from "../../shared/openai/octo-options.ts";
+import type { Routing } from "../../shared/openai/routing.ts";
 import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import type { Class } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
@@ -37,6 +38,8 @@ export interface InferenceTask {
   readonly result: ResultShape | null;
   /** What is demanded of the weights that answer. */
   readonly weights: WeightDemands;
+  /** How its worker is chosen. */
+  readonly routing: Routing;
   readonly class: Class;
   /** How long it may wait for a slot, and who goes before it. */
   readonly mode: TaskMode;

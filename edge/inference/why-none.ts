@@ -1,9 +1,11 @@
 import { OctoError } from "../../shared/errors.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import { weightFault } from "../../shared/openai/octo-options.ts";
+import { strategies } from "../../shared/openai/strategies.ts";
 import { kindByAbility } from "../../shared/openai/task-kinds.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
-import type { HubQuery } from "./choose-hub.ts";
+import type { HubQuery, Offer } from "./choose-hub.ts";
+import { beyondLimits } from "./why-beyond-limits.ts";
 
 /**
  * What makes another model of a model. Where nobody has one of these there is nothing to ask for;
@@ -20,12 +22,16 @@ const natures: ReadonlySet<Ability> = new Set<Ability>([
 /** Names that fit an error one reads; the rest are in `GET /v1/models`. */
 const namesMax = 20;
 
-/** Why no hub can serve: what is missing, and who or what could do instead. */
+/**
+ * Why no hub can serve: what is missing, and who or what could do instead. `offers` are all of the
+ * model that was asked for.
+ */
 export function whyNone(
   query: HubQuery,
   digests: readonly HubDigest[],
-  named: readonly ModelDigest[],
+  offers: readonly Offer[],
 ): OctoError {
+  const named = offers.map(({ model }) => model);
   const models = digests.flatMap((hub) => hub.models);
   const [sort] = [...query.demands.fieldByAbility.keys()].filter((ability) =>
     kindByAbility.has(ability),
@@ -37,9 +43,14 @@ export function whyNone(
     const offered = models.length === 0 ? "no models just now" : listed(namesOf(ofSort));
     const message = `The model ${query.model} is not offered; the network offers ${offered}`;
     const toWhom = sort === undefined || sort === "chat" ? "" : ` for ${sort}`;
-    return new OctoError("model_not_found", `${message}${models.length === 0 ? "" : toWhom}`, {
-      param: "model",
-    });
+    const hint = suffixHint(query.model, ofSort);
+    return new OctoError(
+      "model_not_found",
+      `${message}${models.length === 0 ? "" : toWhom}${hint}`,
+      {
+        param: "model",
+      },
+    );
   }
   for (const [ability, field] of query.demands.fieldByAbility) {
     if (named.some((model) => model.abilities.includes(ability))) continue;
@@ -54,13 +65,20 @@ export function whyNone(
     const message = `No worker with ${query.model} can do what ${field} asks for (${ability})`;
     return new OctoError("unsupported_parameter", `${message}${instead}`, { param: field });
   }
-  const light = tooLight(query, named);
-  if (light !== null) return light;
+  const unmet = tooLight(query, named) ?? beyondLimits(query, offers);
+  if (unmet !== null) return unmet;
   const fields = [...query.demands.fieldByAbility.values()].join(", ");
   return new OctoError(
     "unsupported_parameter",
     `No single worker with ${query.model} can do all of ${fields} for ${query.class} tasks`,
   );
+}
+
+/** Whoever misspelt a strategy behind a name that is offered is told which there are. */
+function suffixHint(name: string, models: readonly ModelDigest[]): string {
+  const plain = name.slice(0, Math.max(0, name.lastIndexOf(":")));
+  if (!models.some(({ model }) => model === plain)) return "";
+  return `; behind the colon of ${plain}:… may be ${strategies.join(", ")}`;
 }
 
 /** A file that no worker of the model reads: what it could be instead, or who reads it. */

@@ -89,6 +89,7 @@ export const accountRoutes: readonly Route[] = [
         status: "active",
         concurrencyMax: body.concurrency_max,
         createdAt: ctx.startedMs,
+        routing: null,
       };
       await using db = databaseOf(ctx.env);
       await createAccount(db, row);

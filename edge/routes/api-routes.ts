@@ -1,5 +1,6 @@
 import { accountRoutes } from "./accounts.ts";
 import { creditRoutes } from "./credits.ts";
+import { dryRouteRoutes } from "./dry-route.ts";
 import { hubRoutes } from "./hubs.ts";
 import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
@@ -13,6 +14,7 @@ import { workerRegistryRoutes } from "./workers.ts";
 export const apiRoutes: readonly Route[] = [
   ...ownAccountRoutes,
   ...taskRoutes,
+  ...dryRouteRoutes,
   ...listingRoutes,
   ...accountRoutes,
   ...creditRoutes,

@@ -25,6 +25,10 @@ export const inferenceErrors: readonly ErrorCode[] = [
 export const inferenceHeaders = {
   "idempotency-key":
     "The same request under the same key gets the same answer for a day, and costs once",
+  "x-octo-strategy": "As `octo.strategy`, where the body does not say",
+  "x-octo-max-price":
+    "As `octo.max_price`: one number, or two for prompt and completion: `0.5,1.5`",
+  "x-octo-region": "As `octo.region`; several with commas between them",
 };
 
 export const inferenceAnswerHeaders = {
@@ -33,6 +37,8 @@ export const inferenceAnswerHeaders = {
   "x-octo-model-digest": "The SHA-256 of the model's weights",
   "x-octo-region": "Where the worker is",
   "x-octo-attempts": "How many workers were tried",
+  "x-octo-strategy":
+    "How the worker was chosen: a strategy's name, or `weights` or `sort` where those were given",
   "x-octo-event-id": "The Last-Event-ID with which /v1/tasks/{id}/stream begins at the start",
   "server-timing": "Milliseconds of each stage: auth, route, hold, first_token",
 };

@@ -1,60 +1,24 @@
 import { type Context, Hono } from "hono";
-import type { z } from "zod";
+import { z } from "zod";
 import { OctoError } from "../../shared/errors.ts";
-import { chatRequestSchema } from "../../shared/openai/chat-request.ts";
-import { classificationRequestSchema } from "../../shared/openai/classification-request.ts";
-import { completionRequestSchema } from "../../shared/openai/completion-request.ts";
-import { chatDemands, completionDemands } from "../../shared/openai/demands.ts";
-import { embeddingRequestSchema } from "../../shared/openai/embedding-request.ts";
-import { imageRequestSchema } from "../../shared/openai/image-request.ts";
-import { rerankRequestSchema } from "../../shared/openai/rerank-request.ts";
-import {
-  classificationDemands,
-  embeddingDemands,
-  imageDemands,
-  rerankDemands,
-  transcriptionDemands,
-} from "../../shared/openai/result-demands.ts";
+import { transcriptionDemands } from "../../shared/openai/result-demands.ts";
+import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import { type AppEnv, callerOf } from "../app-env.ts";
 import { once } from "../inference/once.ts";
 import type { InferenceRequest } from "../inference/engine-request.ts";
 import { runInference } from "../inference/run-inference.ts";
 import { parseBody, readText } from "./read-body.ts";
 import { readTranscriptionForm } from "./read-form.ts";
+import { readRequest } from "./read-request.ts";
+import { optionsInHeaders, withHeaders } from "./routing-headers.ts";
 
 /** Everything that a worker answers: each route reads its request, and one path runs them all. */
 export const inferenceRoutes = new Hono<AppEnv>()
-  .post("/chat/completions", (c) =>
-    answer(c, async (raw) => {
-      const { request, text } = await readJson(raw, chatRequestSchema);
-      return { wanted: { kind: "chat", request, demands: chatDemands(request) }, text };
-    }),
-  )
-  .post("/completions", (c) =>
-    answer(c, async (raw) => {
-      const { request, text } = await readJson(raw, completionRequestSchema);
-      return { wanted: { kind: "completion", request, demands: completionDemands(request) }, text };
-    }),
-  )
-  .post("/embeddings", (c) =>
-    answer(c, async (raw) => {
-      const { request, text } = await readJson(raw, embeddingRequestSchema);
-      return { wanted: { kind: "embedding", request, demands: embeddingDemands(request) }, text };
-    }),
-  )
-  .post("/rerank", (c) =>
-    answer(c, async (raw) => {
-      const { request, text } = await readJson(raw, rerankRequestSchema);
-      return { wanted: { kind: "rerank", request, demands: rerankDemands(request) }, text };
-    }),
-  )
-  .post("/classify", (c) =>
-    answer(c, async (raw) => {
-      const { request, text } = await readJson(raw, classificationRequestSchema);
-      const demands = classificationDemands(request);
-      return { wanted: { kind: "classification", request, demands }, text };
-    }),
-  )
+  .post("/chat/completions", (c) => answer(c, (raw) => readJson(raw, "chat")))
+  .post("/completions", (c) => answer(c, (raw) => readJson(raw, "completion")))
+  .post("/embeddings", (c) => answer(c, (raw) => readJson(raw, "embedding")))
+  .post("/rerank", (c) => answer(c, (raw) => readJson(raw, "rerank")))
+  .post("/classify", (c) => answer(c, (raw) => readJson(raw, "classification")))
   .post("/audio/transcriptions", (c) =>
     answer(c, async (raw) => {
       const request = await readTranscriptionForm(raw);
@@ -64,12 +28,7 @@ export const inferenceRoutes = new Hono<AppEnv>()
       return { wanted: { kind: "transcription", request, demands }, text };
     }),
   )
-  .post("/images/generations", (c) =>
-    answer(c, async (raw) => {
-      const { request, text } = await readJson(raw, imageRequestSchema);
-      return { wanted: { kind: "image", request, demands: imageDemands(request) }, text };
-    }),
-  );
+  .post("/images/generations", (c) => answer(c, (raw) => readJson(raw, "image")));
 
 /**
  * A request as it was read; its text tells it from others under the same idempotency key, and is
@@ -80,13 +39,13 @@ interface ReadRequest {
   readonly text: string | (() => string);
 }
 
-async function readJson<T>(raw: Request, schema: z.ZodType<T>) {
+async function readJson(raw: Request, kind: TaskKind): Promise<ReadRequest> {
   const type = raw.headers.get("content-type") ?? "";
   if (/^multipart\//i.test(type)) {
     throw new OctoError("invalid_request", "Send JSON as the body; it is a form");
   }
   const text = await readText(raw);
-  return { request: parseBody(text, schema), text };
+  return { wanted: readRequest(kind, parseBody(text, z.unknown())), text };
 }
 
 async function answer(
@@ -95,11 +54,14 @@ async function answer(
 ): Promise<Response> {
   const caller = await callerOf(c);
   const { raw } = c.req;
-  const { wanted, text } = await read(raw);
+  const headers = optionsInHeaders((name) => raw.headers.get(name));
+  const { wanted: asked, text } = await read(raw);
+  const wanted = withHeaders(asked, headers);
   const idempotencyKey = raw.headers.get("idempotency-key");
   const ctx = c.get("ctx");
   const run = () => runInference(ctx, caller, wanted);
   if (idempotencyKey === null) return run();
   const told = typeof text === "string" ? text : text();
-  return once(ctx, caller, { key: idempotencyKey, request: `${raw.url}\n${told}` }, run);
+  const routing = Object.keys(headers).length === 0 ? "" : `\n${JSON.stringify(headers)}`;
+  return once(ctx, caller, { key: idempotencyKey, request: `${raw.url}\n${told}${routing}` }, run);
 }

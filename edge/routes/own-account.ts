@@ -1,11 +1,20 @@
 import { z } from "zod";
 import { OctoError } from "../../shared/errors.ts";
+import { type OctoOptions, octoOptionsSchema } from "../../shared/openai/octo-options.ts";
+import { forgetKeysOf, storedRouting } from "../authenticate.ts";
+import type { Caller, Context } from "../context.ts";
+import { databaseOf } from "../database.ts";
+import { changeAccount, findAccount } from "../db/accounts.ts";
 import { accountStatuses } from "../db/schema.ts";
 import { accountObject } from "../objects.ts";
 import { moneyFields, moneyToJson } from "./accounts.ts";
 import { systemAccountId } from "./active-caller.ts";
 import { accountIdField } from "./fields.ts";
 import { defineRoute, type Route } from "./route.ts";
+
+const routingField = octoOptionsSchema
+  .nullable()
+  .meta({ description: "What requests ask in `octo` where they do not say; null for nothing" });
 
 const ownAccountSchema = z
   .object({
@@ -14,31 +23,72 @@ const ownAccountSchema = z
     status: z.enum(accountStatuses),
     concurrency_max: z.int().meta({ description: "Tasks that may run at the same time" }),
     ...moneyFields,
+    routing: routingField,
   })
   .meta({ id: "OwnAccount", description: "What the caller's account has and may do." });
+
+const ownAccountChangeSchema = z
+  .strictObject({ routing: routingField })
+  .meta({ id: "OwnAccountChange", examples: [{ routing: { strategy: "cost", region: "weur" } }] });
+
+const path = "/api/v1/account";
 
 /** The caller's own account. */
 export const ownAccountRoutes: readonly Route[] = [
   defineRoute({
     name: "readOwnAccount",
     method: "get",
-    path: "/api/v1/account",
-    summary: "Read your own balance and limits",
+    path,
+    summary: "Read your own balance, limits and routing",
     access: "any key",
     answer: ownAccountSchema,
     errors: ["not_found"],
     async handle({ ctx, caller }) {
-      if (caller.accountId === systemAccountId) {
-        throw new OctoError("not_found", "The deployment's own operator key has no account");
-      }
-      const summary = await accountObject(ctx.env, caller.accountId).summary();
-      return {
-        object: "account",
-        id: caller.accountId,
-        status: summary.status,
-        concurrency_max: summary.concurrencyMax,
-        ...moneyToJson(summary),
-      };
+      assertHasAccount(caller);
+      await using db = databaseOf(ctx.env);
+      const row = await findAccount(db, caller.accountId);
+      return ownAccount(ctx, caller, storedRouting(row?.routing));
+    },
+  }),
+  defineRoute({
+    name: "changeOwnAccount",
+    method: "patch",
+    path,
+    summary: "Change how your requests are routed where they do not say",
+    about:
+      "A request's own `octo`, its headers and its model's suffix count before these defaults. A " +
+      "change may take a minute to be known everywhere.",
+    access: "any key",
+    body: ownAccountChangeSchema,
+    answer: ownAccountSchema,
+    errors: ["not_found"],
+    async handle({ ctx, caller, body: { routing } }) {
+      assertHasAccount(caller);
+      await using db = databaseOf(ctx.env);
+      await changeAccount(db, caller.accountId, { routing });
+      forgetKeysOf(caller.accountId);
+      return ownAccount(ctx, caller, routing);
     },
   }),
 ];
+
+function assertHasAccount(caller: Caller): void {
+  if (caller.accountId !== systemAccountId) return;
+  throw new OctoError("not_found", "The deployment's own operator key has no account");
+}
+
+async function ownAccount(
+  ctx: Context,
+  { accountId }: Caller,
+  routing: OctoOptions | null,
+): Promise<z.infer<typeof ownAccountSchema>> {
+  const summary = await accountObject(ctx.env, accountId).summary();
+  return {
+    object: "account",
+    id: accountId,
+    status: summary.status,
+    concurrency_max: summary.concurrencyMax,
+    ...moneyToJson(summary),
+    routing,
+  };
+}

@@ -15,6 +15,8 @@ export interface RouteInput<Params, Query, Body> {
   readonly query: Query;
   readonly body: Body;
   readonly idempotencyKey: string | null;
+  /** Any other request header, by its lower-case name. */
+  readonly header: (name: string) => string | null;
 }
 
 /**
@@ -69,6 +71,7 @@ export function defineRoute<Params, Query, Body, Answer>(
           idempotencyKeyField,
           "Idempotency-Key",
         ),
+        header: (name) => c.req.header(name) ?? null,
       });
       return Response.json(answer, { status: spec.status ?? 200 });
     },

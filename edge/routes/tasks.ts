@@ -20,6 +20,7 @@ import {
 } from "./fields.ts";
 import { noSuchAccount } from "./known-account.ts";
 import { defineRoute, type Route } from "./route.ts";
+import { namesToJson, taskRouteSchema } from "./route-schema.ts";
 import type { attemptSchema, receiptSchema } from "./task-schema.ts";
 import { taskDetailSchema, taskSchema } from "./task-schema.ts";
 
@@ -64,10 +65,31 @@ export const taskRoutes: readonly Route[] = [
       const { route } = found.task;
       return {
         ...taskToJson(found.task),
-        route: route === null ? null : routeToJson(route),
+        route: route === null ? null : routeInJson(route),
         attempts: found.attempts.map(attemptToJson),
         receipts: found.receipts.map(receiptToJson),
       };
+    },
+  }),
+  defineRoute({
+    name: "readTaskRoute",
+    method: "get",
+    path: "/api/v1/tasks/:id/route",
+    summary: "Read why one of your tasks went to the worker that it went to",
+    about: "Of a task that has ended. One that no worker ever got has no route.",
+    access: "any key",
+    params: z.strictObject({ id: taskIdField }),
+    answer: taskRouteSchema,
+    errors: ["not_found"],
+    async handle({ ctx, caller: { accountId }, params: { id } }) {
+      await using db = databaseOf(ctx.env);
+      const route = (await findTask(db, { accountId, id }))?.task.route ?? null;
+      if (route === null) throw new OctoError("not_found", `There is no route of a task ${id}`);
+      return taskRouteSchema.parse({
+        object: "task.route",
+        task_id: id,
+        ...routeInJson(route),
+      });
     },
   }),
 ];
@@ -109,14 +131,8 @@ function taskToJson(row: TaskSummary): z.infer<typeof taskSchema> {
 }
 
 /** The explanation as the hub kept it, with its names as JSON has them here. */
-function routeToJson(text: string): Record<string, unknown> {
-  const route = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
-  return Object.fromEntries(
-    Object.entries(route).map(([name, value]) => [
-      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      value,
-    ]),
-  );
+function routeInJson(text: string): Record<string, unknown> {
+  return z.record(z.string(), z.unknown()).parse(namesToJson(JSON.parse(text)));
 }
 
 function attemptToJson(row: Attempt): z.infer<typeof attemptSchema> {

@@ -1,4 +1,8 @@
 import { z } from "zod";
+import { regions } from "../regions.ts";
+import { classes } from "../protocol/listing.ts";
+import { abilities, type Ability, isAbility } from "./abilities.ts";
+import { sortOrders, strategies } from "./strategies.ts";
 
 /**
  * The classes of quantization and the fewest bits a weight that each is met with. Formats mix
@@ -20,6 +24,60 @@ export type QuantizationClass = keyof typeof bitsFloors;
 
 const quantizationClasses = Object.keys(bitsFloors) as [QuantizationClass, ...QuantizationClass[]];
 
+/** One account's or worker's list of others; more would be a policy, not a request. */
+const idsMax = 64;
+/** 1,000 credits for a million tokens: the most a listing may ask. */
+const creditsMax = 1_000;
+
+const credits = z.number().min(0).max(creditsMax);
+
+/** The most to pay, in credits for a million tokens: one number for both, or each. */
+export const maxPriceSchema = z.union([
+  credits,
+  z
+    .strictObject({ input: credits.optional(), output: credits.optional() })
+    .refine((price) => Object.keys(price).length > 0, "give input, output or both"),
+]);
+
+const regionSchema = z.enum(regions);
+
+export const regionsSchema = z.union([
+  regionSchema,
+  z.array(regionSchema).min(1).max(regions.length),
+]);
+
+export const strategySchema = z.enum(strategies);
+
+const participant = z
+  .string()
+  .regex(/^([A-Za-z0-9_-]{43}|acct_[0-9A-Za-z]{22,43})$/, "a worker's id or an account's");
+
+/** A weight over a million says no more than a million against one. */
+const weight = z.number().min(0).max(1_000_000);
+
+/** What a consumer may weigh; class and precision are demands of their own. */
+const weightsSchema = z
+  .strictObject({
+    price: weight.optional(),
+    latency: weight.optional(),
+    throughput: weight.optional(),
+    load: weight.optional(),
+    reputation: weight.optional(),
+    distance: weight.optional(),
+    success: weight.optional(),
+  })
+  .refine(
+    (weights) => Object.values(weights).some((value) => (value ?? 0) > 0),
+    "at least one weight is over 0",
+  );
+
+const requiredAbility = z
+  .string()
+  .max(80)
+  .refine((name): name is Ability => isAbility(name), {
+    error: `expected one of ${abilities.join(", ")}, audio:…, image:… or param:…`,
+  });
+
 /**
  * How long a request can wait for a free worker: a person waits seconds, a batch a minute, a queue
  * minutes. Who waits less goes first.
@@ -28,11 +86,51 @@ export const taskModes = ["realtime", "batch", "async"] as const;
 export type TaskMode = (typeof taskModes)[number];
 
 /**
- * The field `octo` of any inference request: what a consumer demands of the weights that answer.
- * It is the edge's matter, and no engine sees it.
+ * The field `octo` of any inference request: whom a consumer wants to answer. It is the edge's
+ * matter, and no engine sees it. The same form holds an account's defaults.
  */
 export const octoOptionsSchema = z
   .strictObject({
+    strategy: strategySchema
+      .optional()
+      .meta({ description: "What counts in choosing a worker; `balanced` unless said" }),
+    weights: weightsSchema
+      .optional()
+      .meta({ description: "Instead of a strategy: how much each measure counts" }),
+    sort: z
+      .enum(sortOrders)
+      .optional()
+      .meta({ description: "Instead of a strategy: a strict order by one measure" }),
+    max_price: maxPriceSchema.optional().meta({
+      description: "Credits for a million tokens, at most: a number, or `input` and `output`",
+    }),
+    min_reputation: z
+      .number()
+      .min(0)
+      .max(100)
+      .optional()
+      .meta({ description: "Only workers of at least this reputation; newcomers have 50" }),
+    region: regionsSchema.optional().meta({ description: "Only workers there: one, or a list" }),
+    class: z
+      .enum(classes)
+      .optional()
+      .meta({ description: "How secret the task is; `public` unless said" }),
+    exclude: z
+      .array(participant)
+      .max(idsMax)
+      .optional()
+      .meta({ description: "Workers, or the accounts of workers, that are not asked" }),
+    include: z
+      .array(participant)
+      .min(1)
+      .max(idsMax)
+      .optional()
+      .meta({ description: "Workers, or the accounts of workers, of whom alone one is asked" }),
+    require: z
+      .array(requiredAbility)
+      .max(32)
+      .optional()
+      .meta({ description: "Abilities a worker must have besides what the request needs" }),
     mode: z.enum(taskModes).optional().meta({
       description: "How long it may wait for a free worker; real time goes before the others",
     }),
@@ -49,6 +147,11 @@ export const octoOptionsSchema = z
       description: "Answer to the end though the connection is lost; read it at the task's stream",
     }),
   })
+  .refine(
+    ({ strategy, weights, sort }) =>
+      [strategy, weights, sort].filter((one) => one !== undefined).length < 2,
+    "give one of strategy, weights and sort",
+  )
   .meta({ id: "OctoOptions" });
 export type OctoOptions = z.infer<typeof octoOptionsSchema>;
 

@@ -34,7 +34,8 @@ export const toolCallDeltaSchema = z.object({
 export type ToolCallDelta = z.infer<typeof toolCallDeltaSchema>;
 
 /** Tokens by their numbers in a model's vocabulary; none has more than a billion. */
-export const tokenIdsSchema = z.array(z.int().min(0).max(1_000_000_000)).max(1_000_000);
+export const tokenIdsMax = 1_000_000;
+export const tokenIdsSchema = z.array(z.int().min(0).max(1_000_000_000)).max(tokenIdsMax);
 
 /**
  * A piece of one choice as an engine makes it and the wire carries it. `tokens` is how many tokens

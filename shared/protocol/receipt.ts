@@ -91,6 +91,9 @@ export async function verifyCountersignature(
   });
 }
 
+/** Tokens whose text is held back: half a character, or what may begin a stop sequence. */
+const tokenIdSlack = 64;
+
 interface ChoiceTranscript {
   text: string;
   reasoning: string;
@@ -108,9 +111,13 @@ export class OutputTranscript {
   tokens = 0;
   /**
    * The tokens that spell at least the text of choice 0, in order; null once a part of it came
-   * without.
+   * without, or where they are not wanted.
    */
-  tokenIds: number[] | null = [];
+  tokenIds: number[] | null;
+
+  constructor(isNamed = true) {
+    this.tokenIds = isNamed ? [] : null;
+  }
 
   add(part: OutputPart): void {
     while (this.#choices.length <= part.index) {
@@ -134,9 +141,12 @@ export class OutputTranscript {
 
   #addTokenIds({ token_ids: ids, text = "", tokens }: OutputPart): void {
     if (this.tokenIds === null) return;
-    if (ids !== undefined) {
-      for (const id of ids) this.tokenIds.push(id);
-    } else if (text !== "" || tokens > 0) this.tokenIds = null;
+    const isUnknown = ids === undefined && (text !== "" || tokens > 0);
+    const count = this.tokenIds.length + (ids?.length ?? 0);
+    // Nobody has many more tokens than bytes: what claims to is no list of tokens.
+    const most = Math.min(this.tokens, this.bytes + utf8Length(text)) + tokenIdSlack;
+    if (isUnknown || count > most) this.tokenIds = null;
+    else if (ids !== undefined) for (const id of ids) this.tokenIds.push(id);
   }
 
   /** Whether anything of choice `index` is more than plain text. */

@@ -128,9 +128,13 @@ describe("a day of business", () => {
     const left = await OpenStream.open(flow);
     await left.untilWord(3);
     await left.leave();
-    const failed = await OpenStream.open(flow, "tokens=9 burst=1 fail=engine_failed after=3");
+    const breaking = "tokens=9 burst=1 fail=engine_failed after=3";
+    const failed = await OpenStream.open(flow, breaking, { n: 2 });
     expect(await failed.over).toBe("ended");
     brokenOff.add(failed.taskId);
+    const continued = await OpenStream.open(flow, breaking);
+    expect(await continued.over).toBe("ended");
+    expect(continued.text.endsWith(done)).toBe(true);
     expect((await flow.ask("fail=engine_failed")).status).toBeGreaterThanOrEqual(500);
     expect((await flow.ask("fail=invalid_request")).status).toBe(400);
   });
@@ -166,6 +170,26 @@ describe("a day of business", () => {
   });
 });
 
+const price = { inputMicrosPerMillion: 3_500_000, outputMicrosPerMillion: 41_370_000 };
+
+/** Who made a task's answer, in order, and what each piece costs. */
+function sharesOf(task: FlowTask): { readonly workerId: string; readonly cost: bigint }[] {
+  if (task.state === "void" || task.completion_tokens === 0) return [];
+  const earlier = task.attempts.slice(0, -1).filter(({ tokens }) => tokens > 0);
+  const [last] = task.attempts.slice(-1);
+  if (last === undefined) return [];
+  const before = earlier.reduce((sum, { tokens }) => sum + tokens, 0);
+  const shares = earlier.map(({ worker_id: workerId, tokens }) => ({
+    workerId,
+    cost: costMicros({ promptTokens: 0, completionTokens: tokens }, price),
+  }));
+  const counts = {
+    promptTokens: task.prompt_tokens,
+    completionTokens: task.completion_tokens - before,
+  };
+  return [...shares, { workerId: last.worker_id, cost: costMicros(counts, price) }];
+}
+
 describe("the books afterwards", () => {
   let tasks: FlowTask[];
 
@@ -181,9 +205,9 @@ describe("the books afterwards", () => {
   });
 
   test("know every task once, with its end", () => {
-    // 6 whole, 1 streamed, 1 left, 3 failed, 2 under keys, 1 of the twins.
-    expect(tasks).toHaveLength(14);
-    expect(new Set(tasks.map(({ id }) => id)).size).toBe(14);
+    // 6 whole, 1 streamed, 1 left, 3 failed, 1 continued, 2 under keys, 1 of the twins.
+    expect(tasks).toHaveLength(15);
+    expect(new Set(tasks.map(({ id }) => id)).size).toBe(15);
     const finishes = tasks.map(({ state, finish }) => `${state} ${finish}`).toSorted();
     expect(finishes.filter((one) => one.startsWith("void"))).toHaveLength(3);
     expect(finishes.filter((one) => one === "settled cancelled")).toHaveLength(1);
@@ -216,15 +240,18 @@ describe("the books afterwards", () => {
     const ofTasks = transfers.filter(({ kind }) => kind === "task");
     for (const task of tasks) {
       const own = ofTasks.filter(({ taskId }) => taskId === task.id);
-      const parts = divideBySplit(BigInt(task.cost_micros), defaultSplit);
-      const expected = splitParties.filter((party) => parts[party] > 0n);
-      expect(own.map(({ id }) => id).toSorted()).toEqual(
-        expected.map((party) => `${task.id}:${party}`).toSorted(),
-      );
-      for (const transfer of own) {
-        const party = splitParties.find((one) => transfer.id.endsWith(`:${one}`)) ?? "provider";
-        expect(transfer.amountMicros).toBe(parts[party]);
-        expect(transfer.creditAccount).toMatch(
+      const expected = new Map<string, bigint>();
+      for (const [at, { cost }] of sharesOf(task).entries()) {
+        const parts = divideBySplit(cost, defaultSplit);
+        for (const party of splitParties.filter((one) => parts[one] > 0n)) {
+          const id = at === 0 ? `${task.id}:${party}` : `${task.id}:${party}:${at + 1}`;
+          expected.set(id, parts[party]);
+        }
+      }
+      expect(new Map(own.map(({ id, amountMicros }) => [id, amountMicros]))).toEqual(expected);
+      for (const { id, creditAccount } of own) {
+        const party = id.split(":")[1] ?? "";
+        expect(creditAccount).toMatch(
           party === "provider" ? /^acct_\w+:earned$/ : new RegExp(`^system:${party}$`),
         );
       }
@@ -240,8 +267,9 @@ describe("the books afterwards", () => {
     expect(data).toHaveLength(2);
     for (const { id, account_id: accountId } of data) {
       const share = tasks
-        .filter(({ attempts }) => attempts.at(-1)?.worker_id === id)
-        .map((task) => divideBySplit(BigInt(task.cost_micros), defaultSplit).provider)
+        .flatMap(sharesOf)
+        .filter(({ workerId }) => workerId === id)
+        .map(({ cost }) => divideBySplit(cost, defaultSplit).provider)
         .reduce((sum, micros) => sum + micros, 0n);
       await until(`${id} has earned ${share}`, async () => {
         const path = `/api/v1/accounts/${accountId}`;
@@ -274,19 +302,11 @@ describe("the books afterwards", () => {
       expect(receipt.attempt).toBe(`${task.id}.${task.attempts.at(-1)?.number}`);
       expect(receipt.worker).toBe(task.attempts.at(-1)?.worker_id);
       expect(`sha256:${receipt.model}`).toBe(task.digest);
-      const counts = {
-        promptTokens: receipt.prompt_tokens,
-        completionTokens: task.completion_tokens,
-      };
-      const price = {
+      expect({
         inputMicrosPerMillion: receipt.input_micros_per_million,
         outputMicrosPerMillion: receipt.output_micros_per_million,
-      };
-      expect(price).toEqual({
-        inputMicrosPerMillion: 3_500_000,
-        outputMicrosPerMillion: 41_370_000,
-      });
-      const cost = task.completion_tokens === 0 ? 0n : costMicros(counts, price);
+      }).toEqual(price);
+      const cost = sharesOf(task).reduce((sum, share) => sum + share.cost, 0n);
       expect(BigInt(task.cost_micros)).toBe(cost);
       const known = knownByTask.get(task.id);
       if (known === undefined) continue;

@@ -8,6 +8,7 @@ import type { InferenceTask } from "../../edge/inference/task.ts";
 import { boundsOf } from "../../edge/inference/token-bounds.ts";
 import { type ErrorCode, OctoError } from "../../shared/errors.ts";
 import { defaultSplit } from "../../shared/money.ts";
+import { routingDemands } from "../../shared/openai/routing.ts";
 import { Consumer } from "./consumer.ts";
 import type { Request } from "./request.ts";
 import { type RunEvent, RunPipe } from "./run-pipe.ts";
@@ -90,7 +91,17 @@ export class Front {
     const { random } = this.#world;
     const { id, model, wanted, choices, streamed, usageChunk, mode, hedge } = this.#request;
     const weights = { bitsMin: null, byContent: false };
-    const query = { model, demands: wanted.demands, class: "public", weights } as const;
+    const { routing, priceMax } = routingDemands({}, null);
+    const query = {
+      kind: wanted.kind,
+      model,
+      demands: wanted.demands,
+      class: "public",
+      weights,
+      routing,
+      priceMax,
+      region: "weur",
+    } as const;
     let choice: HubChoice;
     try {
       choice = chooseHub(query, this.#world.view(), random.next);
@@ -133,6 +144,7 @@ export class Front {
       ...bounds,
       result: null,
       weights,
+      routing,
       class: "public",
       mode,
       hedge,

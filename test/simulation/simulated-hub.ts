@@ -355,7 +355,7 @@ export class SimulatedHub {
         this.#answers.end(effect.ending, this.nowMs);
         return this.#settler.settle(effect.ending);
       case "listed": {
-        const { modelsByAttempt: _, measuredMs: __, ...plain } = effect.session;
+        const { modelsByAttempt: _, measuredMs: __, facts: ___, ...plain } = effect.session;
         const { listings, vetting } = plain;
         const claims = [...listings, ...vetting.claims.map(({ listing }) => listing)];
         const slots = Math.max(0, ...claims.map((listing) => listing.slots));

@@ -6,8 +6,8 @@ import { replaceFile } from "../state/replace-file.ts";
 import type { JsonValue } from "../../shared/crypto/jcs.ts";
 import { canonicalJson } from "../../shared/crypto/jcs.ts";
 import { audioAbility, audioFormats } from "../../shared/openai/audio-format.ts";
-import type { Ability } from "../../shared/openai/demands.ts";
-import { abilities as allAbilities } from "../../shared/openai/demands.ts";
+import type { Ability } from "../../shared/openai/abilities.ts";
+import { abilities as allAbilities } from "../../shared/openai/abilities.ts";
 import { imageAbility, imageFormats } from "../../shared/openai/image-request.ts";
 import type { Probed } from "./probe-model.ts";
 

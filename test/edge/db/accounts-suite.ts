@@ -84,6 +84,7 @@ function describeKeys(makeDatabase: MakeDatabase): void {
       accountKind: "consumer",
       accountStatus: "suspended",
       concurrencyMax: 8,
+      routing: null,
     });
     expect(await findApiKey(db, "k0000002")).toBeNull();
   });

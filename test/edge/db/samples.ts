@@ -13,6 +13,7 @@ export function sampleAccount(change: Partial<Account> = {}): Account {
     status: "active",
     concurrencyMax: 8,
     createdAt: 1_000,
+    routing: null,
     ...change,
   };
 }

@@ -12,15 +12,18 @@ function failing(...timesMs: readonly number[]): Breaker {
   return breaker;
 }
 
+const idle = () => false;
+const onTrial = () => true;
+
 describe("a breaker", () => {
   test("stays closed for two failures in a row and opens at the third, for five seconds", () => {
-    expect(mayTry(failing(0, 1), 7, 2)).toBe(true);
+    expect(mayTry(failing(0, 1), 2, onTrial)).toBe(true);
     const open = failing(0, 1, 2);
-    expect([mayTry(open, 0, 5_001), mayTry(open, 0, 5_002)]).toEqual([false, true]);
+    expect([mayTry(open, 5_001, idle), mayTry(open, 5_002, idle)]).toEqual([false, true]);
   });
 
   test("lets one task through when its time is over", () => {
-    expect(mayTry(failing(0, 1, 2), 1, 60_000)).toBe(false);
+    expect(mayTry(failing(0, 1, 2), 60_000, onTrial)).toBe(false);
   });
 
   test("opens for twice as long after each trial that fails, for five minutes at most", () => {
@@ -41,7 +44,13 @@ describe("a breaker", () => {
   test("leaves an engine alone for as long as it asks, at its first failure", () => {
     const at = { nowMs: 100, random: () => 0.5, retryAfterMs: 30_000 };
     const breaker = afterFailure(closedBreaker(), at);
-    expect([mayTry(breaker, 0, 30_099), mayTry(breaker, 0, 30_100)]).toEqual([false, true]);
+    expect([mayTry(breaker, 30_099, idle), mayTry(breaker, 30_100, idle)]).toEqual([false, true]);
+  });
+
+  test("that is open heeds what the engine asks for since", () => {
+    const open = failing(0, 1, 2);
+    const at = { nowMs: 10, random: () => 0.5, retryAfterMs: 200_000 };
+    expect(afterFailure(open, at).untilMs).toBe(200_010);
   });
 
   test("never opens for more than five minutes and a fifth, whatever fails when", () => {
@@ -89,8 +98,7 @@ describe("a worker that keeps failing", () => {
     expect(offersOf(scene.tick(5_000))).toEqual(["v .1"]);
     scene.delta("v", `${taskId("d")}.1`, 0, "a");
     // Its success closes the breaker, and the other one goes too.
-    scene.end("v", `${taskId("d")}.1`, 1);
-    expect(offersOf(scene.tick(5_500))).toEqual(["v .1"]);
+    expect(offersOf(scene.end("v", `${taskId("d")}.1`, 1))).toEqual(["v .1"]);
   });
 
   test("is known by its identity when it comes back on another connection", () => {
@@ -127,5 +135,49 @@ describe("a worker that keeps failing", () => {
     expect(offersOf(scene.tick(6_999))).toEqual([]);
     const effects = scene.tick(7_000);
     expect(framesOf(effects, "task.offer")).toHaveLength(1);
+  });
+
+  test("by one broken connection has failed once, however much ran on it", () => {
+    const scene = new HubScene();
+    scene.join("v", { listings: [listing({ slots: 8 })], slots: 8 });
+    for (const name of ["a", "b", "c", "d"]) scene.submit(task(name));
+    const memory = scene.state.sessions.get("v")?.memory;
+    scene.step({ kind: "session.closed", sessionId: "v", reason: "closed 1006" });
+    expect(memory?.breaker.failures).toBe(1);
+  });
+
+  test("on a request that fails everywhere is not at fault but the first it came to", () => {
+    const scene = new HubScene();
+    for (const name of ["v", "w", "x"]) scene.join(name);
+    const code = "engine_failed" as const;
+    let [at = ""] = offersOf(scene.submit(task("a")));
+    for (let number = 1; number <= 3; number++) {
+      const attempt = `${taskId("a")}.${number}`;
+      const name = at.split(" ")[0] ?? "";
+      const effects = scene.send(name, { type: "task.fail", attempt, seq: 0, code, message: "" });
+      [at = ""] = offersOf(effects);
+    }
+    const failures = [...scene.state.sessions.values()].map(
+      ({ memory }) => memory.breaker.failures,
+    );
+    expect(failures.toSorted()).toEqual([0, 0, 1]);
+  });
+
+  test("that connects anew over a connection that stands keeps what was learnt on it", () => {
+    const scene = broken();
+    const before = scene.state.sessions.get("v")?.memory.breaker;
+    scene.nowMs = 1;
+    scene.open("v again", "v");
+    expect(scene.state.sessions.get("v again")?.memory.breaker).toEqual(before);
+    expect(before?.untilMs).not.toBe(null);
+  });
+
+  test("and rests for longer than a task can wait refuses it at once, with the time", () => {
+    const scene = new HubScene();
+    scene.join("v");
+    fail(scene, "a", { retry_after_ms: 60_000 });
+    scene.send("v", { type: "credit.grant", slots: 1 });
+    const effects = scene.submit(task("b"));
+    expect(effects).toMatchObject([{ ending: { code: "no_capacity", retryAfterS: 60 } }]);
   });
 });

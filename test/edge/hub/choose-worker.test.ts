@@ -1,9 +1,12 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chooseWorker, exclusionOf, listingFor } from "../../../edge/hub/choose-worker.ts";
+import { listingFor } from "../../../edge/hub/candidate-facts.ts";
+import { chooseWorker } from "../../../edge/hub/choose-worker.ts";
 import type { Session } from "../../../edge/hub/hub-state.ts";
 import { emptyVetting } from "../../../edge/hub/vetting.ts";
 import { emptyMemory, type Measurement, rememberSpeed } from "../../../edge/hub/worker-memory.ts";
+import { strategyWeights } from "../../../shared/openai/strategies.ts";
+import { defaultRouting, type Routing } from "../../../shared/openai/routing.ts";
 import { weightDemands } from "../../../shared/openai/octo-options.ts";
 import type { Listing } from "../../../shared/protocol/listing.ts";
 import { digest, listing, task } from "./hub-scene.ts";
@@ -15,6 +18,7 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     workerId: `worker ${id}`,
     accountId: "acct",
     region: "weur",
+    roundTripMs: 20,
     version: protocolVersion,
     epoch: 1,
     listings: [listing()],
@@ -27,8 +31,13 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     memory: emptyMemory(),
     measuredMs: 0,
     probedLast: false,
+    facts: null,
     ...changes,
   };
+}
+
+function routed(changes: Partial<Routing>): { readonly routing: Routing } {
+  return { routing: { ...defaultRouting, ...changes } };
 }
 
 const int8 = { weights: weightDemands({ min_quantization: "int8" }) };
@@ -50,7 +59,16 @@ describe("a worker is found", () => {
     expect(listingFor(of, "other")).toBeNull();
   });
 
-  test("with the lower price of two drawn", () => {
+  test("under what it lists now, not under what it listed before", () => {
+    const of = session("v");
+    expect(chooseWorker(task("a"), [of], none, random(0)).kind).toBe("chosen");
+    of.listings = [listing({ model: "other" })];
+    expect(chooseWorker(task("a"), [of], none, random(0)).kind).toBe("nobody");
+    const other = chooseWorker(task("a", { model: "other" }), [of], none, random(0));
+    expect(other).toMatchObject({ kind: "chosen", listing: { model: "other" } });
+  });
+
+  test("with the lower price, whoever is drawn", () => {
     const dear = session("dear", { listings: [listing({ output_micros_per_million: 900 })] });
     const cheap = session("cheap");
     for (const draws of [random(0, 0.9), random(0.9, 0)]) {
@@ -58,7 +76,7 @@ describe("a worker is found", () => {
       expect(choice).toMatchObject({
         kind: "chosen",
         session: { id: "cheap" },
-        route: { considered: 2, workerId: "worker cheap", otherWorkerId: "worker dear" },
+        route: { considered: 2, workerId: "worker cheap", explored: false, sticky: false },
       });
     }
   });
@@ -70,27 +88,27 @@ describe("a worker is found", () => {
   });
 });
 
-describe("at one price, of two drawn", () => {
-  /** A session whose hub has measured it so. */
-  function paced(
-    id: string,
-    speed: Pick<Measurement, "firstTokenMs" | "decodeTokensPerS"> & Partial<Measurement>,
-    changes: Partial<Session> = {},
-  ): Session {
-    const of = session(id, changes);
-    rememberSpeed(of.memory, { model: "m", digest, isSuccess: true, running: 1, ...speed });
-    return of;
-  }
+/** A session whose hub has measured it so. */
+function paced(
+  id: string,
+  speed: Pick<Measurement, "firstTokenMs" | "decodeTokensPerS"> & Partial<Measurement>,
+  changes: Partial<Session> = {},
+): Session {
+  const of = session(id, changes);
+  rememberSpeed(of.memory, { model: "m", digest, isSuccess: true, running: 1, ...speed });
+  return of;
+}
 
-  function measured(id: string, firstTokenMs: number, changes: Partial<Session> = {}): Session {
-    return paced(id, { firstTokenMs, decodeTokensPerS: 100 }, changes);
-  }
+function measured(id: string, firstTokenMs: number, changes: Partial<Session> = {}): Session {
+  return paced(id, { firstTokenMs, decodeTokensPerS: 100 }, changes);
+}
 
-  function chosenOf(sessions: Session[], ...draws: number[]): string {
-    const choice = chooseWorker(task("a"), sessions, none, random(...draws));
-    return choice.kind === "chosen" ? choice.session.id : choice.kind;
-  }
+function chosenOf(sessions: Session[], ...draws: number[]): string {
+  const choice = chooseWorker(task("a"), sessions, none, random(...draws));
+  return choice.kind === "chosen" ? choice.session.id : choice.kind;
+}
 
+describe("at one price", () => {
   test("the faster by measurement is chosen, whatever either declares", () => {
     const boast = listing({
       speed: {
@@ -101,8 +119,8 @@ describe("at one price, of two drawn", () => {
         context_tokens: 9_999,
       },
     });
-    const slow = measured("slow", 3_000, { listings: [boast], credits: 2 });
-    const fast = measured("fast", 100, { credits: 1 });
+    const slow = measured("slow", 3_000, { listings: [boast] });
+    const fast = measured("fast", 100);
     expect(chosenOf([slow, fast], 0, 0.9)).toBe("fast");
     expect(chosenOf([slow, fast], 0.9, 0)).toBe("fast");
   });
@@ -113,15 +131,9 @@ describe("at one price, of two drawn", () => {
     expect(chosenOf([full, free], 0, 0.9)).toBe("free");
   });
 
-  test("the cheaper is chosen however slow it is", () => {
-    const cheap = listing({ input_micros_per_million: 1 });
-    const slow = measured("slow", 9_000, { listings: [cheap] });
-    expect(chosenOf([measured("fast", 10), slow], 0, 0.9)).toBe("slow");
-  });
-
   test("an unknown pace is not infinite: the sooner to begin is chosen", () => {
     const whole = paced("whole", { firstTokenMs: 100, decodeTokensPerS: 100 });
-    const short = paced("short", { firstTokenMs: 150, decodeTokensPerS: null });
+    const short = paced("short", { firstTokenMs: 250, decodeTokensPerS: null });
     expect(chosenOf([whole, short], 0, 0.9)).toBe("whole");
     expect(chosenOf([whole, short], 0.9, 0)).toBe("whole");
   });
@@ -139,12 +151,27 @@ describe("at one price, of two drawn", () => {
     expect(chosenOf([failing()], 0, 0.9)).toBe("failing");
   });
 
-  test("the unmeasured gets a small share, so that it will be measured", () => {
+  test("the unmeasured gets one choice in a hundred, so that it will be measured", () => {
     const sessions = [measured("known", 100), session("new")];
-    expect(chosenOf(sessions, 0, 0.9, 0.5)).toBe("known");
-    expect(chosenOf(sessions, 0.9, 0, 0.5)).toBe("known");
-    expect(chosenOf(sessions, 0, 0.9, 0.01)).toBe("new");
-    expect(chosenOf(sessions, 0.9, 0, 0.01)).toBe("new");
+    expect(chosenOf(sessions, 0, 0.9)).toBe("known");
+    expect(chosenOf(sessions, 0.98, 0)).toBe("known");
+    expect(chosenOf(sessions, 0.99, 0)).toBe("new");
+    expect(chosenOf(sessions, 0.999, 0.9)).toBe("new");
+    const choice = chooseWorker(task("a"), sessions, none, random(0.99));
+    expect(choice).toMatchObject({ route: { explored: true } });
+  });
+
+  test("the unmeasured is not chosen for being unknown, even where nothing unknown counts", () => {
+    const byPrice = task("a", routed({ weights: strategyWeights.cost }));
+    const newcomer = session("new");
+    const sessions = [newcomer, measured("known", 9_000)];
+    for (const chance of [0, 0.5, 0.98]) {
+      const choice = chooseWorker(byPrice, sessions, none, () => chance);
+      expect(choice).toMatchObject({ session: { id: "known" } });
+    }
+    newcomer.listings = [listing({ input_micros_per_million: 1, output_micros_per_million: 1 })];
+    const cheaper = chooseWorker(byPrice, sessions, none, () => 0.5);
+    expect(cheaper).toMatchObject({ session: { id: "new" }, route: { explored: false } });
   });
 });
 
@@ -164,8 +191,39 @@ describe("a worker is left out", () => {
     ["its weights are fine enough", { bits_per_weight: 8.5 }, int8, null],
     ["its model is only declared", { identity: "declared" }, byContent, "identity"],
     ["it costs exactly what was agreed", { output_micros_per_million: 1_000 }, {}, null],
+    ["it is somewhere else", {}, routed({ regions: ["enam", "apac"] }), "region"],
+    ["it is in one of the regions", {}, routed({ regions: ["enam", "weur"] }), null],
+    ["it is named as unwanted", {}, routed({ exclude: ["worker v"] }), "exclude"],
+    ["its account is unwanted", {}, routed({ exclude: ["x", "acct"] }), "exclude"],
+    ["others are unwanted", {}, routed({ exclude: ["worker x"] }), null],
+    ["others alone are wanted", {}, routed({ include: ["worker x"] }), "include"],
+    ["it is among the wanted", {}, routed({ include: ["worker x", "worker v"] }), null],
+    ["its account is among the wanted", {}, routed({ include: ["acct"] }), null],
+    ["a newcomer is not reputed enough", {}, routed({ reputationMin: 51 }), "reputation"],
+    ["a newcomer is reputed enough", {}, routed({ reputationMin: 50 }), null],
+    ["it does not read the file", {}, { demands: ["chat", "audio:mp3"] }, "ability"],
+    [
+      "it reads the file and knows the field",
+      { abilities: ["chat", "audio:mp3", "param:top_k"] },
+      { demands: ["chat", "audio:mp3", "param:top_k"] },
+      null,
+    ],
   ])("or not, where %s", (_, offered, asked, exclusion) => {
-    expect(exclusionOf(task("a", asked), listing(offered))).toBe(exclusion);
+    const choice = chooseWorker(
+      task("a", asked),
+      [session("v", { listings: [listing(offered)] })],
+      none,
+      random(0),
+    );
+    const expected =
+      exclusion === null
+        ? { kind: "chosen" }
+        : {
+            kind: "nobody",
+            excluded: { [exclusion]: 1 },
+            excludedExamples: [{ workerId: "worker v", reason: exclusion }],
+          };
+    expect(choice).toMatchObject(expected);
   });
 
   test("and every reason is counted", () => {
@@ -178,18 +236,18 @@ describe("a worker is left out", () => {
     ];
     const choice = chooseWorker(task("a"), sessions, new Set(["4"]), random(0));
     const excluded = { model: 2, draining: 1, context: 1, tried: 1 };
-    expect(choice).toEqual({ kind: "nobody", excluded });
+    expect(choice).toMatchObject({ kind: "nobody", considered: 5, excluded });
   });
 
   test("only for now where all its slots, or all of this model's, are taken", () => {
     const spent = session("spent", { credits: 0 });
-    expect(chooseWorker(task("a"), [spent], none, random(0))).toEqual({ kind: "busy" });
+    expect(chooseWorker(task("a"), [spent], none, random(0))).toMatchObject({ kind: "busy" });
     const modelsByAttempt = new Map([
       ["1", "m"],
       ["2", "m"],
     ]);
     const full = session("full", { modelsByAttempt });
-    expect(chooseWorker(task("a"), [full], none, random(0))).toEqual({ kind: "busy" });
+    expect(chooseWorker(task("a"), [full], none, random(0))).toMatchObject({ kind: "busy" });
   });
 });
 

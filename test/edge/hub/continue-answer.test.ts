@@ -194,6 +194,82 @@ describe("an answer whose worker is lost", () => {
   });
 });
 
+describe("a worker that lies about its answer", () => {
+  test("pays with its socket for tokens it names beyond all text, and the rest is text alone", () => {
+    const scene = running();
+    say(scene, "v", 0, { text: "Once", token_ids: Array.from({ length: 500 }, () => 1) });
+    expect(prefixIn(lose(scene, "v"))).toEqual({ text: "Once", token_ids: null });
+  });
+
+  test("about its tokens does not keep others from going on: they get the text alone", () => {
+    const scene = running();
+    say(scene, "v", 0, { text: "Once", token_ids: [999_999_999] });
+    lose(scene, "v");
+    const code = "invalid_request" as const;
+    const failure = { type: "task.fail", attempt: second, seq: 0, code, message: "no" } as const;
+    const effects = scene.send("w", failure);
+    expect(offersOf(effects)).toEqual(["w .3"]);
+    expect(prefixIn(effects)).toEqual({ text: "Once", token_ids: null });
+    expect(scene.state.sessions.get("w")?.memory.breaker.failures).toBe(0);
+  });
+
+  test("about how many tokens it made takes nothing from who follows", () => {
+    const scene = running({ completionTokensMax: 100 });
+    say(scene, "v", 0, { text: "x".repeat(100), tokens: 100, token_ids: [1, 2, 3] });
+    lose(scene, "v");
+    say(scene, "w", 0, { text: "y".repeat(60), tokens: 60 });
+    const [ending] = endingsOf(endOf(scene, 60));
+    expect(ending).toMatchObject({ counts: { completionTokens: 63 } });
+  });
+
+  test("and breaks the rules of the wire is not paid for what had come of it", () => {
+    const scene = running();
+    say(scene, "v", 0, { text: "garbage", tokens: 7 });
+    const frame = endFrame("v", first, 1);
+    const forged = { ...frame.receipt, receipt: { ...frame.receipt.receipt, worker: "x" } };
+    expect(closesOf(scene.send("v", { ...frame, receipt: forged }))).toHaveLength(1);
+    say(scene, "w", 0, { text: " and more", tokens: 2 });
+    const [ending] = endingsOf(endOf(scene, 2));
+    expect(ending).toMatchObject({ counts: { completionTokens: 2 } });
+  });
+
+  test("cannot fill the hub's memory with tokens that nobody asked for", () => {
+    const scene = running({ streamed: false });
+    const ids = Array.from({ length: 100_000 }, () => 1);
+    let closed: string[] = [];
+    for (let seq = 0; seq < 60 && closed.length === 0; seq++) {
+      closed = closesOf(say(scene, "v", seq, { tokens: 0, text: "", token_ids: ids }));
+    }
+    expect(closed[0]).toMatch(/^v malformed: .* output of over \d+ bytes/);
+    const [attempt] = scene.state.attempts.values();
+    expect(attempt?.transcript.tokenIds ?? null).toBe(null);
+  });
+});
+
+describe("an answer that several workers made one after the other", () => {
+  test("does not carry tokens of one that nobody went on from", () => {
+    const scene = running();
+    say(scene, "v", 0, { text: "", token_ids: [1] });
+    lose(scene, "v");
+    scene.join("x", { listings: [able] });
+    say(scene, "w", 0, { text: "Once", token_ids: [1, 2] });
+    expect(prefixIn(lose(scene, "w"))).toEqual({ text: "Once", token_ids: [1, 2] });
+  });
+
+  test("takes no longer than one answer may, and ends before what is held for it returns", () => {
+    const scene = running({ terms: { ...task("a").terms, expires_ms: 10_000_000 } });
+    say(scene, "v", 0, { text: "Once" });
+    for (let atMs = 20_000; atMs < 29 * 60_000; atMs += 20_000) {
+      scene.nowMs = atMs;
+      scene.step({ kind: "tick", unread: new Set([taskId("a")]) });
+    }
+    lose(scene, "v");
+    say(scene, "w", 0, { text: " upon" });
+    const effects = scene.tick(30 * 60_000);
+    expect(framesOf(effects, "task.cancel")[0]?.reason).toBe("consumer_gone");
+  });
+});
+
 describe("a worker in mid-answer", () => {
   /** The worker makes ten tokens, one every `gapMs`. */
   function paced(gapMs: number): HubScene {

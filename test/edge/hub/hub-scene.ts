@@ -11,6 +11,7 @@ import {
 import { stepHub } from "../../../edge/hub/step-hub.ts";
 import type { InferenceTask } from "../../../edge/inference/task.ts";
 import { defaultSplit } from "../../../shared/money.ts";
+import { defaultRouting } from "../../../shared/openai/routing.ts";
 import type { DownFrame, UpFrame } from "../../../shared/protocol/frames.ts";
 import type { Listing } from "../../../shared/protocol/listing.ts";
 import type { TaskEnd } from "../../../shared/protocol/task.ts";
@@ -61,6 +62,7 @@ export function task(name: string, changes: Partial<InferenceTask> = {}): Infere
     completionTokensMax: 100,
     result: null,
     weights: { bitsMin: null, byContent: false },
+    routing: defaultRouting,
     class: "public",
     mode: "realtime",
     hedge: false,

@@ -132,4 +132,44 @@ describe("a hedged task", () => {
     expect(framesOf(effects, "task.cancel")[0]?.attempt).toBe(first);
     expect(scene.state.attempts.size).toBe(0);
   });
+
+  test("is not won by a part without a word", () => {
+    const { scene } = raced();
+    const parts = [{ index: 0, tokens: 1, text: "" }];
+    expect(scene.send("v", { type: "task.delta", attempt: first, seq: 0, parts })).toEqual([]);
+    expect(framesOf(scene.delta("w", second, 0, "ab"), "task.cancel")[0]?.attempt).toBe(first);
+  });
+
+  test("is remembered with the route of who answered it", () => {
+    const { scene } = raced();
+    scene.delta("w", second, 0, "ab");
+    const [ending] = endingsOf(scene.end("w", second, 1));
+    expect(ending?.entry.route).toMatchObject({ workerId: "worker w" });
+  });
+});
+
+describe("a model that is slower today than it was", () => {
+  test("does not fail tasks that its workers could answer, and is known to be slow soon", () => {
+    const scene = seasoned();
+    for (const name of ["w", "x", "y", "z"]) scene.join(name);
+    const endings: string[] = [];
+    for (let at = 0; at < 3; at++) {
+      const name = `s${at}x`;
+      let effects = scene.submit(task(name));
+      for (let number = 1; number <= 3; number++) {
+        const [offered = ""] = offersOf(effects);
+        const startMs = scene.nowMs;
+        effects = scene.tick(startMs + 2_500);
+        if (offersOf(effects).length > 0) continue;
+        // Not given up: three seconds are what it takes today.
+        scene.nowMs = startMs + 3_000;
+        const attempt = `${taskId(name)}.${number}`;
+        const worker = offered.split(" ")[0] ?? "";
+        scene.delta(worker, attempt, 0, "ab");
+        endings.push(howEnded(scene.end(worker, attempt, 1)));
+        break;
+      }
+    }
+    expect(endings).toEqual(["answered", "answered", "answered"]);
+  });
 });

@@ -4,7 +4,7 @@ import type { ProbeAnswer } from "../../../edge/hub/probe-answer.ts";
 import { chatRequestSchema } from "../../../shared/openai/chat-request.ts";
 import { classificationRequestSchema } from "../../../shared/openai/classification-request.ts";
 import { completionRequestSchema } from "../../../shared/openai/completion-request.ts";
-import { abilities } from "../../../shared/openai/demands.ts";
+import { abilities } from "../../../shared/openai/abilities.ts";
 import { embeddingRequestSchema } from "../../../shared/openai/embedding-request.ts";
 import { imageRequestSchema } from "../../../shared/openai/image-request.ts";
 import { rerankRequestSchema } from "../../../shared/openai/rerank-request.ts";

@@ -26,6 +26,22 @@ describe("a task that waits", () => {
     expect(ending).toMatchObject({ kind: "failed", code: "no_capacity", retryAfterS: 12 });
   });
 
+  test("is not refused where the one before it is nearly done", () => {
+    const scene = busy(12_000);
+    expect(howEnded(scene.submit(task("early")))).toContain("no_capacity");
+    scene.nowMs += 11_900;
+    expect(howEnded(scene.submit(task("late")))).toBe("");
+  });
+
+  test("of a queue keeps its patience when its worker is lost", () => {
+    const scene = new HubScene();
+    scene.join("v");
+    scene.submit(task("a", { mode: "async" }));
+    scene.step({ kind: "session.closed", sessionId: "v", reason: "closed 1006" });
+    expect(howEnded(scene.tick(299_999))).toBe("");
+    expect(howEnded(scene.tick(300_000))).toContain("no_capacity");
+  });
+
   test("waits where nobody knows how long tasks take", () => {
     const scene = busy();
     for (const name of ["a", "b", "c", "d"]) {

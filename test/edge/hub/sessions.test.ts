@@ -154,6 +154,7 @@ describe("a session", () => {
       workerId: "worker v",
       accountId: "acct_v",
       region: "weur",
+      roundTripMs: null,
       version: 1,
       epoch: 1,
       listings: [listing()],

@@ -1,68 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { HubDigest, ModelDigest } from "../../../edge/directory/digest.ts";
-import { chooseHub, type HubQuery } from "../../../edge/inference/choose-hub.ts";
-import { OctoError } from "../../../shared/errors.ts";
+import { chooseHub } from "../../../edge/inference/choose-hub.ts";
 import { type OctoOptions, weightDemands } from "../../../shared/openai/octo-options.ts";
 import type { Ability } from "../../../shared/openai/demands.ts";
-
-const weights = "d".repeat(64);
-
-function model(changes: Partial<ModelDigest> = {}): ModelDigest {
-  const price = { inputMicrosPerMillion: 10, outputMicrosPerMillion: 20 };
-  return {
-    model: "m",
-    digest: weights,
-    architecture: "llama",
-    quantization: "Q8_0",
-    parameterCount: 1,
-    contextTokens: 1_000,
-    workers: 1,
-    slots: 1,
-    freeSlots: 1,
-    lowestPrice: price,
-    highestPrice: price,
-    classCeiling: "public",
-    identity: "content",
-    bitsPerWeight: 8.5,
-    declared: null,
-    measured: null,
-    abilities: ["chat"],
-    abilitySets: [["chat"]],
-    ...changes,
-  };
-}
-
-function hub(hubId: string, ...models: readonly ModelDigest[]): HubDigest {
-  return { hubId, region: "weur", atMs: 0, sessions: 1, sessionsMax: 10, models };
-}
-
-function query(
-  changes: Partial<HubQuery> = {},
-  abilities: readonly Ability[] = ["chat"],
-): HubQuery {
-  const fieldByAbility = new Map(abilities.map((ability) => [ability, `field of ${ability}`]));
-  return {
-    model: "m",
-    demands: { fieldByAbility, refused: null },
-    class: "public",
-    weights: weightDemands(null),
-    ...changes,
-  };
-}
-
-function price(each: number) {
-  return { inputMicrosPerMillion: each, outputMicrosPerMillion: each };
-}
-
-function failure(of: HubQuery, digests: readonly HubDigest[]): OctoError {
-  try {
-    chooseHub(of, digests, () => 0);
-  } catch (error) {
-    if (error instanceof OctoError) return error;
-  }
-  throw new Error("nothing was refused");
-}
+import { failure, hub, model, price, query, weights } from "./digests.ts";
 
 describe("hubs are asked", () => {
   test("with a free slot first, then by price", () => {
