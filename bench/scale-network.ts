@@ -1,3 +1,4 @@
+import { defaultRouting } from "../shared/openai/routing.ts";
 import type { HubDigest } from "../edge/directory/digest.ts";
 import { defaultHubConfig } from "../edge/hub/hub-config.ts";
 import { hubDigest } from "../edge/hub/hub-digest.ts";
@@ -5,7 +6,6 @@ import { createHubState, type HubState } from "../edge/hub/hub-state.ts";
 import { stepHub } from "../edge/hub/step-hub.ts";
 import type { InferenceTask } from "../edge/inference/task.ts";
 import { defaultSplit } from "../shared/money.ts";
-import { defaultRouting } from "../shared/openai/routing.ts";
 import type { Listing } from "../shared/protocol/listing.ts";
 
 /** A network of 400 hubs of 250 workers: 100,000. */
@@ -81,7 +81,6 @@ export function scaleTask(model: string): InferenceTask {
     streamed: true,
     mode: "realtime",
     hedge: false,
-    routing: defaultRouting,
     resume: false,
     usageChunk: false,
     choices: 1,
@@ -91,6 +90,7 @@ export function scaleTask(model: string): InferenceTask {
     result: null,
     weights: { bitsMin: null, byContent: false },
     class: "public",
+    routing: defaultRouting,
     region: "weur",
     createdMs: 0,
     attemptsBefore: 0,

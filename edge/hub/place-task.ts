@@ -93,7 +93,7 @@ function wait(state: HubState, entry: TaskEntry, step: StepContext): void {
   if (entry.attemptNumber > entry.task.attemptsBefore) {
     // Time spent on a lost worker is not the queue's: its next worker may take as long as the first
     // might have.
-    entry.placeByMs = step.nowMs + patienceMs(state, entry.task.mode);
+    entry.placeByMs = step.nowMs + patienceMs(state.config, entry.task.mode);
   } else {
     const waitMs = expectedWaitMs(state, entry, step.nowMs);
     if (waitMs !== null && step.nowMs + waitMs > entry.placeByMs) {

@@ -12,8 +12,8 @@ import type { HubState, TaskEntry } from "./hub-state.ts";
 /** How long a task of each mode may wait, as a multiple of what a person would. */
 const patience: Record<TaskMode, number> = { realtime: 1, batch: 6, async: 30 };
 
-export function patienceMs({ config }: HubState, mode: TaskMode): number {
-  return config.queueMs * patience[mode];
+export function patienceMs({ queueMs }: { readonly queueMs: number }, mode: TaskMode): number {
+  return queueMs * patience[mode];
 }
 
 /** Puts a task in its place (Q1). */

@@ -69,7 +69,7 @@ function act(state: HubState, event: HubEvent, step: StepContext): void {
       takeFrame(state, event.sessionId, event.frame, step);
       break;
     case "task.submitted": {
-      const placeByMs = step.nowMs + patienceMs(state, event.task.mode);
+      const placeByMs = step.nowMs + patienceMs(state.config, event.task.mode);
       const entry = createTaskEntry(event.task, placeByMs);
       assert(!state.tasks.has(event.task.id), `task ${event.task.id} is submitted once`);
       state.tasks.set(event.task.id, entry);

@@ -3,6 +3,7 @@ import { forgetHub } from "../directory/network-view.ts";
 import { isReset } from "../http-errors.ts";
 import type { RunResult } from "../hub/answers.ts";
 import { defaultHubConfig } from "../hub/hub-config.ts";
+import { patienceMs } from "../hub/queue.ts";
 import { hubObject } from "../objects.ts";
 import type { InferenceTask } from "./task.ts";
 
@@ -56,14 +57,19 @@ export async function dispatch(
       attemptsBefore: result.attempts,
       earlierAttempts: result.record.attempts,
     };
-    if (!isWorthAnotherHub(result)) break;
+    if (!isWorthAnotherHub(result, Date.now() < placeByMsOf(ctx, task))) break;
   }
   return { kind: "unplaced", failure, task };
 }
 
+/** A task waits for a slot as long as its mode allows, on all hubs together. */
+function placeByMsOf({ config }: Context, { createdMs, mode }: InferenceTask): number {
+  return createdMs + patienceMs(config, mode);
+}
+
 /** Other hubs may have room, or a worker that does not fail; the fourth rarely fares better. */
-function isWorthAnotherHub({ code, record }: FailedRun): boolean {
-  if (code === "no_capacity") return true;
+function isWorthAnotherHub({ code, record }: FailedRun, hasPatience: boolean): boolean {
+  if (code === "no_capacity") return hasPatience;
   const made = record?.attempts.length ?? 0;
   return code === "worker_failed" && made < defaultHubConfig.failuresMax;
 }

@@ -4,6 +4,7 @@ import type { Terms } from "../../edge/billing/ticket.ts";
 import { defaultHubConfig } from "../../edge/hub/hub-config.ts";
 import { chooseHub, type HubChoice } from "../../edge/inference/choose-hub.ts";
 import { engineBody } from "../../edge/inference/engine-request.ts";
+import { patienceMs } from "../../edge/hub/queue.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
 import { boundsOf } from "../../edge/inference/token-bounds.ts";
 import { type ErrorCode, OctoError } from "../../shared/errors.ts";
@@ -194,7 +195,10 @@ export class Front {
         if (event.record === null) return this.#refuse(event.code);
         const { attempts: attemptsBefore, record } = event;
         this.#task = { ...task, attemptsBefore, earlierAttempts: record.attempts };
-        if (event.code !== "no_capacity" || this.#isGone) return this.#giveUp(this.#task);
+        const { options, schedule } = this.#world;
+        const placeByMs = task.createdMs + patienceMs(options.hub, task.mode);
+        const isWorthIt = event.code === "no_capacity" && schedule.nowMs < placeByMs;
+        if (!isWorthIt || this.#isGone) return this.#giveUp(this.#task);
         return this.#dispatch(this.#task);
       }
       case "whole":

@@ -15,8 +15,8 @@ export interface Run {
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** Three missed heartbeats, a sweep, and every retry of the longest backoff. */
-const healMs = 180_000;
+/** A queue that waits to its end on two hubs, one after the other: everything else is shorter. */
+const healMs = 700_000;
 /** More than a hold lasts. */
 const expiryMs = 20 * 60_000;
 const dayMs = 25 * 3_600_000;
