@@ -51,16 +51,15 @@ export class Storm implements AsyncDisposable {
   }
 
   /**
-   * Waits until so many are ready, and so many had been lost before; throws with what is known
-   * where that takes too long.
+   * Waits until so many are ready, and so many had been lost before; gives what is known at the
+   * end, where that takes too long.
    */
   async untilReady(workers: number, lost: number, withinMs: number): Promise<StormReport> {
     const endMs = Date.now() + withinMs;
     for (;;) {
       const report = await this.tell("report");
       if (report.ready >= workers && report.lost >= lost) return report;
-      if (Date.now() > endMs)
-        throw new Error(`only ${JSON.stringify(report)} after ${withinMs} ms`);
+      if (Date.now() > endMs) return report;
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
   }
