@@ -110,7 +110,7 @@ describe("before the first token every failure of a worker is invisible", () => 
       attempt.delta("still here ");
       return second;
     });
-    expect(refused.status).toBe(503);
+    expect(refused.status).toBe(429);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
     await attempt.end();
     expect((await first).status).toBe(200);

@@ -14,7 +14,7 @@ describe("a worker proves itself", () => {
     const worker = await dial();
     await worker.prove();
     const welcome = await worker.first("auth.welcome");
-    expect(welcome).toMatchObject({ region: "weur", version: 1 });
+    expect(welcome).toMatchObject({ region: "weur", version: 2 });
     expect(welcome.account).toMatch(/^acct_[0-9A-Za-z]{22}$/);
   });
 
@@ -98,7 +98,7 @@ describe("a stranger at the hub's socket is closed with a code that says why", (
     worker.send(await worker.proofFor(await worker.first("auth.challenge"), { version: 99 }));
     expect(await worker.ending()).toEqual({
       code: closeCodes.versionTooOld,
-      reason: "this edge speaks versions 1 to 1; update octo-worker",
+      reason: "this edge speaks versions 1 to 2; update octo-worker",
     });
   });
 

@@ -146,7 +146,7 @@ describe("a hub that died", () => {
     await silent.attempt();
     await crashHub();
     const response = await answered;
-    expect(response.status).toBe(503);
+    expect(response.status).toBe(429);
     expect(response.headers.get("retry-after")).not.toBeNull();
     expect((await untilSettled(consumer)).balance).toBe(10_000_000n);
   });
