@@ -1,4 +1,5 @@
 import { defaultHubConfig } from "../../edge/hub/hub-config.ts";
+import { paceMsFor } from "../../edge/hub/offer-task.ts";
 import { type BareProxy, startBareProxy } from "../bare-proxy.ts";
 import { type Figure, median, quantile } from "../figure.ts";
 import { cpuUsOf } from "../process-cpu.ts";
@@ -17,16 +18,18 @@ const tokens = 250;
 const gapStreams = 20;
 const cpuStreams = 64;
 const { paceMs } = defaultHubConfig;
+/** The window at the end of the ramp. */
+const windowMs = paceMsFor(gapStreams, paceMs);
 
 /**
  * What a relay costs streams that flow at an engine's pace.
  *
- * `relay.gap_added_p99_ms`: a token every 20 ms is gathered to a chunk every `paceMs` (the
- * coalescing window), so a relay that added nothing would show gaps of the window between chunks.
- * The same chunks come from the bare upstream one a window, through bare workerd. The figure is the
- * 99th percentile of the gaps between chunks at the client on our side, less the same of the bare
- * side, round by round, and of these the median: the window is in both and falls out, and so does
- * the lateness of timers and of the machine.
+ * `relay.gap_added_p99_ms`: tokens are gathered for as long as the hub says with so many streams
+ * (the coalescing window), so a relay that added nothing would show gaps of the window between
+ * chunks, or less for those that began while it was shorter. The bare upstream sends its chunks one
+ * a window, through bare workerd. The figure is the 99th percentile of the gaps between chunks at
+ * the client on our side, less the same of the bare side, round by round, and of these the median:
+ * the window is in both and falls out, and so does the lateness of timers and of the machine.
  *
  * `relay.cpu_us_per_token`: processor time of the edge's whole workerd (the front Worker, hub,
  * account and directory) from before the first stream's request to after the last one's end, over
@@ -40,7 +43,7 @@ export async function measurePaced(
   const edge = scene.ask(`tokens=${tokens} rate=${tokensPerS}`);
   progress(`recording one stream of ${tokensPerS} tokens a second …`);
   const pieces = await recordPieces(edge);
-  const bare = stack.use(await startBareProxy({ pieces, everyMs: paceMs }));
+  const bare = stack.use(await startBareProxy({ pieces, everyMs: windowMs }));
   const client = stack.use(new StreamClient());
   const sides = { edge, bare: { ...edge, url: bare.url } };
   return [

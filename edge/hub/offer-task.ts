@@ -89,7 +89,7 @@ function sendOffer(state: HubState, attempt: Attempt, step: StepContext): void {
       body_parts: body.length,
       ...(prefix.length === 0 ? {} : { prefix_parts: prefix.length }),
       ...(isNamed(attempt.session, task) ? { wants_token_ids: true } : {}),
-      ...(isPaced ? { pace_ms: paceMsOf(state) } : {}),
+      ...(isPaced ? { pace_ms: paceMsFor(state.attempts.size, state.config.paceMs) } : {}),
       window_bytes: state.config.windowBytes,
       input_micros_per_million: attempt.listing.input_micros_per_million,
       output_micros_per_million: attempt.listing.output_micros_per_million,
@@ -119,10 +119,10 @@ const messagesPerSMax = 400;
 /** Nobody reads faster than ten times a second. */
 const paceMsMax = 100;
 
-/** How long workers gather output at a hub that is this busy: each attempt sends once a pace. */
-function paceMsOf({ config, attempts }: HubState): number {
-  const fairMs = Math.ceil((attempts.size * 1000) / messagesPerSMax);
-  return Math.max(config.paceMs, Math.min(fairMs, paceMsMax));
+/** How long workers gather output at a hub with so many attempts: each sends once a pace. */
+export function paceMsFor(attempts: number, leastMs: number): number {
+  const fairMs = Math.ceil((attempts * 1000) / messagesPerSMax);
+  return Math.max(leastMs, Math.min(fairMs, paceMsMax));
 }
 
 /** A text in pieces that each fit a frame. */
