@@ -108,12 +108,21 @@ export function digestOf(
   for (const session of sessions) {
     count += 1;
     if (session.draining) continue;
-    for (const listing of session.listings) gather(gathered, session, listing);
+    // Whoever rests after failures has no room, as far as others can tell.
+    const isResting = hub.atMs < (session.memory.breaker.untilMs ?? 0);
+    for (const listing of session.listings) {
+      gather(gathered, session, listing, isResting ? 0 : freeSlotsOf(session, listing));
+    }
   }
   return { ...hub, sessions: count, models: [...gathered.values()].map(modelDigest) };
 }
 
-function gather(gathered: Map<string, Gathering>, session: Session, listing: Listing): void {
+function gather(
+  gathered: Map<string, Gathering>,
+  session: Session,
+  listing: Listing,
+  freeSlots: number,
+): void {
   const { model, digest, identity, bits_per_weight: bits } = listing;
   const key = `${model}\n${digest}\n${identity}\n${bits}`;
   const price: Price = {
@@ -139,7 +148,7 @@ function gather(gathered: Map<string, Gathering>, session: Session, listing: Lis
   };
   known.workers += 1;
   known.slots += listing.slots;
-  known.freeSlots += freeSlotsOf(session, listing);
+  known.freeSlots += freeSlots;
   known.lowest = total(price) < total(known.lowest) ? price : known.lowest;
   known.lowestSides = atMost(price, known.lowestSides);
   known.highest = highestPrice(price, known.highest);

@@ -110,4 +110,15 @@ describe("a hub's digest", () => {
       samples: 1,
     });
   });
+
+  test("has no room on workers that are left alone after failures, until that is over", () => {
+    const scene = new HubScene();
+    scene.join("v", { slots: 2 });
+    const [session] = scene.state.sessions.values();
+    if (session === undefined) throw new Error("it has joined");
+    session.memory.breaker = { failures: 3, openings: 1, untilMs: hub.atMs + 1 };
+    const freeAt = (atMs: number) =>
+      digestOf({ ...hub, atMs }, scene.state.sessions.values()).models[0]?.freeSlots;
+    expect([freeAt(hub.atMs), freeAt(hub.atMs + 1)]).toEqual([0, 2]);
+  });
 });
