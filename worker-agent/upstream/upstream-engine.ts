@@ -97,7 +97,7 @@ export class UpstreamEngine implements Engine {
     try {
       for await (const event of streamAnswer(server, request, options, either)) {
         if (event.kind === "end") this.#learn(event.usage.prompt / bytes);
-        yield event;
+        yield begun === 0 ? event : withoutBeginning(event, begun);
       }
     } finally {
       this.#running -= 1;
@@ -222,6 +222,13 @@ export class UpstreamEngine implements Engine {
       throw asEngineError(error);
     }
   }
+}
+
+/** The end of a continuation: to its server the beginning was a part of the prompt. */
+function withoutBeginning(event: EngineEvent, begun: number): EngineEvent {
+  if (event.kind !== "end") return event;
+  const { usage } = event;
+  return { ...event, usage: { ...usage, prompt: Math.max(1, usage.prompt - begun) } };
 }
 
 const tokensSchema = z.object({ tokens: z.array(z.int().min(0)) });

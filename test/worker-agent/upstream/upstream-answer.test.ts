@@ -119,6 +119,11 @@ describe.each(dialects)("an answer of %s", (name, routes, model) => {
     expect(full.end.finishes).toEqual([{ index: 0, reason: "length" }]);
     const body = world.server.bodies("/v1/chat/completions").at(-1);
     expect(body?.["max_tokens"]).toBe(name === "Ollama" ? 2 : 3);
+    // The server read the beginning with the prompt; it is no part of what is asked to be paid.
+    const { prefix: _, ...whole } = task;
+    const alone = await partsOf(engine, whole);
+    expect(end.usage.prompt).toBeLessThan(alone.end.usage.prompt);
+    expect(end.usage.prompt).toBeGreaterThan(0);
   });
 });
 
