@@ -92,7 +92,7 @@ export type SessionRecord = Omit<
 
 /** How an attempt ended that gave no answer. */
 export interface Loss {
-  /** `lost: …` where the worker itself is gone. */
+  /** `lost: …` where the worker itself is gone, `left: …` where it had said goodbye. */
   readonly outcome: string;
   /** A sentence for the consumer. */
   readonly message: string;

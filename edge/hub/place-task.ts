@@ -24,13 +24,20 @@ export function placeTask(state: HubState, entry: TaskEntry, step: StepContext):
   const { lastLoss } = entry;
   // A worker that was lost or is leaving may be the only one, and restarting; so may one of the hub
   // before. One that is there and failed or refused is not asked again.
-  const mayReturn =
-    lastLoss === null ? entry.attemptNumber > 0 : /^lost: |: draining$/.test(lastLoss.outcome);
+  const mayReturn = lastLoss === null ? entry.attemptNumber > 0 : isComing(entry, lastLoss);
   if (choice.kind === "resting" && step.nowMs + choice.restMs > entry.placeByMs && !mayReturn) {
     const why = "they have failed and are left alone for a while";
     endTask(state, entry, step, noCapacity(why, choice.restMs));
   } else if (choice.kind !== "nobody" || mayReturn) wait(state, entry, step);
   else endTask(state, entry, step, whyUnplaced(entry, choice.excluded, lastLoss));
+}
+
+/**
+ * Whether the worker of a loss may soon be back. One that has said goodbye comes back when it likes,
+ * which is no time to leave a consumer in the middle of an answer for.
+ */
+function isComing({ started }: TaskEntry, { outcome }: Loss): boolean {
+  return started ? outcome.startsWith("lost: ") : /^(lost|left): |: draining$/.test(outcome);
 }
 
 /** Only workers that are left alone after failures could serve; the first one for so long. */

@@ -169,7 +169,7 @@ function closeSession(state: HubState, sessionId: string, reason: string, step: 
     const attempt = state.attempts.get(attemptId);
     if (attempt === undefined) continue;
     const message = "The worker was lost in the middle of the answer";
-    const outcome = `lost: ${reason}`;
+    const outcome = `${session.draining ? "left" : "lost"}: ${reason}`;
     const loss = { outcome, message, countsAsFailure: true, isWorkerKnown: true };
     loseAttempt(state, attempt, loss, step);
   }

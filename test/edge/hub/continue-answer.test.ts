@@ -143,6 +143,15 @@ describe("an answer whose worker is lost", () => {
     expect(prefixIn(effects)).toMatchObject({ text: "Once" });
   });
 
+  test("does not wait for a worker that has said goodbye", () => {
+    const scene = new HubScene();
+    scene.join("v", { listings: [able] });
+    scene.submit(task("a"));
+    say(scene, "v", 0, { text: "Once" });
+    scene.send("v", { type: "worker.drain" });
+    expect(howEnded(lose(scene, "v"))).toBe("worker_failed");
+  });
+
   test.each([
     ["with other weights", listing({ ...able, digest: "e".repeat(64) })],
     ["that cannot go on from a beginning", listing()],
