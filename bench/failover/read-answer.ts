@@ -65,9 +65,9 @@ class Reading {
   }
 
   #takeEvent(event: string): void {
+    const data = /^data: (.*)$/m.exec(event)?.[1];
     // A comment only keeps the connection alive.
-    if (!event.startsWith("data: ")) return;
-    const data = event.slice("data: ".length);
+    if (data === undefined) return;
     if (data === "[DONE]") {
       if (this.#ending === "cut") this.#ending = "done";
       return;
