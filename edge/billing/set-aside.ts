@@ -33,9 +33,11 @@ const sealByConfig = new WeakMap<Config, TicketSeal>();
 
 /**
  * Sets aside the most that a task can cost: from this isolate's lease of the key's credit where
- * there is room in one, which takes no call, or else with the Account.
+ * there is room in one, which takes no call, or else with the Account. A task that outlives its
+ * consumer's connection is not leasable: this isolate would not hear of its end.
  */
-export async function setAside(ctx: Context, terms: Terms): Promise<SetAside> {
+export async function setAside(ctx: Context, terms: Terms, isLeasable: boolean): Promise<SetAside> {
+  if (!isLeasable) return holdOne(ctx, terms);
   const { account, key: keyId } = terms;
   const request = { keyId, limit: BigInt(terms.limit), newLeaseId: () => newId("lea") };
   const { leaseId, ask } = spend(book, request, Date.now());
@@ -47,13 +49,20 @@ export async function setAside(ctx: Context, terms: Terms): Promise<SetAside> {
   }
   let isHeld = false;
   try {
-    const held = await accountObject(ctx.env, account).hold(terms);
+    const held = await holdOne(ctx, terms);
     if (held.kind === "refused") return held;
     isHeld = true;
-    return { kind: "held", terms, ticket: held.ticket, ended };
+    return { ...held, ended };
   } finally {
     if (!isHeld) ended();
   }
+}
+
+/** With the Account, which knows itself when the task is over. */
+async function holdOne(ctx: Context, terms: Terms): Promise<SetAside> {
+  const held = await accountObject(ctx.env, terms.account).hold(terms);
+  if (held.kind === "refused") return held;
+  return { kind: "held", terms, ticket: held.ticket, ended: () => {} };
 }
 
 /**

@@ -112,10 +112,12 @@ export function putDigest(state: DirectoryState, digest: HubDigest, nowMs: numbe
   return adviceFor(state, digest, nowMs);
 }
 
-/** The digests of hubs that are alive. */
+/** The digests of hubs that are alive; those that were told to move say so before they know it. */
 export function liveDigests(state: DirectoryState, nowMs: number): HubDigest[] {
   dropDead(state, nowMs);
-  return [...state.digests.values()];
+  return [...state.digests.values()].map((digest) =>
+    state.refuges.has(digest.hubId) ? { ...digest, isMoving: true } : digest,
+  );
 }
 
 /** A worker that dials in, as far as its place goes. */

@@ -1,4 +1,6 @@
+import { describeError } from "../../shared/log.ts";
 import type { Context } from "../context.ts";
+import { edgeLog } from "../log.ts";
 import { directoryObject } from "../objects.ts";
 import { type Region, regionsByDistance } from "../../shared/regions.ts";
 import type { HubDigest } from "./digest.ts";
@@ -88,8 +90,14 @@ export function livingHubs(digests: readonly HubDigest[]): readonly HubDigest[] 
   return digests.filter(({ hubId, atMs }) => atMs > (goneMsByHubId.get(hubId) ?? 0));
 }
 
+/** A region whose directory does not answer is known by what it said last, or not at all. */
 async function refresh(ctx: Context, region: Region): Promise<readonly HubDigest[]> {
-  const digests = unpackDigests(await directoryObject(ctx.env, region).view());
-  viewByRegion.set(region, { digests, atMs: Date.now(), refreshUntilMs: 0 });
-  return digests;
+  try {
+    const digests = unpackDigests(await directoryObject(ctx.env, region).view());
+    viewByRegion.set(region, { digests, atMs: Date.now(), refreshUntilMs: 0 });
+    return digests;
+  } catch (error) {
+    edgeLog("warn", "a directory does not answer", { region, error: describeError(error) });
+    return viewByRegion.get(region)?.digests ?? [];
+  }
 }

@@ -7,14 +7,21 @@ import { endTask, noCapacity, type StepContext } from "./end-task.ts";
  *
  * M1. An idle worker is closed at once; one with attempts once these have ended, or at the limit.
  * M2. Nothing new is offered meanwhile, and nobody is let in.
- * M3. It ends with the last worker: then the hub takes workers again.
+ * M3. It ends with the last worker: then the hub takes workers again, at once where it was drained,
+ *     and after a while where they are to settle elsewhere: front Workers that have not heard yet
+ *     would send them straight back.
  */
 export interface Moving {
   /** Over which time the workers should spread their return. */
   readonly spreadMs: number;
   /** When workers are closed though they have attempts; null never. */
   readonly busyUntilMs: number | null;
+  /** Until when nobody is let in though all have left; null before. */
+  readonly shutUntilMs?: number | null;
 }
+
+/** Front Workers route by views this old at the most (network-view.ts). */
+const viewMs = 15_000;
 
 /**
  * Fifteen seconds spread ten thousand workers to 700 dials a second, at which none is refused; a
@@ -47,9 +54,15 @@ export function beginMove(state: HubState, moving: Moving, step: StepContext): v
 export function goOnMoving(state: HubState, event: HubEvent, step: StepContext): void {
   const { moving } = state;
   if (moving === null) return;
+  const { shutUntilMs = null } = moving;
+  if (shutUntilMs !== null) {
+    if (step.nowMs >= shutUntilMs) state.moving = null;
+    return;
+  }
   // M3
   if (state.sessions.size === 0) {
-    state.moving = null;
+    const untilMs = step.nowMs + moving.spreadMs + viewMs;
+    state.moving = moving.busyUntilMs === null ? { ...moving, shutUntilMs: untilMs } : null;
     return;
   }
   // A closing socket frees nobody, and the closings of one step come one by one.
@@ -66,6 +79,13 @@ export function goOnMoving(state: HubState, event: HubEvent, step: StepContext):
   }
 }
 
+/** Whether a hub lets nobody in because it sends its workers elsewhere. */
+export function isShut({ moving, sessions }: HubState, nowMs: number): boolean {
+  if (moving === null) return false;
+  const { shutUntilMs = null } = moving;
+  return sessions.size > 0 ? shutUntilMs === null : nowMs < (shutUntilMs ?? Infinity);
+}
+
 /** Whether a worker that has proved itself cannot come in; it is told when to come back. */
 export function turnAway(
   state: HubState,
@@ -75,7 +95,7 @@ export function turnAway(
 ): boolean {
   const { sessionId } = event;
   const { moving, sessions, config } = state;
-  if (moving !== null) {
+  if (moving !== null && isShut(state, step.nowMs)) {
     const reason = `this hub sends its workers elsewhere; spread_ms=${moving.spreadMs}`;
     step.effects.push({ kind: "close", sessionId, close: "restart", reason });
     return true;

@@ -33,8 +33,8 @@ export function placeTask(state: HubState, entry: TaskEntry, step: StepContext):
 }
 
 /**
- * Whether the worker of a loss may soon be back. One that has said goodbye comes back when it likes,
- * which is no time to leave a consumer in the middle of an answer for.
+ * Whether the worker of a loss may soon be back. One that has said goodbye comes back when it
+ * likes, which is no time to leave a consumer in the middle of an answer for.
  */
 function isComing({ started }: TaskEntry, { outcome }: Loss): boolean {
   return started ? outcome.startsWith("lost: ") : /^(lost|left): |: draining$/.test(outcome);

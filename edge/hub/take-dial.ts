@@ -1,6 +1,7 @@
 import { assert } from "../../shared/assert.ts";
 import { isRegion } from "../../shared/regions.ts";
 import type { HubState } from "./hub-state.ts";
+import { isShut } from "./move-workers.ts";
 import type { WorkerSockets } from "./worker-sockets.ts";
 
 /**
@@ -22,7 +23,7 @@ export function takeDial(
   const { state, sockets } = hub;
   const region = request.headers.get("x-octo-region");
   assert(isRegion(region), "the front Worker names the region");
-  if (state.moving !== null) return noRoom("this hub sends its workers elsewhere");
+  if (isShut(state, nowMs)) return noRoom("this hub sends its workers elsewhere");
   if (sockets.count >= state.config.sessionsMax) {
     const stranger = sockets.strangerSince(nowMs - strangerPatienceMs);
     if (stranger === null) return noRoom(`this hub has ${sockets.count} workers`);

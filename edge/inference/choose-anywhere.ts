@@ -5,17 +5,21 @@ import { livingHubs, viewOf, viewsByDistance } from "../directory/network-view.t
 import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
 
 /**
- * The hubs for a request: of the consumer's own region where one there can serve, else of the
- * nearest region that can. Where none can, all are asked anew, as a worker may just have come, and
- * hubs that were found gone count too, as they are back at once and their workers soon after.
+ * The hubs for a request: of the consumer's own region where one there can serve at once, else of
+ * the nearest region that can; where all are busy, of the nearest that could. Where none could, all
+ * are asked anew, as a worker may just have come, and hubs that were found gone count too, as they
+ * are back at once and their workers soon after.
  */
 export async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<HubChoice> {
   const own = chooseIn(query, livingHubs(await viewOf(ctx, ctx.region)));
-  if (own !== null) return own;
+  if (own?.isFree === true) return own;
+  let busy = own;
   for (const view of viewsByDistance(ctx)) {
     const choice = chooseIn(query, livingHubs(await view));
-    if (choice !== null) return choice;
+    if (choice?.isFree === true) return choice;
+    busy ??= choice;
   }
+  if (busy !== null) return busy;
   const all: HubDigest[] = [];
   for (const view of viewsByDistance(ctx, true)) {
     const digests = await view;

@@ -28,6 +28,8 @@ export interface HubChoice {
   /** What a hold must cover whichever of them serves. */
   readonly price: Price;
   readonly contextTokens: number;
+  /** One of them has a slot free, as far as is known. */
+  readonly isFree: boolean;
 }
 
 /** A hub that cannot serve says so at once; asking more than three costs more than it finds. */
@@ -80,6 +82,7 @@ export function chooseHub(
   const served = offers.filter(({ hub }) => hubIds.includes(hub.hubId)).map(({ model }) => model);
   const highest = served.map((model) => model.highestPrice).reduce(highestPrice);
   return {
+    isFree: served.some(({ freeSlots }) => freeSlots > 0),
     hubIds,
     price: atMost(highest, query.priceMax),
     contextTokens: Math.max(...served.map((model) => model.contextTokens)),

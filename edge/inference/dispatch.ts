@@ -50,14 +50,16 @@ export async function dispatch(
     }
     if (result.kind !== "failed") return { kind: "answer", result, hubId };
     if (result.record === null) return { kind: "settled", failure: result };
-    // What a worker said of the task tells more than that another hub has nobody.
-    if (failure.code !== "worker_failed" || result.code === "worker_failed") failure = result;
+    const isAsked = result.attempts > task.attemptsBefore;
+    if (tellingOf(result) >= tellingOf(failure)) failure = result;
     task = {
       ...task,
       attemptsBefore: result.attempts,
       earlierAttempts: result.record.attempts,
     };
-    if (!isWorthAnotherHub(result, Date.now() < placeByMsOf(ctx, task))) break;
+    // What the front Worker knows of a hub may be old: that it has nobody says nothing of others.
+    if (isAsked && !isWorthAnotherHub(result, Date.now() < placeByMsOf(ctx, task))) break;
+    if (!isAsked && Date.now() >= placeByMsOf(ctx, task)) break;
   }
   return { kind: "unplaced", failure, task };
 }
@@ -65,6 +67,15 @@ export async function dispatch(
 /** A task waits for a slot as long as its mode allows, on all hubs together. */
 function placeByMsOf({ config }: Context, { createdMs, mode }: InferenceTask): number {
   return createdMs + patienceMs(config, mode);
+}
+
+/**
+ * Which of several failures tells a consumer most: what a worker said of the task, then that there
+ * is somebody who is busy, then that a hub has nobody.
+ */
+function tellingOf({ code }: FailedRun): number {
+  if (code === "unavailable") return 0;
+  return code === "worker_failed" ? 3 : code === "no_capacity" ? 2 : 1;
 }
 
 /** Other hubs may have room, or a worker that does not fail; the fourth rarely fares better. */

@@ -65,7 +65,7 @@ async function hold(
   ctx: Context,
   plan: Plan,
 ): Promise<{ readonly task: InferenceTask; readonly over: () => void }> {
-  const held = await setAside(ctx, plan.task.terms);
+  const held = await setAside(ctx, plan.task.terms, !plan.task.resume);
   if (held.kind === "held") {
     const { terms, ticket, ended: over } = held;
     return { task: { ...plan.task, terms, ticket }, over };

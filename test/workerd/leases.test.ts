@@ -90,6 +90,22 @@ describe("a busy key", () => {
     expect(await storedLeases(consumer)).toEqual([]);
   });
 
+  test("holds for a task that may outlive its connection: nobody would hear of its end", async () => {
+    const [consumer, { model, worker }] = [await newFunded(), await served()];
+    await untilLeased(consumer, model);
+    const body = { octo: { resume: true } };
+    for (let task = 0; task < 3; task++) {
+      const response = await chat(consumer, model, { stream: true, body });
+      expect(response.status).toBe(200);
+      await response.text();
+    }
+    const seal = new TicketSeal(configOf(env).ticketSecret);
+    const last = worker.attempts.slice(-3);
+    const terms = await Promise.all(last.map(({ offer }) => seal.open(offer.ticket)));
+    expect(terms.map((of) => of?.lease)).toEqual([undefined, undefined, undefined]);
+    expect(terms.every((of) => of !== null)).toBe(true);
+  });
+
   test("is refused from when its revoking has returned, leased or not", async () => {
     const [consumer, { model }] = [await newFunded(), await served()];
     await untilLeased(consumer, model);

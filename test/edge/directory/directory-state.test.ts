@@ -204,6 +204,9 @@ describe("of hubs that would fit in one", () => {
     say(state, { "weur:0": 2, "weur:1": 4 }, 0, sparseMs + 1_000);
     const nowMs = sparseMs + 1_500;
     expect(place(state, nowMs, { lastHubId: "weur:0" })).toBe("weur:1");
+    // Nor tasks: those who route hear of it before the hub itself has said so.
+    const moving = liveDigests(state, nowMs).filter(({ isMoving }) => isMoving === true);
+    expect(moving.map(({ hubId }) => hubId)).toEqual(["weur:0"]);
     expect(putDigest(state, digest("weur:0", 1, nowMs, true), nowMs)).toBe("move");
     putDigest(state, digest("weur:0", 0, nowMs + 1), nowMs + 1);
     expect(idsOf(state, nowMs + 1)).toEqual(["weur:1"]);

@@ -66,7 +66,21 @@ describe("a hub that moves", () => {
     expect(scene.state.sessions.has("new")).toBe(false);
   });
 
-  test("takes workers again once it is empty", () => {
+  test("stays shut for a while once its workers have left to settle elsewhere", () => {
+    const scene = new HubScene();
+    scene.join("idle");
+    move(scene);
+    expect(scene.state.sessions.size).toBe(0);
+    // Their spread, and as long as front Workers go by an old view.
+    scene.nowMs = 29_999;
+    expect(closesOf(scene.open("early"))).toEqual([`early ${away}`]);
+    scene.nowMs = 30_000;
+    scene.join("late");
+    expect([...scene.state.sessions.keys()]).toEqual(["late"]);
+    expect(offersOf(scene.submit(task("a")))).toHaveLength(1);
+  });
+
+  test("takes workers again at once where it was drained", () => {
     const scene = busyScene();
     move(scene, 0);
     expect(scene.state.sessions.size).toBe(0);
