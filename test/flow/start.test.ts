@@ -80,14 +80,19 @@ describe("one network, started and stopped again and again in one folder", () =>
     expect(dev.workers.map(({ pid }) => isRunning(pid))).toEqual([true]);
     expect((await get("/api/v1/accounts", dev.admin_key)).status).toBe(200);
     firstKey = dev.api_key;
-    spentMicros = await until("both answers are paid", async () => {
-      const { balance_micros: balance } = (await (
-        await get("/api/v1/account", firstKey)
-      ).json()) as {
-        balance_micros: number;
+    const costs = await until("both answers are in the books", async () => {
+      const { data } = (await (await get("/api/v1/tasks", firstKey)).json()) as {
+        data: { state: string; cost_micros: number }[];
       };
-      return balance < 99_999_990 && 100_000_000 - balance;
+      return data.length === 2 && data.every(({ state }) => state === "settled") && data;
     });
+    // How long the story is, and so what it costs, is the model's to say.
+    spentMicros = costs.reduce((sum, { cost_micros: micros }) => sum + micros, 0);
+    expect(spentMicros).toBeGreaterThan(0);
+    const account = (await (await get("/api/v1/account", firstKey)).json()) as {
+      balance_micros: number;
+    };
+    expect(account.balance_micros).toBe(100_000_000 - spentMicros);
 
     const second = await failedStart(folder, ["--port", String(await freePort())]);
     expect([second.code, second.said.split("\n")]).toEqual([
