@@ -41,6 +41,11 @@ export function costMicros(counts: TokenCounts, price: Price): Micros {
   return (scaled + 999_999n) / 1_000_000n;
 }
 
+/** Both sides together, in micros: what tells a cheap offer from a dear one. */
+export function totalPrice({ inputMicrosPerMillion, outputMicrosPerMillion }: Price): number {
+  return inputMicrosPerMillion + outputMicrosPerMillion;
+}
+
 /** The dearer of two prices, side by side: what a hold must cover when either may serve. */
 export function highestPrice(a: Price, b: Price): Price {
   return {

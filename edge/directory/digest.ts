@@ -1,5 +1,5 @@
 import type { Price } from "../../shared/money.ts";
-import { highestPrice } from "../../shared/money.ts";
+import { highestPrice, totalPrice } from "../../shared/money.ts";
 import type { Ability } from "../../shared/openai/demands.ts";
 import { atMost } from "../../shared/openai/routing.ts";
 import {
@@ -149,7 +149,7 @@ function gather(
   known.workers += 1;
   known.slots += listing.slots;
   known.freeSlots += freeSlots;
-  known.lowest = total(price) < total(known.lowest) ? price : known.lowest;
+  known.lowest = totalPrice(price) < totalPrice(known.lowest) ? price : known.lowest;
   known.lowestSides = atMost(price, known.lowestSides);
   known.highest = highestPrice(price, known.highest);
   known.ceiling = Math.max(known.ceiling, classes.indexOf(listing.class_ceiling));
@@ -166,10 +166,6 @@ function gather(
   const abilities = listing.abilities.toSorted() as Ability[];
   known.abilitySets.set(abilities.join(" "), abilities);
   gathered.set(key, known);
-}
-
-function total(price: Price): number {
-  return price.inputMicrosPerMillion + price.outputMicrosPerMillion;
 }
 
 function modelDigest(model: Gathering): ModelDigest {

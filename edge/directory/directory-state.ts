@@ -42,6 +42,9 @@ export interface DirectoryState {
  */
 export const digestTtlMs = 45_000;
 
+/** Nobody routes by a view of a directory that is older than this: its hubs may have died since. */
+export const viewUsableMs = 15_000;
+
 /** A worker proves itself within five seconds of its dial, or never. */
 export const seatMs = 6_000;
 

@@ -4,13 +4,11 @@ import { edgeLog } from "../log.ts";
 import { directoryObject } from "../objects.ts";
 import { type Region, regionsByDistance } from "../../shared/regions.ts";
 import type { HubDigest } from "./digest.ts";
-import { digestTtlMs } from "./directory-state.ts";
+import { digestTtlMs, viewUsableMs } from "./directory-state.ts";
 import { unpackDigests } from "./packed-view.ts";
 
 /** Hubs publish at most once a second, so asking more often tells nothing new. */
 const freshMs = 1_000;
-/** A view older than this is not routed by: its hubs may have died since. */
-const usableMs = 15_000;
 
 /**
  * Even who wants it at once takes a view this young: requests for models nobody has must not flood
@@ -42,7 +40,7 @@ export async function viewOf(
 ): Promise<readonly HubDigest[]> {
   const nowMs = Date.now();
   const view = viewByRegion.get(region);
-  const wantedMs = atOnce ? atOnceMs : usableMs;
+  const wantedMs = atOnce ? atOnceMs : viewUsableMs;
   if (view === undefined || nowMs - view.atMs > wantedMs) return refresh(ctx, region);
   if (nowMs - view.atMs > freshMs && nowMs > view.refreshUntilMs) {
     view.refreshUntilMs = nowMs + freshMs;

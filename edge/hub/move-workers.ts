@@ -1,3 +1,4 @@
+import { viewUsableMs } from "../directory/directory-state.ts";
 import type { HubEvent, HubState } from "./hub-state.ts";
 import { endTask, noCapacity, type StepContext } from "./end-task.ts";
 
@@ -19,9 +20,6 @@ export interface Moving {
   /** Until when nobody is let in though all have left; null before. */
   readonly shutUntilMs?: number | null;
 }
-
-/** Front Workers route by views this old at the most (network-view.ts). */
-const viewMs = 15_000;
 
 /**
  * Fifteen seconds spread ten thousand workers to 700 dials a second, at which none is refused; a
@@ -61,7 +59,7 @@ export function goOnMoving(state: HubState, event: HubEvent, step: StepContext):
   }
   // M3
   if (state.sessions.size === 0) {
-    const untilMs = step.nowMs + moving.spreadMs + viewMs;
+    const untilMs = step.nowMs + moving.spreadMs + viewUsableMs;
     state.moving = moving.busyUntilMs === null ? { ...moving, shutUntilMs: untilMs } : null;
     return;
   }
@@ -74,16 +72,21 @@ export function goOnMoving(state: HubState, event: HubEvent, step: StepContext):
       (attempt) => state.attempts.get(attempt)?.entry.probe === null,
     );
     if (isBusy && !isOver) continue;
-    const reason = `this hub sends its workers elsewhere; spread_ms=${moving.spreadMs}`;
+    const reason = awayReason(moving);
     step.effects.push({ kind: "close", sessionId: session.id, close: "restart", reason });
   }
+}
+
+function awayReason({ spreadMs }: Moving): string {
+  return `this hub sends its workers elsewhere; spread_ms=${spreadMs}`;
 }
 
 /** Whether a hub lets nobody in because it sends its workers elsewhere. */
 export function isShut({ moving, sessions }: HubState, nowMs: number): boolean {
   if (moving === null) return false;
   const { shutUntilMs = null } = moving;
-  return sessions.size > 0 ? shutUntilMs === null : nowMs < (shutUntilMs ?? Infinity);
+  if (shutUntilMs === null) return true;
+  return sessions.size === 0 && nowMs < shutUntilMs;
 }
 
 /** Whether a worker that has proved itself cannot come in; it is told when to come back. */
@@ -96,7 +99,7 @@ export function turnAway(
   const { sessionId } = event;
   const { moving, sessions, config } = state;
   if (moving !== null && isShut(state, step.nowMs)) {
-    const reason = `this hub sends its workers elsewhere; spread_ms=${moving.spreadMs}`;
+    const reason = awayReason(moving);
     step.effects.push({ kind: "close", sessionId, close: "restart", reason });
     return true;
   }

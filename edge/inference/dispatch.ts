@@ -58,8 +58,8 @@ export async function dispatch(
       earlierAttempts: result.record.attempts,
     };
     // What the front Worker knows of a hub may be old: that it has nobody says nothing of others.
-    if (isAsked && !isWorthAnotherHub(result, Date.now() < placeByMsOf(ctx, task))) break;
-    if (!isAsked && Date.now() >= placeByMsOf(ctx, task)) break;
+    const hasPatience = Date.now() < placeByMsOf(ctx, task);
+    if (isAsked ? !isWorthAnotherHub(result, hasPatience) : !hasPatience) break;
   }
   return { kind: "unplaced", failure, task };
 }

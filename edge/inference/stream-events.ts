@@ -8,7 +8,7 @@ import {
   type AnswerHead,
 } from "./answer-head.ts";
 import type { TokenCounts } from "../../shared/money.ts";
-import type { EventId } from "./event-id.ts";
+import { type EventId, formatEventId } from "./event-id.ts";
 import { completionLogprobs } from "./whole-answer.ts";
 
 /**
@@ -49,7 +49,7 @@ export class StreamEvents {
   /** Every event has an id, so that whoever lost the connection can ask for those behind it. */
   #id(): string {
     this.#place += 1;
-    return `id: ${this.#hubId}:${this.#place}\n`;
+    return `id: ${formatEventId({ hubId: this.#hubId, place: this.#place })}\n`;
   }
 
   /** One event a part: clients read only the first choice of a chunk. */
@@ -163,10 +163,10 @@ export function errorEvent(
 }
 
 /** The events of a stream's text behind the one at `place`; null where it does not reach so far. */
-export function eventsBehind(text: string, { hubId, place }: EventId): string | null {
-  if (place === 0) return text;
+export function eventsBehind(text: string, after: EventId): string | null {
+  if (after.place === 0) return text;
   // No text of a worker can hold this: JSON escapes its line feeds.
-  const at = `\n${text}`.indexOf(`\nid: ${hubId}:${place}\n`);
+  const at = `\n${text}`.indexOf(`\nid: ${formatEventId(after)}\n`);
   if (at === -1) return null;
   const end = text.indexOf("\n\n", at);
   return end === -1 ? null : text.slice(end + 2);

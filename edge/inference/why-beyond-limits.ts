@@ -1,5 +1,5 @@
 import { OctoError } from "../../shared/errors.ts";
-import { formatCredits } from "../../shared/money.ts";
+import { formatCredits, totalPrice } from "../../shared/money.ts";
 import { isWithin } from "../../shared/openai/routing.ts";
 import type { HubQuery, Offer } from "./choose-hub.ts";
 
@@ -22,13 +22,7 @@ export function beyondLimits(query: HubQuery, offers: readonly Offer[]): OctoErr
   if (offers.some(({ model }) => isWithin(model.lowestSides, query.priceMax))) return null;
   const [cheapest] = offers
     .map(({ model }) => model.lowestPrice)
-    .toSorted(
-      (a, b) =>
-        a.inputMicrosPerMillion +
-        a.outputMicrosPerMillion -
-        b.inputMicrosPerMillion -
-        b.outputMicrosPerMillion,
-    );
+    .toSorted((a, b) => totalPrice(a) - totalPrice(b));
   if (cheapest === undefined) return null;
   const [input, output] = [cheapest.inputMicrosPerMillion, cheapest.outputMicrosPerMillion].map(
     (micros) => formatCredits(BigInt(micros)),
