@@ -5,16 +5,19 @@ import { done } from "../helpers/flow-contract.ts";
 import { isRunning, workerdPid } from "../helpers/flow-processes.ts";
 import { OpenStream, steady } from "../helpers/flow-stream.ts";
 import { Flow } from "../helpers/flow-world.ts";
+import type { Consumer } from "../../dev/state.ts";
 import type { WorkerProcess } from "../../dev/worker-process.ts";
 import { until } from "../helpers/until.ts";
 
 /** One slot a worker: whoever holds it sends the next task to the other one. */
 const slots = ["--slots", "1"];
 let flow: Flow;
+let visitor: Consumer;
 
 beforeAll(async () => {
   const vars = { OCTO_FIRST_TOKEN_MS: "3000", OCTO_QUEUE_MS: "6000", OCTO_STALL_MS: "3000" };
   flow = await Flow.start({ models: ["synthetic:scripted"], workers: 2, flags: slots, vars });
+  visitor = await flow.newConsumer(1_000_000);
 });
 afterAll(async () => flow?.[Symbol.asyncDispose]());
 
@@ -29,7 +32,22 @@ afterEach(async () => {
   }
   listedBefore.clear();
   await flow.untilNothingHeld();
+  await untilAllAnswer();
 });
+
+/**
+ * Resolves once every worker has answered another consumer: its failures are forgotten, and its
+ * breaker is closed.
+ */
+async function untilAllAnswer(): Promise<void> {
+  const headers = { authorization: `Bearer ${visitor.apiKey}` };
+  for (const { id } of flow.network.workers) {
+    await until(`${id} answers`, async () => {
+      const response = await flow.ask("text=well", { octo: { include: [id] } }, { headers });
+      return response.ok;
+    });
+  }
+}
 
 function timesListed(worker: WorkerProcess): number {
   return flow.saidBy(worker).filter(({ message }) => message === "Listed").length;
