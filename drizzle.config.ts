@@ -2,6 +2,11 @@ import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({
   dialect: "turso",
-  schema: ["./edge/db/schema.ts", "./edge/db/schema-ledger.ts"],
+  schema: [
+    "./edge/db/schema.ts",
+    "./edge/db/schema-ledger.ts",
+    "./edge/db/schema-people.ts",
+    "./edge/db/schema-money.ts",
+  ],
   out: "./migrations",
 });

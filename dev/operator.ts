@@ -22,9 +22,10 @@ export class Operator {
       .object({ id: z.string() })
       .parse(await this.post("/api/v1/accounts", { name, kind: "consumer" }));
     await this.post(`/api/v1/accounts/${account.id}/credits`, { amount_micros: micros });
+    const scopes = ["inference", "management", "read-only"];
     const { key } = z
       .object({ key: z.string() })
-      .parse(await this.post("/api/v1/keys", { account_id: account.id, name, role: "consumer" }));
+      .parse(await this.post("/api/v1/keys", { account_id: account.id, name, scopes }));
     return { accountId: account.id, apiKey: key };
   }
 

@@ -2,6 +2,7 @@ import { apiKeyHash, apiKeyIdOf, parseApiKey } from "../shared/crypto/api-key.ts
 import { equalInConstantTime, utf8 } from "../shared/crypto/bytes.ts";
 import { OctoError } from "../shared/errors.ts";
 import { type OctoOptions, octoOptionsSchema } from "../shared/openai/octo-options.ts";
+import { type Permission, permissionsOf } from "../shared/permissions.ts";
 import type { Caller, Context } from "./context.ts";
 import { databaseOf } from "./database.ts";
 import { findApiKey } from "./db/api-keys.ts";
@@ -13,7 +14,9 @@ import { findApiKey } from "./db/api-keys.ts";
 interface KnownKey {
   readonly secretHash: string;
   readonly accountId: string;
-  readonly role: "consumer" | "operator";
+  readonly permissions: ReadonlySet<Permission>;
+  readonly teamId: string | null;
+  readonly projectId: string | null;
   readonly env: string;
   readonly expiresMs: number | null;
   readonly revoked: boolean;
@@ -68,11 +71,10 @@ function provenCaller(ctx: Context, presented: string): Caller | null {
   return usableCaller(ctx, id, key);
 }
 
-/** Refuses a caller whose key is not an operator's. */
-export function assertOperator(caller: Caller): void {
-  if (caller.role !== "operator") {
-    throw new OctoError("insufficient_scope", "This route needs an operator's API key");
-  }
+/** Refuses a caller who may not do this. */
+export function assertMay(caller: Caller, permission: Permission): void {
+  if (caller.permissions.has(permission)) return;
+  throw new OctoError("insufficient_scope", `This needs the permission ${permission}`);
 }
 
 /** One answer for unknown, revoked, expired and malformed keys: it tells a guesser nothing. */
@@ -100,8 +102,8 @@ async function callerOf(ctx: Context, text: string): Promise<Caller | null> {
 function usableCaller(ctx: Context, id: string, known: KnownKey): Caller | null {
   if (known.revoked) return null;
   if (known.expiresMs !== null && known.expiresMs <= ctx.startedMs) return null;
-  const { accountId, role, routing } = known;
-  return { accountId, keyId: id, role, routing };
+  const { accountId, permissions, teamId, projectId, routing } = known;
+  return { accountId, keyId: id, personId: null, permissions, teamId, projectId, routing };
 }
 
 /** The operator's first key is a secret of the deployment: it works before there is any account. */
@@ -110,7 +112,9 @@ async function operatorKey(ctx: Context): Promise<KnownKey> {
   return {
     secretHash: await apiKeyHash(own),
     accountId: "system",
-    role: "operator",
+    permissions: permissionsOf(["operator"]),
+    teamId: null,
+    projectId: null,
     env: own.env,
     expiresMs: null,
     revoked: false,
@@ -129,7 +133,9 @@ async function knownKey(ctx: Context, id: string): Promise<KnownKey | null> {
       : {
           secretHash: row.secretHash,
           accountId: row.accountId,
-          role: row.role,
+          permissions: permissionsOf(row.scopes),
+          teamId: row.teamId,
+          projectId: row.projectId,
           env: row.env,
           expiresMs: row.expiresAt,
           revoked: row.revokedAt !== null,

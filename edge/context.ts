@@ -1,4 +1,5 @@
 import type { OctoOptions } from "../shared/openai/octo-options.ts";
+import type { Permission } from "../shared/permissions.ts";
 import { regionOf, isRegion, type Region } from "../shared/regions.ts";
 import { type Config, configOf, type Env } from "./env.ts";
 
@@ -15,11 +16,17 @@ export interface Context {
   readonly waitUntil: (promise: Promise<unknown>) => void;
 }
 
-/** Who is asking, once the key is known. */
+/** Who is asking, once the key or the session is known. */
 export interface Caller {
   readonly accountId: string;
-  readonly keyId: string;
-  readonly role: "consumer" | "operator";
+  /** The API key that was sent; null in a person's session, which runs no inference. */
+  readonly keyId: string | null;
+  /** The person who is signed in; null behind an API key. */
+  readonly personId: string | null;
+  readonly permissions: ReadonlySet<Permission>;
+  /** What the key belongs to. */
+  readonly teamId: string | null;
+  readonly projectId: string | null;
   /** What its account asks of routing where a request does not say. */
   readonly routing: OctoOptions | null;
 }

@@ -1,7 +1,7 @@
 import type { Micros } from "../../shared/money.ts";
 import { canonicalReceipt } from "../../shared/protocol/receipt.ts";
 import type { NewTransfer } from "../db/ledger.ts";
-import type { Settlements, Task } from "../db/tasks.ts";
+import type { NewTask, Settlements } from "../db/tasks.ts";
 import type { Resolution, Transfer } from "./account-state.ts";
 import type { TaskClosing } from "./closing.ts";
 
@@ -57,7 +57,7 @@ export function readPayload(text: string): Payload {
 /** A payload whose money is of type `M`: bigint in code, decimal text in storage. */
 interface PayloadOf<M> {
   readonly settlements: {
-    readonly tasks: readonly (Omit<Task, "holdMicros" | "costMicros"> & {
+    readonly tasks: readonly (Omit<NewTask, "holdMicros" | "costMicros"> & {
       readonly holdMicros: M;
       readonly costMicros: M;
     })[];
@@ -93,7 +93,7 @@ function moneyAs<From, To>(payload: PayloadOf<From>, convert: (amount: From) => 
   };
 }
 
-function taskRow({ closing, resolution }: OutboxItem): Task {
+function taskRow({ closing, resolution }: OutboxItem): NewTask {
   const { terms, record } = closing;
   return {
     id: terms.task,
@@ -114,6 +114,10 @@ function taskRow({ closing, resolution }: OutboxItem): Task {
     holdMicros: BigInt(terms.limit),
     costMicros: resolution.cost,
     errorCode: record.errorCode,
+    mode: terms.mode ?? "realtime",
+    tariff: terms.tariff ?? null,
+    teamId: terms.team ?? null,
+    projectId: terms.project ?? null,
     route: record.route,
     createdAt: terms.created_ms,
     firstTokenAt: record.firstTokenMs,

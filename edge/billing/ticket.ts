@@ -6,6 +6,7 @@ import {
   utf8,
 } from "../../shared/crypto/bytes.ts";
 import type { Split } from "../../shared/money.ts";
+import { taskModes } from "../../shared/openai/octo-options.ts";
 import { taskKinds } from "../../shared/openai/task-kinds.ts";
 
 const percent = z.int().min(0).max(100);
@@ -39,6 +40,13 @@ export const termsSchema = z.strictObject({
   }) satisfies z.ZodType<Split>,
   created_ms: z.int(),
   expires_ms: z.int(),
+  /** How long it may wait, which has a price; `realtime` where it does not say. */
+  mode: z.enum(taskModes).optional(),
+  /** The hash of the tariff that it is agreed under. */
+  tariff: z.string().optional(),
+  /** What its key belongs to. */
+  team: z.string().optional(),
+  project: z.string().optional(),
   /** The lease that sets the limit aside, where no hold of the task's own does. */
   lease: z.string().optional(),
 });

@@ -87,6 +87,7 @@ export async function ensureProviderAccounts(
     concurrencyMax: 0,
     createdAt: nowMs,
     routing: null,
+    limits: null,
   }));
   await db.write("record provider accounts", (orm) => [
     orm.insert(accounts).select(selectRows(accounts, rows)).onConflictDoNothing(),

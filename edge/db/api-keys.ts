@@ -12,7 +12,15 @@ export type ApiKeySummary = Omit<StoredApiKey, "secretHash">;
 /** What authentication needs of a key and of the account behind it. */
 export type KeyWithAccount = Pick<
   StoredApiKey,
-  "id" | "accountId" | "role" | "env" | "secretHash" | "revokedAt" | "expiresAt"
+  | "id"
+  | "accountId"
+  | "scopes"
+  | "teamId"
+  | "projectId"
+  | "env"
+  | "secretHash"
+  | "revokedAt"
+  | "expiresAt"
 > & {
   readonly accountKind: Account["kind"];
   readonly accountStatus: Account["status"];
@@ -37,7 +45,9 @@ export async function findApiKey(db: Database, id: string): Promise<KeyWithAccou
       .select({
         id: apiKeys.id,
         accountId: apiKeys.accountId,
-        role: apiKeys.role,
+        scopes: apiKeys.scopes,
+        teamId: apiKeys.teamId,
+        projectId: apiKeys.projectId,
         env: apiKeys.env,
         secretHash: apiKeys.secretHash,
         revokedAt: apiKeys.revokedAt,

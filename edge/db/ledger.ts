@@ -21,7 +21,7 @@ export const creditAsset = "CREDIT";
 
 export type Transfer = typeof transfers.$inferSelect;
 /** A transfer to store; without an asset it moves credits. */
-export type NewTransfer = Omit<Transfer, "asset"> & { readonly asset?: string };
+export type NewTransfer = typeof transfers.$inferInsert;
 
 /**
  * What a ledger account (`acct_…:available`, `system:treasury`) has received less what it has

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
-import { check, index, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { check, index, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { taskModes } from "../../shared/openai/octo-options.ts";
 import { taskKinds } from "../../shared/openai/task-kinds.ts";
 import { classes } from "../../shared/protocol/listing.ts";
 import { flag, micros, whole } from "./schema-columns.ts";
@@ -32,6 +33,11 @@ export const tasks = sqliteTable(
     holdMicros: micros("hold_micros").notNull(),
     costMicros: micros("cost_micros").notNull(),
     errorCode: text("error_code"),
+    mode: text("mode", { enum: taskModes }).notNull().default("realtime"),
+    /** The hash of the tariff it was agreed under; null before there were any. */
+    tariff: text("tariff"),
+    teamId: text("team_id"),
+    projectId: text("project_id"),
     /** Why this worker: the explanation of the choice, as JSON text. */
     route: text("route"),
     createdAt: whole("created_at").notNull(),
@@ -85,8 +91,21 @@ export const transfers = sqliteTable(
     asset: text("asset").notNull().default("CREDIT"),
     amountMicros: micros("amount_micros").notNull(),
     createdAt: whole("created_at").notNull(),
+    /**
+     * The account that decided it and its place among that account's transfers, from 1: the journal
+     * of an account. Empty in transfers of before there were journals.
+     */
+    source: text("source").notNull().default(""),
+    sourceSeq: whole("source_seq").notNull().default(0),
+    /** SHA-256 over the hash before it in the journal and this transfer, in hex. */
+    hash: text("hash").notNull().default(""),
+    /** Why, in words, where a person moved it. */
+    reason: text("reason"),
   },
   (table) => [
+    uniqueIndex("transfers_by_source")
+      .on(table.source, table.sourceSeq)
+      .where(sql`${table.source} <> ''`),
     // Both carry asset and amount, so that a balance is read from the index alone.
     index("transfers_by_debit").on(
       table.debitAccount,

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { check, index, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { classes, type Hardware, hardwareTiers } from "../../shared/protocol/listing.ts";
+import type { KeyScope } from "../../shared/permissions.ts";
 import { regions } from "../../shared/regions.ts";
 import { flag, whole } from "./schema-columns.ts";
 
@@ -11,7 +12,6 @@ import { flag, whole } from "./schema-columns.ts";
 
 export const accountKinds = ["consumer", "provider", "operator", "system"] as const;
 export const accountStatuses = ["active", "suspended"] as const;
-export const keyRoles = ["consumer", "operator"] as const;
 
 export const accounts = sqliteTable(
   "accounts",
@@ -24,6 +24,8 @@ export const accounts = sqliteTable(
     createdAt: whole("created_at").notNull(),
     /** What its requests ask of routing where they do not say: OctoOptions; null for nothing. */
     routing: text("routing", { mode: "json" }),
+    /** What all of the account together may use, as JSON; null for no limit. */
+    limits: text("limits", { mode: "json" }),
   },
   (table) => [
     index("accounts_by_time").on(table.createdAt, table.id),
@@ -41,16 +43,34 @@ export const apiKeys = sqliteTable(
       .notNull()
       .references(() => accounts.id),
     name: text("name").notNull(),
-    role: text("role", { enum: keyRoles }).notNull(),
+    scopes: text("scopes", { mode: "json" })
+      .$type<readonly KeyScope[]>()
+      .notNull()
+      .default(sql`'["inference","read-only"]'`),
+    teamId: text("team_id"),
+    projectId: text("project_id"),
     env: text("env").notNull(),
+    /** HMAC-SHA-256 of the secret under the deployment's pepper, in hex. */
     secretHash: text("secret_hash").notNull(),
+    /** The models it may ask for, by name; null for all. */
+    models: text("models", { mode: "json" }).$type<readonly string[]>(),
+    /** The addresses it may be used from, as CIDR blocks; null for all. */
+    addresses: text("addresses", { mode: "json" }).$type<readonly string[]>(),
+    /** What it may use, as JSON; null for no limit of its own. */
+    limits: text("limits", { mode: "json" }),
     createdAt: whole("created_at").notNull(),
     revokedAt: whole("revoked_at"),
     expiresAt: whole("expires_at"),
+    /** When a task was last begun with it, to the minute. */
+    lastUsedAt: whole("last_used_at"),
+    /** The key that this one replaces. */
+    replaces: text("replaces"),
   },
   (table) => [
     index("api_keys_by_account").on(table.accountId, table.createdAt, table.id),
-    check("api_keys_role", sql`${table.role} in ('consumer', 'operator')`),
+    index("api_keys_by_team").on(table.teamId),
+    index("api_keys_by_project").on(table.projectId),
+    check("api_keys_scopes", sql`json_valid(${table.scopes})`),
     check("api_keys_id", sql`length(${table.id}) = 8`),
     check("api_keys_secret_hash", sql`length(${table.secretHash}) = 64`),
   ],

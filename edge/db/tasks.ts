@@ -9,6 +9,7 @@ import { selectRows } from "./rows.ts";
 import { attempts, receipts, tasks } from "./schema-ledger.ts";
 
 export type Task = typeof tasks.$inferSelect;
+export type NewTask = typeof tasks.$inferInsert;
 export type Attempt = typeof attempts.$inferSelect;
 export type StoredReceipt = typeof receipts.$inferSelect;
 /** A task in a list: all but the explanation of its route. */
@@ -16,7 +17,7 @@ export type TaskSummary = Omit<Task, "route">;
 
 /** What ended tasks leave behind. Any part may be empty: a receipt may come long after its task. */
 export interface Settlements {
-  readonly tasks: readonly Task[];
+  readonly tasks: readonly NewTask[];
   readonly attempts: readonly Attempt[];
   readonly transfers: readonly NewTransfer[];
   readonly receipts: readonly StoredReceipt[];

@@ -1,12 +1,11 @@
+import { assert } from "../../shared/assert.ts";
 import { OctoError } from "../../shared/errors.ts";
 import type { Ability, Demands } from "../../shared/openai/demands.ts";
 import type { OctoOptions } from "../../shared/openai/octo-options.ts";
 import { type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
 import { newId } from "../../shared/ids.ts";
-import { defaultSplit } from "../../shared/money.ts";
-import { limitOf } from "../billing/account-state.ts";
-import { holdMs, type Terms } from "../billing/ticket.ts";
 import type { Caller, Context } from "../context.ts";
+import { agreeTerms } from "./agree-terms.ts";
 import { affinityKey } from "./affinity-key.ts";
 import { chooseAnywhere } from "./choose-anywhere.ts";
 import type { HubQuery } from "./choose-hub.ts";
@@ -28,46 +27,22 @@ export async function planTask(
   caller: Caller,
   asked: InferenceRequest,
 ): Promise<Plan> {
+  const { keyId } = caller;
+  assert(keyId !== null, "inference takes an API key");
   const { wanted, options } = await routedRequest(ctx, caller, asked);
   const routed = routingDemands(options, await affinityKey(caller.accountId, wanted));
   const query = queryOf(ctx, wanted, routed);
   const choice = await chooseAnywhere(ctx, query);
   const body = engineBody(wanted);
   const bounds = boundsOf(wanted, body, choice);
-  const createdMs = Date.now();
-  const id = newId("tsk");
-  const manner = mannerOf(wanted);
-  const terms: Terms = {
-    v: 1,
-    task: id,
-    account: caller.accountId,
-    key: caller.keyId,
-    kind: wanted.kind,
-    model: query.model,
-    region: ctx.region,
-    strategy: query.routing.strategy,
-    streamed: manner.streamed,
-    limit: limitOf(
-      {
-        promptTokensMax: bounds.promptTokensMax,
-        completionTokensMax: bounds.completionTokensMax ?? choice.contextTokens * manner.choices,
-      },
-      choice.price,
-    ).toString(),
-    input_micros_per_million: choice.price.inputMicrosPerMillion,
-    output_micros_per_million: choice.price.outputMicrosPerMillion,
-    split: defaultSplit,
-    created_ms: createdMs,
-    expires_ms: createdMs + holdMs,
-  };
   const task = {
-    id,
+    id: newId("tsk"),
     kind: wanted.kind,
     accountId: caller.accountId,
-    keyId: caller.keyId,
+    keyId,
     model: query.model,
     body,
-    ...manner,
+    ...mannerOf(wanted),
     demands: [...query.demands.fieldByAbility.keys()],
     ...bounds,
     result: resultShapeOf(wanted),
@@ -76,12 +51,17 @@ export async function planTask(
     ...patienceOf(options),
     class: query.class,
     region: ctx.region,
-    createdMs,
+    createdMs: Date.now(),
     attemptsBefore: 0,
     earlierAttempts: [],
-    terms,
   };
-  return { task, hubIds: choice.hubIds };
+  const terms = agreeTerms(caller, {
+    ...task,
+    strategy: query.routing.strategy,
+    completionTokensMax: bounds.completionTokensMax ?? choice.contextTokens * task.choices,
+    price: choice.price,
+  });
+  return { task: { ...task, terms }, hubIds: choice.hubIds };
 }
 
 /** How long the consumer waits, and what it does about it. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ErrorCode } from "../../shared/errors.ts";
+import type { Permission } from "../../shared/permissions.ts";
 
 /** What is said about a route, to its callers and to the code that checks and answers them. */
 export interface RouteDescription {
@@ -11,7 +12,7 @@ export interface RouteDescription {
   readonly summary: string;
   readonly about?: string;
   /** Who may call. */
-  readonly access: "anyone" | "any key" | "operator";
+  readonly access: "anyone" | "any key" | Permission;
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
   /** Request headers by name, each with what it does. */

@@ -17,11 +17,11 @@ the same request may succeed later, and \`retry-after\` after how many seconds. 
 \`cursor\`.`;
 
 /** What every route of an access can answer. */
-const errorsByAccess: Record<RouteDescription["access"], readonly ErrorCode[]> = {
-  anyone: [],
-  "any key": ["invalid_request", "invalid_api_key", "internal", "unavailable"],
-  operator: ["invalid_request", "invalid_api_key", "insufficient_scope", "internal", "unavailable"],
-};
+function errorsOf(access: RouteDescription["access"]): readonly ErrorCode[] {
+  if (access === "anyone") return [];
+  const scope = access === "any key" ? [] : (["insufficient_scope"] as const);
+  return ["invalid_request", "invalid_api_key", ...scope, "internal", "unavailable"];
+}
 const bodyErrors: readonly ErrorCode[] = ["invalid_json", "body_too_large"];
 
 /** The OpenAPI 3.1 document of the described routes. */
@@ -61,7 +61,10 @@ export function openApiDocument(descriptions: readonly RouteDescription[]): Json
   };
 }
 
-const tagByAccess = { "any key": "consumers", operator: "operators", anyone: "service" } as const;
+function tagOf(access: RouteDescription["access"]): string {
+  if (access === "anyone") return "service";
+  return access === "network:operate" ? "operators" : "consumers";
+}
 
 function operation(description: RouteDescription): JsonObject {
   const { access, body } = description;
@@ -78,7 +81,7 @@ function operation(description: RouteDescription): JsonObject {
   ];
   return {
     operationId: description.name,
-    tags: [tagByAccess[access]],
+    tags: [tagOf(access)],
     summary: description.summary,
     ...(description.about === undefined ? {} : { description: description.about }),
     ...(access === "anyone" ? { security: [] } : {}),
@@ -136,7 +139,7 @@ function success(description: RouteDescription): JsonObject {
 
 function failures(description: RouteDescription): JsonObject {
   const codes = new Set([
-    ...errorsByAccess[description.access],
+    ...errorsOf(description.access),
     ...(description.body === undefined ? [] : bodyErrors),
     ...(description.errors ?? []),
   ]);

@@ -77,7 +77,7 @@ export const accountRoutes: readonly Route[] = [
     method: "post",
     path,
     summary: "Create an account",
-    access: "operator",
+    access: "network:operate",
     body: newAccountSchema,
     status: 201,
     answer: accountSchema,
@@ -90,6 +90,7 @@ export const accountRoutes: readonly Route[] = [
         concurrencyMax: body.concurrency_max,
         createdAt: ctx.startedMs,
         routing: null,
+        limits: null,
       };
       await using db = databaseOf(ctx.env);
       await createAccount(db, row);
@@ -102,7 +103,7 @@ export const accountRoutes: readonly Route[] = [
     method: "get",
     path,
     summary: "List the accounts, newest first",
-    access: "operator",
+    access: "network:operate",
     query: z.strictObject({ ...pageQuery, kind: z.enum(accountKinds).optional() }),
     answer: pageSchema(accountSchema).meta({ id: "AccountPage" }),
     async handle({ ctx, query }) {
@@ -115,7 +116,7 @@ export const accountRoutes: readonly Route[] = [
     method: "get",
     path: `${path}/:id`,
     summary: "Read an account and what it has",
-    access: "operator",
+    access: "network:operate",
     params,
     answer: accountWithMoneySchema,
     errors: ["not_found"],
@@ -132,7 +133,7 @@ export const accountRoutes: readonly Route[] = [
     about:
       "Once this answers a suspended account's keys are refused; for keys in use that takes two " +
       "seconds. Tasks that are running end as usual.",
-    access: "operator",
+    access: "network:operate",
     params,
     body: accountChangeSchema,
     answer: accountWithMoneySchema,

@@ -34,7 +34,7 @@ export const creditRoutes: readonly Route[] = [
     method: "post",
     path: "/api/v1/accounts/:id/credits",
     summary: "Give an account credit",
-    access: "operator",
+    access: "network:operate",
     params: z.strictObject({ id: accountIdField }),
     headers: {
       "idempotency-key":

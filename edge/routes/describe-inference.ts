@@ -55,7 +55,7 @@ export const inferenceDescriptions: readonly RouteDescription[] = [
     path: "/v1/chat/completions",
     summary: "Answer a chat",
     about: `${streaming} Fields not named here are passed to workers that list them.`,
-    access: "any key",
+    access: "inference",
     headers: inferenceHeaders,
     body: chatRequestSchema.meta({
       id: "ChatCompletionRequest",
@@ -72,7 +72,7 @@ export const inferenceDescriptions: readonly RouteDescription[] = [
     path: "/v1/completions",
     summary: "Continue a text",
     about: streaming,
-    access: "any key",
+    access: "inference",
     headers: inferenceHeaders,
     body: completionRequestSchema.meta({
       id: "CompletionRequest",

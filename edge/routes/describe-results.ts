@@ -16,7 +16,7 @@ import { inferenceAnswerHeaders, inferenceErrors, inferenceHeaders } from "./des
 
 const common = {
   method: "post",
-  access: "any key",
+  access: "inference",
   headers: inferenceHeaders,
   answerHeaders: inferenceAnswerHeaders,
   errors: inferenceErrors,

@@ -35,7 +35,7 @@ export const hubRoutes: readonly Route[] = [
       "Before a deployment, which says no goodbye. Idle workers are told at once to come back, " +
       "spread over some seconds; the others once what they run has ended, at the latest after " +
       "`within_ms`. A drained hub takes workers again once it is empty. Without a region, all.",
-    access: "operator",
+    access: "network:operate",
     body: z
       .strictObject({
         region: z.enum(regions).optional(),

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { OctoError } from "../../shared/errors.ts";
 import { transcriptionDemands } from "../../shared/openai/result-demands.ts";
 import type { TaskKind } from "../../shared/openai/task-kinds.ts";
+import { assertMay } from "../authenticate.ts";
 import { type AppEnv, callerOf } from "../app-env.ts";
 import { once } from "../inference/once.ts";
 import type { InferenceRequest } from "../inference/engine-request.ts";
@@ -53,6 +54,7 @@ async function answer(
   read: (raw: Request) => Promise<ReadRequest>,
 ): Promise<Response> {
   const caller = await callerOf(c);
+  assertMay(caller, "inference");
   const { raw } = c.req;
   const headers = optionsInHeaders((name) => raw.headers.get(name));
   const { wanted: asked, text } = await read(raw);

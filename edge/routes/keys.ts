@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { apiKeyHash, formatApiKey, newApiKey } from "../../shared/crypto/api-key.ts";
 import { OctoError } from "../../shared/errors.ts";
+import { keyScopes } from "../../shared/permissions.ts";
 import { forgetKey } from "../authenticate.ts";
 import { databaseOf } from "../database.ts";
 import {
@@ -10,7 +11,6 @@ import {
   listApiKeys,
   revokeApiKey,
 } from "../db/api-keys.ts";
-import { keyRoles } from "../db/schema.ts";
 import {
   accountIdField,
   keyIdField,
@@ -32,7 +32,7 @@ const keySchema = z
     id: keyIdField,
     account_id: accountIdField,
     name: z.string(),
-    role: z.enum(keyRoles),
+    scopes: z.array(z.enum(keyScopes)),
     created_at: timeField,
     expires_at: timeField.nullable(),
     revoked_at: timeField.nullable(),
@@ -49,12 +49,18 @@ const newKeySchema = z
   .strictObject({
     account_id: accountIdField,
     name: nameField,
-    role: z.enum(keyRoles).default("consumer"),
+    scopes: z.array(z.enum(keyScopes)).min(1).default(["inference", "read-only"]),
     expires_at: z.iso.datetime({ offset: true }).nullish(),
   })
   .meta({
     id: "NewKey",
-    examples: [{ account_id: "acct_0000000000000000000000", name: "laptop", role: "consumer" }],
+    examples: [
+      {
+        account_id: "acct_0000000000000000000000",
+        name: "laptop",
+        scopes: ["inference", "read-only"],
+      },
+    ],
   });
 
 /** API keys, for operators. */
@@ -64,7 +70,7 @@ export const keyRoutes: readonly Route[] = [
     method: "post",
     path,
     summary: "Create an API key",
-    access: "operator",
+    access: "network:operate",
     body: newKeySchema,
     status: 201,
     answer: createdKeySchema,
@@ -76,7 +82,14 @@ export const keyRoutes: readonly Route[] = [
         id: key.id,
         accountId: body.account_id,
         name: body.name,
-        role: body.role,
+        scopes: [...new Set(body.scopes)],
+        teamId: null,
+        projectId: null,
+        models: null,
+        addresses: null,
+        limits: null,
+        lastUsedAt: null,
+        replaces: null,
         env: key.env,
         createdAt: ctx.startedMs,
         expiresAt: expiryMs(body.expires_at ?? null, ctx.startedMs),
@@ -94,7 +107,7 @@ export const keyRoutes: readonly Route[] = [
     method: "get",
     path,
     summary: "List the API keys of an account, newest first",
-    access: "operator",
+    access: "network:operate",
     query: z.strictObject({ ...pageQuery, account_id: accountIdField }),
     answer: pageSchema(keySchema).meta({ id: "KeyPage" }),
     errors: ["not_found"],
@@ -112,7 +125,7 @@ export const keyRoutes: readonly Route[] = [
     about:
       "Once this answers the key is refused everywhere; for a key in use that takes two seconds. " +
       "Tasks that are running end as usual.",
-    access: "operator",
+    access: "network:operate",
     params: z.strictObject({ id: keyIdField }),
     answer: z
       .object({ object: z.literal("key"), id: keyIdField, revoked: z.literal(true) })
@@ -151,7 +164,7 @@ function keyToJson(row: Omit<ApiKeySummary, "env">): z.infer<typeof keySchema> {
     id: row.id,
     account_id: row.accountId,
     name: row.name,
-    role: row.role,
+    scopes: [...row.scopes],
     created_at: timeToJson(row.createdAt),
     expires_at: timeToJson(row.expiresAt),
     revoked_at: timeToJson(row.revokedAt),

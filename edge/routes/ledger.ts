@@ -26,7 +26,7 @@ export const ledgerRoutes: readonly Route[] = [
     method: "get",
     path: "/api/v1/ledger/conservation",
     summary: "Check that the ledger neither made nor lost money",
-    access: "operator",
+    access: "network:operate",
     answer: conservationSchema,
     async handle({ ctx }) {
       await using db = databaseOf(ctx.env);

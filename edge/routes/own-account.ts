@@ -40,7 +40,7 @@ export const ownAccountRoutes: readonly Route[] = [
     method: "get",
     path,
     summary: "Read your own balance, limits and routing",
-    access: "any key",
+    access: "account:read",
     answer: ownAccountSchema,
     errors: ["not_found"],
     async handle({ ctx, caller }) {
@@ -58,7 +58,7 @@ export const ownAccountRoutes: readonly Route[] = [
     about:
       "A request's own `octo`, its headers and its model's suffix count before these defaults. A " +
       "change may take a minute to be known everywhere.",
-    access: "any key",
+    access: "account:write",
     body: ownAccountChangeSchema,
     answer: ownAccountSchema,
     errors: ["not_found"],

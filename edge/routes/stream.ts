@@ -27,7 +27,7 @@ export const streamDescription: RouteDescription = {
   about:
     "For five minutes after its end. With `octo.resume` an answer is made to the end though " +
     "nobody reads; without, what was made until the connection was lost can be read.",
-  access: "any key",
+  access: "inference",
   params,
   query: z.object({ last_event_id: z.string().optional() }),
   headers: { "last-event-id": "The id of the last event that came, say `weur:0:17`" },

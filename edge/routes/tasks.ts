@@ -37,7 +37,7 @@ export const taskRoutes: readonly Route[] = [
     method: "get",
     path: "/api/v1/tasks",
     summary: "List tasks that have ended, newest first",
-    access: "any key",
+    access: "account:read",
     query: z.strictObject({ ...pageQuery, ...accountQuery }),
     answer: pageSchema(taskSchema).meta({ id: "TaskPage" }),
     errors: ["not_found"],
@@ -52,7 +52,7 @@ export const taskRoutes: readonly Route[] = [
     method: "get",
     path: "/api/v1/tasks/:id",
     summary: "Read a task that has ended, with its attempts, receipts and route",
-    access: "any key",
+    access: "account:read",
     params: z.strictObject({ id: taskIdField }),
     query: z.strictObject(accountQuery),
     answer: taskDetailSchema,
@@ -77,7 +77,7 @@ export const taskRoutes: readonly Route[] = [
     path: "/api/v1/tasks/:id/route",
     summary: "Read why one of your tasks went to the worker that it went to",
     about: "Of a task that has ended. One that no worker ever got has no route.",
-    access: "any key",
+    access: "account:read",
     params: z.strictObject({ id: taskIdField }),
     answer: taskRouteSchema,
     errors: ["not_found"],
@@ -99,7 +99,7 @@ export const taskRoutes: readonly Route[] = [
  */
 function visibleAccount(caller: Caller, asked: string | undefined): string {
   if (asked === undefined || asked === caller.accountId) return caller.accountId;
-  if (caller.role !== "operator") throw noSuchAccount(asked);
+  if (!caller.permissions.has("network:operate")) throw noSuchAccount(asked);
   return asked;
 }
 

@@ -38,7 +38,7 @@ export const workerRegistryRoutes: readonly Route[] = [
     method: "get",
     path: "/api/v1/workers",
     summary: "List the workers, newest first",
-    access: "operator",
+    access: "network:operate",
     query: z.strictObject({ ...pageQuery, account_id: accountIdField.optional() }),
     answer: pageSchema(workerSchema).meta({ id: "WorkerPage" }),
     async handle({ ctx, query: { account_id: accountId, ...page } }) {
@@ -51,7 +51,7 @@ export const workerRegistryRoutes: readonly Route[] = [
     method: "get",
     path: "/api/v1/workers/:id",
     summary: "Read a worker",
-    access: "operator",
+    access: "network:operate",
     params: z.strictObject({ id: workerIdField }),
     answer: workerSchema,
     errors: ["not_found"],

@@ -76,7 +76,9 @@ function describeKeys(makeDatabase: MakeDatabase): void {
     expect(await findApiKey(db, "k0000001")).toEqual({
       id: "k0000001",
       accountId: "acct_alice",
-      role: "consumer",
+      scopes: ["inference", "read-only"],
+      teamId: null,
+      projectId: null,
       env: "dev",
       secretHash: "5".repeat(64),
       revokedAt: null,

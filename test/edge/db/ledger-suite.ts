@@ -117,6 +117,7 @@ function describeTransferLists(makeDatabase: MakeDatabase): void {
     const foreign = sampleTransfer({ id: "foreign", debitAccount: "acct_bob:available" });
     expect(await recordTransfers(db, [...rows, foreign])).toBe(10);
     const listed = await allPages((cursor) => listTransfers(db, { account, cursor, limit: 2 }));
-    expect(listed).toEqual(rows.toReversed().map((row) => ({ ...row, asset: "CREDIT" })));
+    const defaults = { asset: "CREDIT", source: "", sourceSeq: 0, hash: "", reason: null };
+    expect(listed).toEqual(rows.toReversed().map((row) => ({ ...row, ...defaults })));
   });
 }

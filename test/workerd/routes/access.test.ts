@@ -32,7 +32,14 @@ async function expiredKey(accountId: string): Promise<string> {
     id: key.id,
     accountId,
     name: "old",
-    role: "operator",
+    scopes: ["operator"],
+    teamId: null,
+    projectId: null,
+    models: null,
+    addresses: null,
+    limits: null,
+    lastUsedAt: null,
+    replaces: null,
     env: "test",
     secretHash: await apiKeyHash(key),
     createdAt: 1_000,
@@ -87,7 +94,7 @@ describe.each(guarded.map((route) => [`${route.method} ${route.path}`, route] as
       expect([...answers][0]).toMatch(/^401 .*invalid_api_key/);
     });
 
-    test.runIf(route.access === "operator")("a consumer is refused", async () => {
+    test.runIf(route.access === "network:operate")("a consumer is refused", async () => {
       const error = await refusal(foreignCall(route), { ...method, key: consumer.key });
       expect(error).toMatchObject({ status: 403, code: "insufficient_scope" });
     });

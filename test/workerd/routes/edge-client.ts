@@ -53,8 +53,9 @@ export async function refusal(route: string, options: Call = {}) {
 export async function newConsumer(role: "consumer" | "operator" = "consumer") {
   const account = await call("POST /api/v1/accounts", { body: { name: "Alice" } });
   const accountId = String(account.json["id"]);
+  const scopes = role === "operator" ? ["operator"] : ["inference", "management", "read-only"];
   const key = await call("POST /api/v1/keys", {
-    body: { account_id: accountId, name: "laptop", role },
+    body: { account_id: accountId, name: "laptop", scopes },
   });
   return { accountId, keyId: String(key.json["id"]), key: String(key.json["key"]) };
 }

@@ -1,0 +1,130 @@
+import { sql } from "drizzle-orm";
+import { check, index, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { limitScopes, budgetPeriods } from "../../shared/limits.ts";
+import { accounts } from "./schema.ts";
+import { micros, whole } from "./schema-columns.ts";
+
+/*
+ * What surrounds the ledger: what things cost, what was warned of, and how money comes in and goes
+ * out. The money itself moves by transfers only.
+ */
+
+/** Price tables, never changed: the one with the highest version counts. */
+export const tariffs = sqliteTable(
+  "tariffs",
+  {
+    /** SHA-256 of the body. */
+    hash: text("hash").primaryKey(),
+    version: whole("version").notNull(),
+    /** Canonical JSON. */
+    body: text("body").notNull(),
+    createdAt: whole("created_at").notNull(),
+  },
+  (table) => [
+    uniqueIndex("tariffs_by_version").on(table.version),
+    check("tariffs_body", sql`json_valid(${table.body})`),
+  ],
+);
+
+/** A budget that reached 80, 95 or 100 percent. */
+export const alerts = sqliteTable(
+  "alerts",
+  {
+    id: text("id").primaryKey(),
+    accountId: text("account_id").notNull(),
+    scope: text("scope", { enum: limitScopes }).notNull(),
+    scopeId: text("scope_id").notNull(),
+    period: text("period", { enum: budgetPeriods }).notNull(),
+    percent: whole("percent").notNull(),
+    spentMicros: micros("spent_micros").notNull(),
+    budgetMicros: micros("budget_micros").notNull(),
+    createdAt: whole("created_at").notNull(),
+  },
+  (table) => [index("alerts_by_account").on(table.accountId, table.createdAt, table.id)],
+);
+
+/** Money that came in by a signed notice of whoever took it. */
+export const deposits = sqliteTable(
+  "deposits",
+  {
+    /** The notice's own id: each counts once. */
+    id: text("id").primaryKey(),
+    accountId: text("account_id").notNull(),
+    asset: text("asset").notNull(),
+    amountMicros: micros("amount_micros").notNull(),
+    rail: text("rail").notNull(),
+    reference: text("reference").notNull(),
+    createdAt: whole("created_at").notNull(),
+  },
+  (table) => [
+    index("deposits_by_account").on(table.accountId, table.createdAt, table.id),
+    check("deposits_amount", sql`${table.amountMicros} > 0`),
+  ],
+);
+
+export const approvalStates = ["pending", "approved", "rejected"] as const;
+
+/** What two operators have to agree on. */
+export const approvals = sqliteTable(
+  "approvals",
+  {
+    id: text("id").primaryKey(),
+    kind: text("kind", { enum: ["mint", "withdrawal"] }).notNull(),
+    accountId: text("account_id").notNull(),
+    asset: text("asset").notNull(),
+    amountMicros: micros("amount_micros").notNull(),
+    reason: text("reason").notNull(),
+    /** Key ids; never the same one. */
+    requestedBy: text("requested_by").notNull(),
+    decidedBy: text("decided_by"),
+    state: text("state", { enum: approvalStates }).notNull(),
+    createdAt: whole("created_at").notNull(),
+    decidedAt: whole("decided_at"),
+  },
+  (table) => [
+    index("approvals_by_time").on(table.createdAt, table.id),
+    check(
+      "approvals_four_eyes",
+      sql`${table.decidedBy} is null or ${table.decidedBy} <> ${table.requestedBy}`,
+    ),
+  ],
+);
+
+/** Payouts: many withdrawals under one Merkle root. */
+export const payouts = sqliteTable("payouts", {
+  id: text("id").primaryKey(),
+  asset: text("asset").notNull(),
+  root: text("root").notNull(),
+  count: whole("count").notNull(),
+  totalMicros: micros("total_micros").notNull(),
+  createdAt: whole("created_at").notNull(),
+});
+
+export const withdrawalStates = ["waiting", "queued", "paid out", "rejected"] as const;
+
+export const withdrawals = sqliteTable(
+  "withdrawals",
+  {
+    id: text("id").primaryKey(),
+    accountId: text("account_id")
+      .notNull()
+      .references(() => accounts.id),
+    asset: text("asset").notNull(),
+    amountMicros: micros("amount_micros").notNull(),
+    /** Where the settlement contract pays it: an EVM address, 0x and 40 hex digits. */
+    address: text("address").notNull(),
+    state: text("state", { enum: withdrawalStates }).notNull(),
+    payoutId: text("payout_id").references(() => payouts.id),
+    /** What the address may have claimed in all with this payout, and the proof of it. */
+    cumulativeMicros: micros("cumulative_micros"),
+    proof: text("proof", { mode: "json" }).$type<readonly string[]>(),
+    createdAt: whole("created_at").notNull(),
+    updatedAt: whole("updated_at").notNull(),
+  },
+  (table) => [
+    index("withdrawals_by_account").on(table.accountId, table.createdAt, table.id),
+    index("withdrawals_by_state").on(table.state, table.createdAt, table.id),
+    index("withdrawals_by_payout").on(table.payoutId),
+    check("withdrawals_amount", sql`${table.amountMicros} > 0`),
+  ],
+);

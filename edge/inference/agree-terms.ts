@@ -1,0 +1,42 @@
+import { defaultSplit, type Price } from "../../shared/money.ts";
+import { limitOf } from "../billing/account-state.ts";
+import { holdMs, type Terms } from "../billing/ticket.ts";
+import type { Caller } from "../context.ts";
+import type { InferenceTask } from "./task.ts";
+
+/** What a task is agreed to be, before anybody is asked for it. */
+export interface Agreement extends Pick<
+  InferenceTask,
+  "id" | "keyId" | "kind" | "model" | "region" | "streamed" | "mode" | "createdMs"
+> {
+  readonly strategy: NonNullable<Terms["strategy"]>;
+  readonly promptTokensMax: number;
+  readonly completionTokensMax: number;
+  /** The highest that may be asked for it. */
+  readonly price: Price;
+}
+
+/** The terms of a task: they are frozen here, and everything that is paid later obeys them. */
+export function agreeTerms(caller: Caller, agreement: Agreement): Terms {
+  const { price, createdMs } = agreement;
+  return {
+    v: 1,
+    task: agreement.id,
+    account: caller.accountId,
+    key: agreement.keyId,
+    kind: agreement.kind,
+    model: agreement.model,
+    region: agreement.region,
+    strategy: agreement.strategy,
+    streamed: agreement.streamed,
+    mode: agreement.mode,
+    ...(caller.teamId === null ? {} : { team: caller.teamId }),
+    ...(caller.projectId === null ? {} : { project: caller.projectId }),
+    limit: limitOf(agreement, price).toString(),
+    input_micros_per_million: price.inputMicrosPerMillion,
+    output_micros_per_million: price.outputMicrosPerMillion,
+    split: defaultSplit,
+    created_ms: createdMs,
+    expires_ms: createdMs + holdMs,
+  };
+}
