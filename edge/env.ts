@@ -29,6 +29,7 @@ export interface Env {
   readonly OCTO_QUEUE_MS?: string;
   readonly OCTO_STALL_MS?: string;
   readonly OCTO_PREFLIGHT?: string;
+  readonly OCTO_DISPUTE_MS?: string;
 }
 
 /** The settings of this edge, checked once. */
@@ -48,10 +49,14 @@ export interface Config {
   readonly stallMs: number;
   /** Whether what workers claim is probed before it is listed. */
   readonly preflight: boolean;
+  /** How long what workers earn waits before it can leave the network. */
+  readonly disputeMs: number;
 }
 
 const duration = (fallback: number) =>
   z.coerce.number().int().min(50).max(600_000).default(fallback);
+
+const dayMs = 24 * 3_600_000;
 
 const configSchema = z.object({
   OCTO_NETWORK: z.enum(["local", "public"]).default("public"),
@@ -76,6 +81,13 @@ const configSchema = z.object({
   OCTO_STALL_MS: duration(30_000),
   // Off, workers' claims are believed: for networks whose workers are all one's own.
   OCTO_PREFLIGHT: z.enum(["on", "off"]).default("on"),
+  // A day to notice a fraud; over a month nobody would lend their machine.
+  OCTO_DISPUTE_MS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(31 * dayMs)
+    .default(dayMs),
 });
 
 const configByEnv = new WeakMap<Env, Config>();
@@ -109,6 +121,7 @@ export function configOf(env: Env): Config {
     queueMs: values.OCTO_QUEUE_MS,
     stallMs: values.OCTO_STALL_MS,
     preflight: values.OCTO_PREFLIGHT === "on",
+    disputeMs: values.OCTO_DISPUTE_MS,
   };
   configByEnv.set(env, config);
   return config;

@@ -1,4 +1,6 @@
 import type { Micros } from "../../shared/money.ts";
+import type { Asset, Bucket } from "../../shared/assets.ts";
+import type { JournalHead } from "../../shared/journal.ts";
 import type { HoldResult, Refused } from "./account-state.ts";
 
 /** What an Account is told, and what it answers. */
@@ -15,9 +17,25 @@ export type HoldAnswer =
 
 /** Every amount an account has, and whether the ledger has heard of all of it. */
 export interface AccountSummary extends AccountSettings {
+  /** Credit that can be spent, what is held included: what is available and what is earned. */
   readonly balance: Micros;
+  /** Credit that can be spent, or leave the network. */
+  readonly available: Micros;
+  /** Set aside for tasks that run. */
   readonly held: Micros;
+  /** Credit that was earned and is in its window still. */
   readonly earned: Micros;
+  /** Credit that is in dispute. */
+  readonly disputed: Micros;
+  /** Credit that is promised: to a withdrawal, say. */
+  readonly pending: Micros;
+  /** Every bucket of every asset that there is anything in. */
+  readonly buckets: readonly {
+    readonly asset: Asset;
+    readonly bucket: Bucket;
+    readonly micros: Micros;
+  }[];
+  readonly journal: JournalHead;
   readonly outboxEmpty: boolean;
 }
 

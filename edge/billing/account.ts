@@ -1,30 +1,22 @@
 import { DurableObject } from "cloudflare:workers";
-import { assert } from "../../shared/assert.ts";
 import type { Micros } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
 import { Later } from "../later.ts";
 import { accountObject } from "../objects.ts";
-import {
-  type AccountState,
-  createAccountState,
-  expireHolds,
-  type Hold,
-  holdCredit,
-  keepHolds,
-  refuseMint,
-  resolutionKeptMs,
-} from "./account-state.ts";
+import { createAccountState, expireHolds, holdCredit, resolutionKeptMs } from "./account-state.ts";
 import type { AccountSettings, AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
-import { AccountStore } from "./account-store.ts";
+import { Books } from "./books.ts";
 import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 import { Leasing } from "./leasing.ts";
+import type { Incoming, MoveRequest, MoveResult } from "./move-money.ts";
+import { Moves } from "./moves.ts";
 import { drainOutbox, type Earn } from "./outbox.ts";
-import { recordMint } from "./record-mint.ts";
-import { takeEarnings } from "./take-earnings.ts";
+import type { PendRequest, PendResult, PostResult, VoidResult } from "./pending-money.ts";
+import { summarise } from "./summarise.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
 /** An object without a timer is put to sleep after ten seconds and evicted after a minute or so. */
@@ -32,63 +24,64 @@ const awakeMs = 5_000;
 
 /** One account's money: a single writer, so nothing races. The rules are in account-state.ts. */
 export class Account extends DurableObject<Env> {
-  readonly #store: AccountStore;
+  readonly #books: Books;
   readonly #seal: TicketSeal;
   readonly #replies: Replies;
   readonly #handOver: HandOver;
   readonly #leasing: Leasing;
+  readonly #moves: Moves;
   /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
   readonly #awake = new Later(() => this.#stayAwake());
-  #state: AccountState | null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#store = new AccountStore(ctx.storage.sql);
-    this.#state = this.#store.load();
-    this.#seal = new TicketSeal(configOf(env).ticketSecret);
-    this.#replies = new Replies(this.#store);
+    const config = configOf(env);
+    const books = new Books(ctx.storage, config.disputeMs);
+    this.#books = books;
+    this.#seal = new TicketSeal(config.ticketSecret);
+    this.#replies = new Replies(books.store);
     const earn: Earn = (accountId, rows) =>
-      accountObject(this.env, accountId).earn(this.#opened().accountId, rows);
-    this.#handOver = new HandOver(ctx.storage, () => drainOutbox(this.#store, this.env, earn));
-    this.#leasing = new Leasing(
-      this.#store,
-      () => this.#state,
-      (change) => this.#durably(change),
-    );
-    // The object may have died between a row of the outbox and the alarm for it.
-    if (!this.#store.isOutboxEmpty()) {
-      void ctx.blockConcurrencyWhile(() => this.#handOver.schedule("soon"));
+      accountObject(this.env, accountId).earn(books.opened.accountId, rows);
+    this.#handOver = new HandOver(ctx.storage, () => drainOutbox(books.store, this.env, earn));
+    this.#leasing = new Leasing(books);
+    this.#moves = new Moves(books);
+    // The object may have died between a change and the alarm for it.
+    const isDue = !books.store.isOutboxEmpty();
+    if (isDue || this.#moves.nextMs !== null) {
+      void ctx.blockConcurrencyWhile(() => this.#plan(isDue ? "soon" : null));
     }
   }
 
   /** Opens the account, or changes the settings of an open one (L5). */
   async open(settings: AccountSettings): Promise<void> {
-    const state = this.#state ?? createAccountState(settings.accountId);
+    const state = this.#books.state ?? createAccountState(settings.accountId);
     state.status = settings.status;
     state.concurrencyMax = settings.concurrencyMax;
-    this.#store.save(state);
-    this.#state = state;
+    this.#books.store.save(state);
+    this.#books.state = state;
     if (settings.status === "suspended") await this.#leasing.over(null);
   }
 
   isOpen(): boolean {
-    return this.#state !== null;
+    return this.#books.state !== null;
   }
 
   /** Returns once a revoked key is refused everywhere (L5). */
   async setKey(keyId: string, status: "active" | "revoked"): Promise<void> {
-    this.#opened().keys.set(keyId, status);
-    this.#store.saveKey(keyId, status);
+    this.#books.opened.keys.set(keyId, status);
+    this.#books.store.saveKey(keyId, status);
     if (status === "revoked") await this.#leasing.over(keyId);
   }
 
   isKeyActive(keyId: string): boolean {
-    return this.#state?.keys.get(keyId) === "active" && this.#state.status === "active";
+    const { state } = this.#books;
+    return state?.keys.get(keyId) === "active" && state.status === "active";
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
   async hold(terms: Terms): Promise<HoldAnswer> {
-    if (this.#state === null) {
+    const { state } = this.#books;
+    if (state === null) {
       return { kind: "refused", code: "invalid_api_key", reason: "the account is not open" };
     }
     const request = {
@@ -97,7 +90,7 @@ export class Account extends DurableObject<Env> {
       limit: BigInt(terms.limit),
       expiresMs: terms.expires_ms,
     };
-    const result = holdCredit(this.#state, request, Date.now());
+    const result = holdCredit(state, request, Date.now());
     if (result.kind === "refused") return result;
     this.#awake.arm(awakeMs);
     return { kind: "held", ticket: await this.#seal.seal(terms) };
@@ -118,8 +111,7 @@ export class Account extends DurableObject<Env> {
    * over (A2). Gives the tasks that must wait and be brought again.
    */
   async close(closings: readonly TaskClosing[]): Promise<readonly string[]> {
-    const state = this.#opened();
-    const closed = this.#durably(() => closeTasks(state, this.#store, closings, Date.now()));
+    const closed = this.#books.durably(() => closeTasks(this.#books, closings, Date.now()));
     if (closed.items.length > 0) await this.#handOver.schedule("soon");
     return closed.waiting;
   }
@@ -129,30 +121,37 @@ export class Account extends DurableObject<Env> {
    * refused.
    */
   async mint(mint: { readonly id: string; readonly micros: Micros }): Promise<MintResult> {
-    const state = this.#opened();
-    const before = this.#store.resolvedMicros(mint.id);
-    const refused = refuseMint(state, mint.micros, before);
-    if (refused !== null) return refused;
-    if (before === null) {
-      this.#durably(() => recordMint(state, this.#store, mint));
-      await this.#handOver.schedule("now");
-    }
-    return { kind: "minted", summary: this.summary() };
+    const result = await this.#planned(this.#moves.mint(mint));
+    return result.kind === "refused" ? result : { kind: "minted", summary: this.summary() };
   }
 
-  /**
-   * What this account earned by rows of another account's outbox; rows seen before are passed over.
-   */
-  earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
-    this.#durably(() => takeEarnings(this.#opened(), this.#store, { source, rows }));
+  /** Moves money of any asset, all of it or none; the rules are in move-money.ts. */
+  move(request: MoveRequest): Promise<MoveResult> {
+    return this.#planned(this.#moves.move(request));
+  }
+
+  /** Promises money; the rules of this and the next two are in pending-money.ts. */
+  pend(request: PendRequest): Promise<PendResult> {
+    return this.#planned(this.#moves.pend(request));
+  }
+
+  post(post: { readonly id: string; readonly micros: Micros | null }): Promise<PostResult> {
+    return this.#planned(this.#moves.post(post));
+  }
+
+  void(id: string): Promise<VoidResult> {
+    return this.#planned(this.#moves.void(id));
+  }
+
+  /** What another account's outbox gives this one; rows seen before are passed over. */
+  async earn(source: string, rows: readonly Incoming[]): Promise<void> {
+    this.#moves.take(source, rows, this.ctx.id.name ?? "");
+    await this.#plan(null);
   }
 
   summary(): AccountSummary {
-    const state = this.#opened();
-    expireHolds(state, Date.now());
-    const { accountId, status, balance, held, earned, concurrencyMax } = state;
-    const outboxEmpty = this.#store.isOutboxEmpty();
-    return { accountId, status, balance, held, earned, concurrencyMax, outboxEmpty };
+    this.#moves.passTime();
+    return summarise(this.#books);
   }
 
   /** Claims an idempotency key for a request; see `Replies`. */
@@ -170,31 +169,27 @@ export class Account extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.#store.forgetBefore(Date.now() - resolutionKeptMs);
+    this.#books.store.forgetBefore(Date.now() - resolutionKeptMs);
+    this.#moves.passTime();
     await this.#handOver.run();
+    await this.#plan(null);
   }
 
-  #opened(): AccountState {
-    assert(this.#state !== null, "the account is open before its money moves");
-    return this.#state;
+  /** The alarm goes off when the outbox wants it, and when time changes something. */
+  async #plan(outbox: "soon" | "now" | null): Promise<void> {
+    if (outbox !== null) await this.#handOver.schedule(outbox);
+    await this.#handOver.wakeBy(this.#moves.nextMs);
+  }
+
+  /** A person waits for what comes of it. */
+  async #planned<T extends { readonly kind: string }>(result: T): Promise<T> {
+    if (!this.#books.store.isOutboxEmpty()) await this.#plan("now");
+    return result;
   }
 
   async #stayAwake(): Promise<void> {
-    if (this.#state !== null) expireHolds(this.#state, Date.now());
-    if ((this.#state?.holds.size ?? 0) > 0 || this.#replies.isRunning) this.#awake.arm(awakeMs);
-  }
-
-  /**
-   * Memory follows storage: where the transaction fails, memory is read again from what is stored.
-   */
-  #durably<T>(change: () => T): T {
-    try {
-      return this.ctx.storage.transactionSync(change);
-    } catch (error) {
-      const held = this.#state?.holds ?? new Map<string, Hold>();
-      this.#state = this.#store.load();
-      if (this.#state !== null) keepHolds(this.#state, held);
-      throw error;
-    }
+    const { state } = this.#books;
+    if (state !== null) expireHolds(state, Date.now());
+    if ((state?.holds.size ?? 0) > 0 || this.#replies.isRunning) this.#awake.arm(awakeMs);
   }
 }

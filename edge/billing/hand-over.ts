@@ -9,7 +9,10 @@ const gatherMs = 250;
  */
 const retryMs = 5_000;
 
-/** When an account's outbox is handed over: by alarm, which survives a crash of its object. */
+/**
+ * When an account's outbox is handed over: by alarm, which survives a crash of its object. There is
+ * one alarm for an object: it also wakes it when time changes something.
+ */
 export class HandOver {
   readonly #storage: DurableObjectStorage;
   readonly #drain: () => Promise<void>;
@@ -22,10 +25,15 @@ export class HandOver {
 
   /** Soon, or at once where a person is waiting. */
   async schedule(when: "soon" | "now"): Promise<void> {
-    // Only where no alarm is set, as every alarm costs a row.
-    if ((await this.#storage.getAlarm()) === null) {
-      await this.#storage.setAlarm(Date.now() + (when === "now" ? 0 : gatherMs));
-    }
+    await this.wakeBy(Date.now() + (when === "now" ? 0 : gatherMs));
+  }
+
+  /** The alarm goes off then, or earlier; not at all for null. */
+  async wakeBy(atMs: number | null): Promise<void> {
+    if (atMs === null) return;
+    const setMs = await this.#storage.getAlarm();
+    // Only where none is set that will do, as every alarm costs a row.
+    if (setMs === null || setMs > atMs) await this.#storage.setAlarm(atMs);
   }
 
   async run(): Promise<void> {

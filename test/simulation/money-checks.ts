@@ -7,7 +7,9 @@ import type {
   Resolution,
   Transfer,
 } from "../../edge/billing/account-state.ts";
+import { bucketOf, freeCredit, spendable } from "../../edge/billing/buckets.ts";
 import type { PaidShare, TaskClosing } from "../../edge/billing/closing.ts";
+import { type Asset, assets, bookOf, type Bucket, buckets, ownerOf } from "../../shared/assets.ts";
 import { attemptId } from "../../shared/ids.ts";
 import { costMicros, type Micros } from "../../shared/money.ts";
 import { hold } from "./truth.ts";
@@ -27,7 +29,8 @@ export class MoneyChecks {
    * What was posted for tasks whose hold the object had forgotten: the most it may be overdrawn.
    */
   #unheldCost = 0n;
-  #fold = 0n;
+  /** What transfers add up to, by asset and bucket. */
+  readonly #folds = new Map<string, Micros>();
   readonly #leases = new Map<string, { readonly limit: Micros; readonly untilMs: number }>();
   readonly #closedByLease = new Map<string, Micros>();
 
@@ -54,7 +57,7 @@ export class MoneyChecks {
     }
     this.#everHeld.add(taskId);
     hold(!before.has(taskId), "A1", () => `${taskId} is held twice`);
-    hold(state.held <= state.balance, "A1 I4", () => `${state.held} held of ${state.balance}`);
+    hold(freeCredit(state) >= 0n, "A1 I4", () => `${state.held} held of ${spendable(state)}`);
     const tasks = state.holds.size + state.leasedTasks;
     hold(tasks <= state.concurrencyMax, "A1", () => `${tasks} holds and leased tasks`);
   }
@@ -64,7 +67,7 @@ export class MoneyChecks {
     this.#checkHeld(state);
     this.#world.truth.count("leases");
     this.#leases.set(id, { limit, untilMs });
-    hold(state.held <= state.balance, "L1", () => `${state.held} held of ${state.balance}`);
+    hold(freeCredit(state) >= 0n, "L1", () => `${state.held} held of ${spendable(state)}`);
   }
 
   /** L2: an isolate issues in the lease's time, whatever its own clock says. */
@@ -113,7 +116,7 @@ export class MoneyChecks {
     const moved = resolution.transfers.reduce((sum, { micros }) => sum + micros, 0n);
     hold(moved === cost, "A3", () => `${taskId}: ${moved} moved for a cost of ${cost}`);
     if (!wasHeld) this.#unheldCost += cost;
-    const free = state.balance - state.held;
+    const free = freeCredit(state);
     hold(free >= -this.#unheldCost, "A4", () => `${this.#accountId}: ${free} micros are free`);
     this.#checkHeld(state);
     if (closing.kind === "post" && cost > 0n) this.#checkEarned(closing);
@@ -148,14 +151,57 @@ export class MoneyChecks {
     hold(isCovered, "I8", () => `${completionTokens} tokens for ${length} bytes`);
   }
 
-  /** A5: the balance is what its transfers add up to. */
-  transferred(transfers: readonly Transfer[], name: string, balance: Micros): void {
-    for (const { debit, credit, micros } of transfers) {
+  /** A5: every bucket is what its transfers add up to, and after each of them over its floor. */
+  transferred(state: AccountState, transfers: readonly Transfer[]): void {
+    for (const { id, debit, credit, asset, micros } of transfers) {
       hold(micros > 0n, "A5", () => `a transfer of ${micros}`);
-      if (credit === name) this.#fold += micros;
-      if (debit === name) this.#fold -= micros;
+      this.#move(credit, asset, micros);
+      const left = this.#move(debit, asset, -micros);
+      const isAvailable = asset === "CREDIT" && debit.endsWith(":available");
+      const floor = isAvailable ? -this.#unheldCost : 0n;
+      hold(left >= floor, "A4 M2", () => `${id} leaves ${left} in ${debit}`);
     }
-    hold(this.#fold === balance, "A5", () => `${name}: ${balance}, its transfers ${this.#fold}`);
+    this.#checkBuckets(state);
+  }
+
+  /** Another account gave something. */
+  given(asset: Asset, bucket: Bucket, micros: Micros): void {
+    this.#move(bookOf(this.#accountId, bucket), asset, micros);
+  }
+
+  /** E2: who is overdrawn has earned nothing that could have paid. */
+  covered({ available, earned, lots }: AccountState): void {
+    const inLots = [...lots.values()].reduce((sum, micros) => sum + micros, 0n);
+    hold(inLots === earned, "E1", () => `${earned} are earned and ${inLots} in lots`);
+    const isCovered = available >= 0n || earned === 0n;
+    hold(isCovered, "E2", () => `${available} are available and ${earned} earned`);
+  }
+
+  /** E2: what is released has waited. */
+  released({ lots }: AccountState, transfers: readonly Transfer[], nowMs: number): void {
+    if (transfers.length > 0) this.#world.truth.count("earnings released");
+    const isDue = [...lots.keys()].some((untilMs) => untilMs <= nowMs);
+    hold(!isDue, "E2", () => `${this.#accountId} has waited long enough`);
+  }
+
+  /** Gives what is then in an account of the ledger, as far as it is this account's own. */
+  #move(book: string, asset: Asset, micros: Micros): Micros {
+    const owner = ownerOf(book);
+    if (owner?.accountId !== this.#accountId) return 0n;
+    const place = `${asset} ${owner.bucket}`;
+    const sum = (this.#folds.get(place) ?? 0n) + micros;
+    this.#folds.set(place, sum);
+    return sum;
+  }
+
+  #checkBuckets(state: AccountState): void {
+    for (const asset of assets) {
+      for (const bucket of buckets) {
+        const fold = this.#folds.get(`${asset} ${bucket}`) ?? 0n;
+        const has = bucketOf(state, asset, bucket);
+        hold(fold === has, "A5", () => `${has} ${asset} are ${bucket}, its transfers ${fold}`);
+      }
+    }
   }
 
   #checkHeld(state: AccountState): void {

@@ -76,6 +76,8 @@ export interface Options {
     readonly neverReads: number;
   };
   readonly creditTight: boolean;
+  /** How long what is earned waits. */
+  readonly disputeMs: number;
   /** Everybody asks at about the same time. */
   readonly bursts: boolean;
   readonly mutant: Mutant | null;
@@ -118,6 +120,7 @@ const calm: Options = {
   engine: { tokenMs: 40, firstTokenMs: 200, fails: 0, hangs: 0, tooLong: 0, deaf: 0 },
   consumer: { hangsUp: 0, slow: 0, neverReads: 0 },
   creditTight: false,
+  disputeMs: 3_600_000,
   bursts: false,
   mutant: null,
 };
@@ -176,6 +179,7 @@ export function optionsOf(seed: number): Options {
     },
     consumer: { hangsUp: rate(0.4), slow: rate(0.4), neverReads: rate(0.1) },
     creditTight: random.chance(0.3),
+    disputeMs: new Random(seed * 2 + 5).pick([1, 20_000, 24 * 3_600_000]),
     ...burstsOf(new Random(seed * 2 + 4)),
     mutant: null,
   };
