@@ -28,9 +28,11 @@ export class HandOver {
     await this.wakeBy(Date.now() + (when === "now" ? 0 : gatherMs));
   }
 
-  /** The alarm goes off then, or earlier; not at all for null. */
-  async wakeBy(atMs: number | null): Promise<void> {
-    if (atMs === null) return;
+  /** The alarm goes off then, or earlier: now, if that is over; not at all for null. */
+  async wakeBy(wantedMs: number | null): Promise<void> {
+    if (wantedMs === null) return;
+    // The platform refuses a time of 0, at which what was earned before there were lots is due.
+    const atMs = Math.max(wantedMs, Date.now());
     const setMs = await this.#storage.getAlarm();
     // Only where none is set that will do, as every alarm costs a row.
     if (setMs === null || setMs > atMs) await this.#storage.setAlarm(atMs);

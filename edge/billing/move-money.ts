@@ -57,8 +57,8 @@ export interface Earning {
 export interface Incoming extends Pick<Earning, "micros"> {
   readonly seq: number;
   /** Credit that was earned, where an older build sent it. */
-  readonly asset?: Earning["asset"];
-  readonly bucket?: Earning["bucket"];
+  readonly asset?: Earning["asset"] | undefined;
+  readonly bucket?: Earning["bucket"] | undefined;
 }
 
 /** What was decided, to be stored in one transaction. */

@@ -308,7 +308,7 @@ export class SimulatedAccount {
       const byAccount = Map.groupBy(earnings, ({ accountId }) => accountId);
       for (const [accountId, given] of byAccount) {
         if (this.#world.faultsOn && random.chance(0.05)) return false;
-        const rows = given.map(({ accountId: _, ...row }) => ({ seq, ...row }));
+        const rows = given.map(({ asset, bucket, micros }) => ({ seq, asset, bucket, micros }));
         this.#world.account(accountId).earn(this.id, rows);
       }
     }
