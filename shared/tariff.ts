@@ -10,7 +10,7 @@ import type { TaskMode } from "./openai/octo-options.ts";
  * of what it says, which every task keeps, so that whoever has the tariff can compute the bill.
  */
 
-/** Percent of a listing's price; nothing is free by its mode, and nothing costs ten times as much. */
+/** Percent of a listing's price: by its mode nothing is free, or over ten times as dear. */
 export const factorMin = 1;
 export const factorMax = 1_000;
 

@@ -8,6 +8,7 @@ import type { Caller, Context } from "../context.ts";
 import { agreeTerms } from "./agree-terms.ts";
 import { affinityKey } from "./affinity-key.ts";
 import { chooseAnywhere } from "./choose-anywhere.ts";
+import { currentTariff } from "./current-tariff.ts";
 import type { HubQuery } from "./choose-hub.ts";
 import { engineBody, type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { resultShapeOf } from "./result-shape.ts";
@@ -32,7 +33,7 @@ export async function planTask(
   const { wanted, options } = await routedRequest(ctx, caller, asked);
   const routed = routingDemands(options, await affinityKey(caller.accountId, wanted));
   const query = queryOf(ctx, wanted, routed);
-  const choice = await chooseAnywhere(ctx, query);
+  const [choice, tariff] = await Promise.all([chooseAnywhere(ctx, query), currentTariff(ctx)]);
   const body = engineBody(wanted);
   const bounds = boundsOf(wanted, body, choice);
   const task = {
@@ -55,12 +56,13 @@ export async function planTask(
     attemptsBefore: 0,
     earlierAttempts: [],
   };
-  const terms = agreeTerms(caller, {
+  const agreement = {
     ...task,
     strategy: query.routing.strategy,
     completionTokensMax: bounds.completionTokensMax ?? choice.contextTokens * task.choices,
     price: choice.price,
-  });
+  };
+  const terms = agreeTerms(caller, agreement, tariff);
   return { task: { ...task, terms }, hubIds: choice.hubIds };
 }
 

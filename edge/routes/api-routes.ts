@@ -7,6 +7,7 @@ import { ledgerRoutes } from "./ledger.ts";
 import { listingRoutes } from "./listings.ts";
 import { ownAccountRoutes } from "./own-account.ts";
 import type { Route } from "./route.ts";
+import { tariffRoutes } from "./tariffs.ts";
 import { taskRoutes } from "./tasks.ts";
 import { workerRegistryRoutes } from "./workers.ts";
 
@@ -22,4 +23,5 @@ export const apiRoutes: readonly Route[] = [
   ...workerRegistryRoutes,
   ...hubRoutes,
   ...ledgerRoutes,
+  ...tariffRoutes,
 ];

@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { describeAccounts } from "./accounts-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
 import { describeListings } from "./listings-suite.ts";
+import { describeTariffs } from "./tariffs-suite.ts";
 import { describeTasks } from "./tasks-suite.ts";
 import { describeWorkers } from "./workers-suite.ts";
 import type { MakeDatabase } from "./worlds.ts";
@@ -13,6 +14,7 @@ export function describeQueries(name: string, makeDatabase: MakeDatabase): void 
     describe("workers", () => describeWorkers(makeDatabase));
     describe("listings", () => describeListings(makeDatabase));
     describe("ledger", () => describeLedger(makeDatabase));
+    describe("tariffs", () => describeTariffs(makeDatabase));
     describe("tasks", () => describeTasks(makeDatabase));
   });
 }
