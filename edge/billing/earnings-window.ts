@@ -1,3 +1,4 @@
+import { assert } from "../../shared/assert.ts";
 import { bookOf } from "../../shared/assets.ts";
 import type { Micros } from "../../shared/money.ts";
 import type { AccountState, Transfer } from "./account-state.ts";
@@ -29,6 +30,8 @@ const lotsMax = 144;
 
 /** Adds to what is earned; gives the lot it is in (E1). */
 export function addEarned(state: AccountState, micros: Micros, at: Window): number {
+  // A lot of nothing would be due for ever.
+  assert(micros > 0n, `${micros} micros are earned`);
   const lotMs = Math.max(1, Math.floor(at.disputeMs / lotsMax));
   const untilMs = Math.ceil((at.nowMs + at.disputeMs) / lotMs) * lotMs;
   state.earned += micros;

@@ -14,7 +14,8 @@ export type StoredTariff = typeof tariffs.$inferSelect;
  * the same time come one after the other.
  */
 export async function addTariff(db: Database, row: StoredTariff): Promise<boolean> {
-  const isNewest = sql`not exists (select 1 from ${tariffs} where ${tariffs.version} >= ${row.version})`;
+  const isNewest = sql`not exists (
+    select 1 from ${tariffs} where ${tariffs.version} >= ${row.version})`;
   const [added] = await db.write("add the tariff", (orm) => [
     orm.insert(tariffs).select(sql`${selectRows(tariffs, [row])} and ${isNewest}`),
   ]);
@@ -51,7 +52,7 @@ export async function newestTariffs(db: Database): Promise<readonly Tariff[]> {
   return items.map(readTariff);
 }
 
-/** Throws where the row is not what was stored: only a person with the database in hand did that. */
+/** Throws where the row is not what was stored: a person with the database in hand did that. */
 export function readTariff({ hash, body }: StoredTariff): Tariff {
   return { hash, body: tariffSchema.parse(JSON.parse(body)) };
 }
