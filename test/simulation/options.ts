@@ -15,7 +15,12 @@ export type Mutant =
   | "task-forgotten"
   | "continued-too-early"
   | "lease-overspent"
-  | "lease-outlived";
+  | "lease-outlived"
+  | "pending-ends-twice"
+  | "journal-altered"
+  | "window-skipped"
+  | "mode-ignored"
+  | "own-worker-paid";
 
 /** What a byzantine worker does. */
 export const treacheries = [
@@ -78,6 +83,12 @@ export interface Options {
   readonly creditTight: boolean;
   /** How long what is earned waits. */
   readonly disputeMs: number;
+  /** Money is moved and promised while tasks run. */
+  readonly moving: boolean;
+  /** Listings and tariffs change while tasks run. */
+  readonly repricing: boolean;
+  /** Accounts of workers ask for tasks too. */
+  readonly earnersSpend: boolean;
   /** Everybody asks at about the same time. */
   readonly bursts: boolean;
   readonly mutant: Mutant | null;
@@ -121,6 +132,9 @@ const calm: Options = {
   consumer: { hangsUp: 0, slow: 0, neverReads: 0 },
   creditTight: false,
   disputeMs: 3_600_000,
+  moving: false,
+  repricing: false,
+  earnersSpend: false,
   bursts: false,
   mutant: null,
 };
@@ -179,7 +193,7 @@ export function optionsOf(seed: number): Options {
     },
     consumer: { hangsUp: rate(0.4), slow: rate(0.4), neverReads: rate(0.1) },
     creditTight: random.chance(0.3),
-    disputeMs: new Random(seed * 2 + 5).pick([1, 20_000, 24 * 3_600_000]),
+    ...ledgerOf(new Random(seed * 2 + 5)),
     ...burstsOf(new Random(seed * 2 + 4)),
     mutant: null,
   };
@@ -188,6 +202,16 @@ export function optionsOf(seed: number): Options {
 /** Hubs are told in some runs to send their workers elsewhere. */
 function drainsOf(random: Random): number {
   return random.chance(0.4) ? random.next() * 4 : 0;
+}
+
+/** What befalls the ledger besides tasks. */
+function ledgerOf(random: Random) {
+  return {
+    disputeMs: random.pick([1, 20_000, 24 * 3_600_000]),
+    moving: random.chance(0.5),
+    repricing: random.chance(0.5),
+    earnersSpend: random.chance(0.5),
+  };
 }
 
 /** In some runs keys are busy enough for leases. */

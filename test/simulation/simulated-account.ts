@@ -29,9 +29,10 @@ import { changeBucket } from "../../edge/billing/buckets.ts";
 import { enterJournal } from "../../edge/billing/enter-journal.ts";
 import type { Decided, Incoming } from "../../edge/billing/move-money.ts";
 import { type OutboxItem, outboxPayload, readPayload } from "../../edge/billing/outbox-payload.ts";
-import { emptyJournal, type JournalHead } from "../../shared/journal.ts";
+import { emptyJournal, type JournalHead, type JournalRow } from "../../shared/journal.ts";
 import type { Micros } from "../../shared/money.ts";
 import { MoneyChecks } from "./money-checks.ts";
+import { SimulatedMoves } from "./simulated-moves.ts";
 import type { World } from "./world.ts";
 
 /** As in edge/billing/account.ts. */
@@ -63,6 +64,7 @@ export class SimulatedAccount {
   readonly #skewMs: number;
   readonly #stored: Stored;
   readonly checks: MoneyChecks;
+  readonly moves: SimulatedMoves;
   #state: AccountState;
   #isDrainDue = false;
   #releaseMs = Infinity;
@@ -87,6 +89,7 @@ export class SimulatedAccount {
     };
     this.#state = this.#load();
     this.checks = new MoneyChecks(world, id);
+    this.moves = new SimulatedMoves(world, this);
   }
 
   get nowMs(): number {
@@ -188,7 +191,7 @@ export class SimulatedAccount {
       if (isResolved) continue;
       const hold = this.#state.holds.get(taskId) ?? null;
       const isLeased = this.#state.leases.has(closing.terms.lease ?? "");
-      const resolution = resolveTask(this.#state, overbilled(closing, mutant), this.nowMs);
+      const resolution = resolveTask(this.#state, misread(closing, mutant), this.nowMs);
       if (mutant === "lost-hold-release" && hold !== null) {
         this.#state.holds.set(taskId, { ...hold, expiresMs: Number.POSITIVE_INFINITY });
         this.#state.held += hold.limit;
@@ -213,7 +216,7 @@ export class SimulatedAccount {
     const transfers = [...decided.transfers, ...items.flatMap((item) => item.resolution.transfers)];
     const rows = enterJournal(this.#state, transfers);
     this.#save();
-    const told = mutant === "lost-transfer" ? rows.slice(1) : rows;
+    const told = mutant === "lost-transfer" ? rows.slice(1) : altered(rows, mutant);
     this.#stored.seq += 1;
     const payload = outboxPayload(items, told, decided.earnings);
     this.#stored.outbox.push({ seq: this.#stored.seq, payload });
@@ -244,9 +247,11 @@ export class SimulatedAccount {
     this.#releaseMs = atMs;
     this.#world.schedule.after(Math.max(0, atMs - this.nowMs), () => {
       this.#releaseMs = Infinity;
-      const released = releaseDue(this.#state, this.nowMs);
+      const before = new Map(this.#state.lots);
+      const isSkipped = this.#world.options.mutant === "window-skipped";
+      const released = releaseDue(this.#state, isSkipped ? Infinity : this.nowMs);
+      this.checks.released(before, released.transfers, this.nowMs);
       if (released.transfers.length > 0) this.record({ ...released, earnings: [] });
-      this.checks.released(this.#state, released.transfers, this.nowMs);
       this.#scheduleRelease();
     });
   }
@@ -321,8 +326,25 @@ export class SimulatedAccount {
 
 const calmCalls = { lost: 0, replyLost: 0, twice: 0, slowMs: 0 };
 
-function overbilled(closing: TaskClosing, mutant: string | null): TaskClosing {
-  if (mutant !== "overbilled" || closing.kind === "void") return closing;
+/** The journal as the ledger is told of it. */
+function altered(rows: readonly JournalRow[], mutant: string | null): readonly JournalRow[] {
+  if (mutant !== "journal-altered") return rows;
+  return rows.map((row) => ({ ...row, createdAt: row.createdAt + 1 }));
+}
+
+/** A closing as an account takes it. */
+function misread(closing: TaskClosing, mutant: string | null): TaskClosing {
+  if (closing.kind === "void") return closing;
+  const { factor: _, ...plain } = closing.terms;
+  if (mutant === "mode-ignored") return { ...closing, terms: plain };
+  if (mutant === "own-worker-paid") {
+    const shares = closing.shares.map((share) => {
+      const isOwn = share.providerAccountId === closing.terms.account;
+      return isOwn ? { ...share, providerAccountId: "a stranger" } : share;
+    });
+    return { ...closing, shares };
+  }
+  if (mutant !== "overbilled") return closing;
   const shares = closing.shares.map(({ counts, ...share }) => {
     return { ...share, counts: { ...counts, completionTokens: counts.completionTokens * 3 + 1 } };
   });
