@@ -34,7 +34,7 @@ export function signInText(challenge: SignInChallenge): string {
   ].join("\n");
 }
 
-/** The text with the edge's seal, by which it knows its own challenges again without storing them. */
+/** The text with the edge's seal, by which it knows its challenges without storing them. */
 export function sealedText(text: string, seal: string): string {
   return `${text}\nSeal: ${seal}`;
 }

@@ -19,7 +19,7 @@ export async function createAccount(db: Database, account: Account): Promise<voi
 /** A person may open this many: enough for what is kept apart, too few to fill the registry. */
 export const ownAccountsMax = 10;
 
-/** Stores a person's own account, with them as its owner; false where they own as many as may be. */
+/** Stores an account with a person as its owner; false where they own as many as they may. */
 export async function createOwnAccount(
   db: Database,
   account: Account,

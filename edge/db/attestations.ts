@@ -5,7 +5,9 @@ import type { Database } from "./database.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
-import { accounts } from "./schema.ts";
+import { accounts, workers } from "./schema.ts";
+import { attempts, tasks, transfers } from "./schema-ledger.ts";
+import { deposits } from "./schema-money.ts";
 import { attestations } from "./schema-people.ts";
 
 export type StoredAttestation = typeof attestations.$inferSelect;
@@ -76,9 +78,9 @@ export async function readVerificationFacts(
 ): Promise<VerificationFacts | null> {
   const stake = bookOf(accountId, "stake");
   // Counted no further than it matters: a large consumer has millions of tasks.
-  const asked = sql`select 1 from tasks where account_id = ${accountId} and state = 'settled'
+  const asked = sql`select 1 from ${tasks} where account_id = ${accountId} and state = 'settled'
     limit ${historyTasks}`;
-  const served = sql`select 1 from workers as w join attempts as a on a.worker_id = w.id
+  const served = sql`select 1 from ${workers} as w join ${attempts} as a on a.worker_id = w.id
     where w.account_id = ${accountId} and a.outcome = 'complete' limit ${historyTasks}`;
   const [facts, attested] = await db.read("read the account's history", (orm) =>
     orm.batch([
@@ -87,10 +89,10 @@ export async function readVerificationFacts(
           createdMs: accounts.createdAt,
           settledTasks: sql`(select count(*) from (select * from (${asked}) union all
             select * from (${served})))`.mapWith(Number),
-          depositedMicros: sql<bigint>`(select coalesce(sum(amount_micros), 0) from deposits
+          depositedMicros: sql<bigint>`(select coalesce(sum(amount_micros), 0) from ${deposits}
             where account_id = ${accountId} and asset = 'CREDIT')`,
           stakedMicros: sql<bigint>`(select coalesce(sum(case when credit_account = ${stake}
-            then amount_micros else -amount_micros end), 0) from transfers
+            then amount_micros else -amount_micros end), 0) from ${transfers}
             where asset = 'OCTO' and (credit_account = ${stake} or debit_account = ${stake}))`,
         })
         .from(accounts)

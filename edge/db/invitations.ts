@@ -104,17 +104,18 @@ export interface Acceptance {
  */
 export async function acceptInvitation(db: Database, acceptance: Acceptance): Promise<boolean> {
   const { personId, nowMs } = acceptance;
+  const joinedAt = sql.param(nowMs, members.createdAt);
   const [joined] = await db.write("accept the invitation", (orm) => [
     orm
       .insert(members)
       .select(
         sql`select ${invitations.accountId}, ${personId}, ${invitations.role},
-          ${sql.param(nowMs, members.createdAt)} from ${invitations}
+          ${joinedAt} from ${invitations}
           where ${isOpenTo(acceptance)}`,
       )
       .onConflictDoNothing(),
-    // The row above is this transaction's own where the two times agree, and then the invitation
-    // was open; a member of before has another.
+    // Where the times agree, the member is the one of the statement above; one of before, who does
+    // not use an invitation up, has another.
     orm
       .update(invitations)
       .set({ acceptedBy: personId, acceptedAt: nowMs })
@@ -122,7 +123,7 @@ export async function acceptInvitation(db: Database, acceptance: Acceptance): Pr
         and(
           isOpenTo(acceptance),
           sql`exists (select 1 from members as m where m.account_id = ${invitations.accountId}
-            and m.person_id = ${personId} and m.created_at = ${sql.param(nowMs, members.createdAt)})`,
+            and m.person_id = ${personId} and m.created_at = ${joinedAt})`,
         ),
       ),
   ]);

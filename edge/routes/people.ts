@@ -63,8 +63,8 @@ export const personRoutes: readonly Route[] = [
     path: "/api/v1/accounts/own",
     summary: "Open an account of your own",
     about:
-      "Where the operator lets anybody. You are its owner; sign in again with its `account_id` to " +
-      "act for it.",
+      "Where the operator lets anybody. You are its owner; sign in again with its `account_id` " +
+      "to act for it.",
     access: "any person",
     body: z.strictObject({ name: nameField }).meta({
       id: "NewOwnAccount",

@@ -32,7 +32,7 @@ export class AttemptLimit {
     }
     // Deleted first, so that the map's order is that of their last use.
     this.#allowances.delete(name);
-    this.#allowances.set(name, { left: refilled - 1, atMs: nowMs });
+    this.#allowances.set(name, { left: refilled - 1, atMs: Math.max(atMs, nowMs) });
     if (this.#allowances.size <= addressesMax) return;
     const [oldest] = this.#allowances.keys();
     if (oldest !== undefined) this.#allowances.delete(oldest);

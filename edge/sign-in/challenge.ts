@@ -14,8 +14,8 @@ import type { Context } from "../context.ts";
  * C1. A challenge is stored nowhere: its seal, a MAC of this deployment, is what makes it ours. So
  *     asking for challenges fills nothing.
  * C2. It names network, origin, key, nonce and end; its signature is worth nothing elsewhere.
- * C3. It is answered once: the nonce of an answered one is stored until it could not be answered any
- *     more (the registry's part).
+ * C3. It is answered once: the nonce of an answered one is stored for as long as it could be
+ *     answered again (the registry's part).
  */
 
 /** What signing takes a person who reads what they sign. */

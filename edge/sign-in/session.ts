@@ -19,7 +19,7 @@ import type { Config } from "../env.ts";
 const algorithm = "EdDSA";
 const tokenType = "octo-session+jwt";
 
-/** A token that leaks is worth nothing soon after; a wallet signs again without being asked twice. */
+/** A token that leaks is worth nothing soon after; a wallet signs again in a moment. */
 export const sessionS = 300;
 
 export interface Session {
