@@ -26,7 +26,7 @@ let key: CryptoKey;
 let header: JWTHeaderParameters;
 let claims: JWTPayload;
 
-/** The edge's key for sessions, as it derives it, so that what it signs is wrong in one point only. */
+/** The edge's key for sessions, as it derives it: what it signs is wrong in one point only. */
 async function derivedKey(): Promise<CryptoKey> {
   const root = fromBase64Url(edge.config.edgePrivateKey) ?? new Uint8Array();
   const material = await crypto.subtle.importKey("raw", root, "HKDF", false, ["deriveBits"]);

@@ -145,7 +145,8 @@ test("a hundred tasks, asked for and served together, are a history", async () =
   await db.migrate("age the account and its worker", [
     `update accounts set created_at = 1 where id = '${accountId}'`,
     `insert into workers (id, account_id, region, agent_version, hub, online, session_epoch,
-     first_seen_at, last_seen_at) values ('${workerId}', '${accountId}', 'weur', '1', 'h', 0, 1, 1, 1)`,
+     first_seen_at, last_seen_at)
+     values ('${workerId}', '${accountId}', 'weur', '1', 'h', 0, 1, 1, 1)`,
   ]);
   const lost = newId("tsk");
   await recordSettlements(db, {
@@ -168,7 +169,8 @@ test("an account with OCTO at stake is verified at once, as long as it is there"
   const { accountId, token } = await newOwner();
   const move = (id: string, debit: string, credit: string) =>
     `insert into transfers (id, kind, debit_account, credit_account, asset, amount_micros,
-     created_at) values ('${id}-${accountId}', 'stake', '${debit}', '${credit}', 'OCTO', 1000000000, 1)`;
+     created_at)
+     values ('${id}-${accountId}', 'stake', '${debit}', '${credit}', 'OCTO', 1000000000, 1)`;
   await using db = openDatabase();
   const stake = `${accountId}:stake`;
   await db.migrate("stake", [move("s", "system:mint", stake)]);
