@@ -1,5 +1,7 @@
 import { accountRoutes } from "./accounts.ts";
+import { approvalRoutes } from "./approvals.ts";
 import { creditRoutes } from "./credits.ts";
+import { depositRoutes } from "./deposits.ts";
 import { dryRouteRoutes } from "./dry-route.ts";
 import { hubRoutes } from "./hubs.ts";
 import { keyRoutes } from "./keys.ts";
@@ -18,6 +20,8 @@ export const apiRoutes: readonly Route[] = [
   ...listingRoutes,
   ...accountRoutes,
   ...creditRoutes,
+  ...approvalRoutes,
+  ...depositRoutes,
   ...keyRoutes,
   ...workerRegistryRoutes,
   ...hubRoutes,

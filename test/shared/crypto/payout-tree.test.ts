@@ -1,5 +1,5 @@
 import { StandardMerkleTree } from "@openzeppelin/merkle-tree";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { isInPayout, type PayoutLeaf, payoutTree } from "../../../shared/crypto/payout-tree.ts";
 

@@ -12,6 +12,7 @@ const guarded = descriptions.filter(({ access }) => access !== "anyone");
 /** A call of a route on things that are not the caller's, with a body only where one is read. */
 function foreignCall(route: RouteDescription): string {
   const idByResource: Record<string, string> = {
+    approvals: `apr_${"0".repeat(22)}`,
     accounts: newId("acct"),
     keys: "aaaaaaaa",
     workers: "A".repeat(43),
