@@ -34,6 +34,7 @@ async function workerdOptions(preflight: "on" | "off") {
         OCTO_STALL_MS: "2000",
         OCTO_PREFLIGHT: preflight,
         OCTO_DEPOSIT_SECRETS: depositSecrets.join(","),
+        OCTO_SIGN_UP: "open",
       },
       serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },
     },

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { importSigningKey, type SigningKey } from "../shared/crypto/signing.ts";
 import { type ApiKey, parseApiKey } from "../shared/crypto/api-key.ts";
+import type { Attester } from "../shared/verification.ts";
 import type { Account } from "./billing/account.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./hub/hub.ts";
@@ -31,6 +32,8 @@ export interface Env {
   readonly OCTO_PREFLIGHT?: string;
   readonly OCTO_DEPOSIT_SECRETS?: string;
   readonly OCTO_FOUR_EYES_MICROS?: string;
+  readonly OCTO_SIGN_UP?: string;
+  readonly OCTO_ATTESTERS?: string;
 }
 
 /** The settings of this edge, checked once. */
@@ -54,12 +57,29 @@ export interface Config {
   readonly depositSecrets: readonly string[];
   /** Amounts above this take two operators. */
   readonly fourEyesMicros: bigint;
+  /** Whether anybody may open an account of their own. */
+  readonly signUp: "open" | "closed";
+  /** Who may say what about accounts: public keys, each for one level. */
+  readonly attesters: readonly Attester[];
 }
 
 const duration = (fallback: number) =>
   z.coerce.number().int().min(50).max(600_000).default(fallback);
 
 const depositSecretsForm = "Standard Webhooks secrets, whsec_…, separated by commas";
+const attesterForm = /^(kyc|certified):([A-Za-z0-9_-]{43})$/;
+
+const attestersSchema = z.string().transform((text, ctx) => {
+  const entries = text.split(",").filter((entry) => entry.trim() !== "");
+  return entries.map((entry): Attester => {
+    const [, level, issuer] = attesterForm.exec(entry.trim()) ?? [];
+    if (level !== undefined && issuer !== undefined) {
+      return { level: level as Attester["level"], issuer };
+    }
+    ctx.addIssue("a list of kyc:KEY and certified:KEY, each KEY an Ed25519 public key");
+    return z.NEVER;
+  });
+});
 
 const configSchema = z.object({
   OCTO_NETWORK: z.enum(["local", "public"]).default("public"),
@@ -95,6 +115,8 @@ const configSchema = z.object({
     .regex(/^\d{1,15}$/, "a whole number of micros")
     .transform(BigInt)
     .default(1_000_000_000n),
+  OCTO_SIGN_UP: z.enum(["open", "closed"], '"open" or "closed"').default("closed"),
+  OCTO_ATTESTERS: attestersSchema.default([]),
 });
 
 const configByEnv = new WeakMap<Env, Config>();
@@ -130,6 +152,8 @@ export function configOf(env: Env): Config {
     preflight: values.OCTO_PREFLIGHT === "on",
     depositSecrets: values.OCTO_DEPOSIT_SECRETS,
     fourEyesMicros: values.OCTO_FOUR_EYES_MICROS,
+    signUp: values.OCTO_SIGN_UP,
+    attesters: values.OCTO_ATTESTERS,
   };
   configByEnv.set(env, config);
   return config;

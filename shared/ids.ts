@@ -11,7 +11,11 @@ export type IdPrefix =
   | "lea"
   | "apr"
   | "wdr"
-  | "pyt";
+  | "pyt"
+  | "inv"
+  | "team"
+  | "prj"
+  | "att";
 
 /** A new id: `tsk_` and 22 base62 digits, 130 random bits. */
 export function newId(prefix: IdPrefix, random: RandomBytes = pooledBytes): string {

@@ -12,7 +12,7 @@ interface DriverEnv {
 /** As long as hubs gather settlements: one call an account instead of one a task. */
 const gatherMs = 40;
 
-/** A Worker beside the edge that holds and settles as front Workers and hubs do, and nothing else. */
+/** A Worker beside the edge that holds and settles as front Workers and hubs do. */
 export default {
   async fetch(request: Request, env: DriverEnv): Promise<Response> {
     const order = await request.json<PairsOrder>();
