@@ -1,6 +1,8 @@
 import { accountRoutes } from "./accounts.ts";
+import { approvalRoutes } from "./approvals.ts";
 import { attestationRoutes } from "./attestations.ts";
 import { creditRoutes } from "./credits.ts";
+import { depositRoutes } from "./deposits.ts";
 import { dryRouteRoutes } from "./dry-route.ts";
 import { hubRoutes } from "./hubs.ts";
 import { invitationRoutes } from "./invitations.ts";
@@ -32,6 +34,8 @@ export const apiRoutes: readonly Route[] = [
   ...listingRoutes,
   ...accountRoutes,
   ...creditRoutes,
+  ...approvalRoutes,
+  ...depositRoutes,
   ...keyRoutes,
   ...workerRegistryRoutes,
   ...hubRoutes,

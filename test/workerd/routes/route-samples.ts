@@ -12,6 +12,7 @@ export type Ids = Readonly<Record<string, string>>;
 /** Ids of things that do not exist: a resource that is new has to be named here. */
 export const unknownIds: Ids = {
   accounts: "acct_0000000000000000000000",
+  approvals: "apr_0000000000000000000000",
   attestations: `att_${"0".repeat(64)}`,
   invitations: "inv_0000000000000000000000",
   keys: "aaaaaaaa",
