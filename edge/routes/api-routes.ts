@@ -8,12 +8,14 @@ import { listingRoutes } from "./listings.ts";
 import { ownAccountRoutes } from "./own-account.ts";
 import type { Route } from "./route.ts";
 import { taskRoutes } from "./tasks.ts";
+import { usageRoutes } from "./usage.ts";
 import { workerRegistryRoutes } from "./workers.ts";
 
 /** Everything under `/api/v1`. */
 export const apiRoutes: readonly Route[] = [
   ...ownAccountRoutes,
   ...taskRoutes,
+  ...usageRoutes,
   ...dryRouteRoutes,
   ...listingRoutes,
   ...accountRoutes,

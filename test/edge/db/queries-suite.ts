@@ -3,6 +3,7 @@ import { describeAccounts } from "./accounts-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
 import { describeListings } from "./listings-suite.ts";
 import { describeTasks } from "./tasks-suite.ts";
+import { describeUsage } from "./usage-suite.ts";
 import { describeWorkers } from "./workers-suite.ts";
 import type { MakeDatabase } from "./worlds.ts";
 
@@ -14,5 +15,6 @@ export function describeQueries(name: string, makeDatabase: MakeDatabase): void 
     describe("listings", () => describeListings(makeDatabase));
     describe("ledger", () => describeLedger(makeDatabase));
     describe("tasks", () => describeTasks(makeDatabase));
+    describe("usage", () => describeUsage(makeDatabase));
   });
 }
