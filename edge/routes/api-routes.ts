@@ -2,10 +2,12 @@ import { accountRoutes } from "./accounts.ts";
 import { creditRoutes } from "./credits.ts";
 import { dryRouteRoutes } from "./dry-route.ts";
 import { hubRoutes } from "./hubs.ts";
+import { invoiceRoutes } from "./invoices.ts";
 import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
 import { listingRoutes } from "./listings.ts";
 import { ownAccountRoutes } from "./own-account.ts";
+import { providerStatementRoutes } from "./provider-statements.ts";
 import type { Route } from "./route.ts";
 import { taskRoutes } from "./tasks.ts";
 import { usageRoutes } from "./usage.ts";
@@ -16,6 +18,8 @@ export const apiRoutes: readonly Route[] = [
   ...ownAccountRoutes,
   ...taskRoutes,
   ...usageRoutes,
+  ...invoiceRoutes,
+  ...providerStatementRoutes,
   ...dryRouteRoutes,
   ...listingRoutes,
   ...accountRoutes,

@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { describeAccounts } from "./accounts-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
 import { describeListings } from "./listings-suite.ts";
+import { describeStatements } from "./statements-suite.ts";
 import { describeTasks } from "./tasks-suite.ts";
 import { describeUsage } from "./usage-suite.ts";
 import { describeWorkers } from "./workers-suite.ts";
@@ -15,6 +16,7 @@ export function describeQueries(name: string, makeDatabase: MakeDatabase): void 
     describe("listings", () => describeListings(makeDatabase));
     describe("ledger", () => describeLedger(makeDatabase));
     describe("tasks", () => describeTasks(makeDatabase));
+    describe("statements", () => describeStatements(makeDatabase));
     describe("usage", () => describeUsage(makeDatabase));
   });
 }
