@@ -1,12 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import {
-  balanceOf,
-  balances,
-  conservation,
-  listTransfers,
-  recordTransfers,
-} from "../../../edge/db/ledger.ts";
+import { conservation } from "../../../edge/db/current-books.ts";
+import { balanceOf, balances, listTransfers, recordTransfers } from "../../../edge/db/ledger.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleTransfer } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";

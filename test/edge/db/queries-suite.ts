@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { describeAccounts } from "./accounts-suite.ts";
+import { describeChecks } from "./checks-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
 import { describeListings } from "./listings-suite.ts";
 import { describeStatements } from "./statements-suite.ts";
@@ -15,6 +16,7 @@ export function describeQueries(name: string, makeDatabase: MakeDatabase): void 
     describe("workers", () => describeWorkers(makeDatabase));
     describe("listings", () => describeListings(makeDatabase));
     describe("ledger", () => describeLedger(makeDatabase));
+    describe("checks", () => describeChecks(makeDatabase));
     describe("tasks", () => describeTasks(makeDatabase));
     describe("statements", () => describeStatements(makeDatabase));
     describe("usage", () => describeUsage(makeDatabase));
