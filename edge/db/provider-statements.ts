@@ -89,8 +89,8 @@ const place = sql`max(1, cast(substr(${transfers.id},
 
 /**
  * `paid`: the shares by which the account earned from the tasks of `scope`, each with the attempt
- * that made it. Shares and the attempts that made something are matched from the end, where the
- * two always meet: who ended an answer is paid last.
+ * that made it. The account's shares of a task and what its workers made of it are matched from the
+ * end, where the two always meet: who ended an answer is paid last.
  */
 function paidIn(scope: SQL, accountId: string): SQL {
   const earned = bookOf(accountId, "earned");
@@ -105,21 +105,21 @@ function paidIn(scope: SQL, accountId: string): SQL {
       group by 1, 2
     ),
     shares as (
-      select task, gross, earned, max(place) over (partition by task) - place as left_over from moved
+      select task, gross, earned, row_number() over (partition by task order by place desc) as nth
+      from moved where earned > 0
     ),
     made as (
       select ${attempts.taskId} as task, ${attempts.number} as number,
         ${attempts.workerId} as worker, ${attempts.tokens} as tokens,
-        row_number() over (partition by ${attempts.taskId} order by ${attempts.number} desc) - 1
-          as left_over
-      from ${attempts}
-      where ${attempts.taskId} in ${scope} and (${attempts.outcome} = 'complete'
-        or (${attempts.tokens} > 0 and ${attempts.outcome} <> 'superseded'))
+        row_number() over (partition by ${attempts.taskId} order by ${attempts.number} desc) as nth
+      from ${attempts} join ${workers} on ${workers.id} = ${attempts.workerId}
+      where ${attempts.taskId} in ${scope} and ${workers.accountId} = ${accountId}
+        and (${attempts.outcome} = 'complete'
+          or (${attempts.tokens} > 0 and ${attempts.outcome} <> 'superseded'))
     ),
     paid as (
       select shares.task, shares.gross, shares.earned, made.number, made.worker, made.tokens
-      from shares left join made on made.task = shares.task and made.left_over = shares.left_over
-      where shares.earned > 0
+      from shares left join made on made.task = shares.task and made.nth = shares.nth
     )`;
 }
 

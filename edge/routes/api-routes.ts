@@ -4,12 +4,15 @@ import { dryRouteRoutes } from "./dry-route.ts";
 import { hubRoutes } from "./hubs.ts";
 import { invoiceRoutes } from "./invoices.ts";
 import { keyRoutes } from "./keys.ts";
+import { ledgerExportRoutes } from "./ledger-export.ts";
 import { ledgerRoutes } from "./ledger.ts";
 import { listingRoutes } from "./listings.ts";
 import { ownAccountRoutes } from "./own-account.ts";
 import { providerStatementRoutes } from "./provider-statements.ts";
 import type { Route } from "./route.ts";
+import { supplyRoutes } from "./supply.ts";
 import { taskRoutes } from "./tasks.ts";
+import { transferRoutes } from "./transfers.ts";
 import { usageRoutes } from "./usage.ts";
 import { workerRegistryRoutes } from "./workers.ts";
 
@@ -19,6 +22,8 @@ export const apiRoutes: readonly Route[] = [
   ...taskRoutes,
   ...usageRoutes,
   ...invoiceRoutes,
+  ...transferRoutes,
+  ...supplyRoutes,
   ...providerStatementRoutes,
   ...dryRouteRoutes,
   ...listingRoutes,
@@ -28,4 +33,5 @@ export const apiRoutes: readonly Route[] = [
   ...workerRegistryRoutes,
   ...hubRoutes,
   ...ledgerRoutes,
+  ...ledgerExportRoutes,
 ];

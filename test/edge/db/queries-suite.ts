@@ -4,6 +4,7 @@ import { describeChecks } from "./checks-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
 import { describeListings } from "./listings-suite.ts";
 import { describeStatements } from "./statements-suite.ts";
+import { describeSupply } from "./supply-suite.ts";
 import { describeTasks } from "./tasks-suite.ts";
 import { describeUsage } from "./usage-suite.ts";
 import { describeWorkers } from "./workers-suite.ts";
@@ -17,6 +18,7 @@ export function describeQueries(name: string, makeDatabase: MakeDatabase): void 
     describe("listings", () => describeListings(makeDatabase));
     describe("ledger", () => describeLedger(makeDatabase));
     describe("checks", () => describeChecks(makeDatabase));
+    describe("supply", () => describeSupply(makeDatabase));
     describe("tasks", () => describeTasks(makeDatabase));
     describe("statements", () => describeStatements(makeDatabase));
     describe("usage", () => describeUsage(makeDatabase));
