@@ -40,7 +40,7 @@ export async function exportTransfers(
   const last = items.at(-1);
   const keys = last && [through, last.source, last.source === "" ? last.row : last.sourceSeq];
   const next = rows.length > query.limit && keys !== undefined ? encodeCursor(keys) : null;
-  return { items: items.map(({ row: _, ...transfer }) => transfer), next, through };
+  return { items, next, through };
 }
 
 interface Stretch {

@@ -65,8 +65,8 @@ export function entriesOf(condition: SQL | undefined): SQL {
 }
 
 /**
- * The balance of every ledger account in every asset it ever held, by all of its transfers; by those
- * up to a row of the ledger where it is given.
+ * The balance of every ledger account in every asset it ever held, by all of its transfers, or by
+ * those up to a row of the ledger.
  */
 export async function balances(db: Database, through?: number): Promise<readonly Balance[]> {
   const upTo = through === undefined ? undefined : rowsUpTo(through);
@@ -78,8 +78,8 @@ export async function balances(db: Database, through?: number): Promise<readonly
 }
 
 /**
- * The number of the last row of the ledger, 0 without any. Rows are only ever added, so that what is
- * read up to one row is of one moment, however long the reading takes.
+ * The number of the last row of the ledger, 0 without any. Rows are only ever added, so that what
+ * is read up to one row is of one moment, however long the reading takes.
  */
 export async function lastRow(db: Database): Promise<number> {
   const rows = await db.read("find the end of the ledger", (orm) =>

@@ -96,7 +96,8 @@ function paidIn(scope: SQL, accountId: string): SQL {
   const earned = bookOf(accountId, "earned");
   return sql`
     moved as (
-      select ${transfers.taskId} as task, ${place} as place, sum(${transfers.amountMicros}) as gross,
+      select ${transfers.taskId} as task, ${place} as place,
+        sum(${transfers.amountMicros}) as gross,
         sum(case when ${transfers.creditAccount} = ${earned}
           then ${transfers.amountMicros} else 0 end) as earned
       from ${transfers}

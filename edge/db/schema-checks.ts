@@ -3,8 +3,8 @@ import { check, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { flag, micros, whole } from "./schema-columns.ts";
 
 /*
- * What the audit by cron keeps, so that a large ledger is not summed whole every few minutes. All of
- * it follows from the transfers, and a check of the whole compares it with them.
+ * What the audit by cron keeps, so that a large ledger is not summed whole every few minutes. All
+ * of it follows from the transfers, and a check of the whole compares it with them.
  */
 
 /** The balance of every ledger account over the transfers that were checked. */

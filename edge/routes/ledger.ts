@@ -98,8 +98,8 @@ export const ledgerRoutes: readonly Route[] = [
     path: "/api/v1/ledger/checks",
     summary: "Check the ledger now",
     about:
-      "A timer does it every five minutes, and sums the whole once a day. Sums, floors, the order " +
-      "of every account's journal and the cost of every task are looked at.",
+      "A timer does it every five minutes, and sums the whole once a day. Sums, floors, the " +
+      "order of every account's journal and the cost of every task are looked at.",
     access: "network:operate",
     body: newCheckSchema,
     status: 201,

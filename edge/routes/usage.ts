@@ -49,7 +49,7 @@ const usageSchema = z
     ),
     total: z.object(sumsFields),
   })
-  .meta({ id: "Usage", description: "What an account's tasks used, in groups." });
+  .meta({ id: "UsageReport", description: "What an account's tasks used, in groups." });
 
 type Usage = z.infer<typeof usageSchema>;
 type GroupNames = { [Name in (typeof nameByGroup)[UsageGroup]]?: string | null };

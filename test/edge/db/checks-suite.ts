@@ -115,14 +115,14 @@ function describeFaults(makeDatabase: MakeDatabase): void {
     [
       "a gap within a journal",
       () => [1, 3].map((sourceSeq) => minted(`x${sourceSeq}`, { source: "acct_bob", sourceSeq })),
-      "The journal of acct_bob misses a transfer: it has 2 transfers from 1 to 3, and should have " +
-        "each of them",
+      "The journal of acct_bob misses a transfer: it has 2 transfers from 1 to 3, and should " +
+        "have each of them",
     ],
     [
       "a journal without its beginning",
       () => [minted("x", { source: "acct_bob", sourceSeq: 2 })],
-      "The journal of acct_bob misses a transfer: it has 1 transfers from 2 to 2, and should have " +
-        "each of them",
+      "The journal of acct_bob misses a transfer: it has 1 transfers from 2 to 2, and should " +
+        "have each of them",
     ],
     [
       "a task nobody knows",

@@ -20,6 +20,8 @@ function foreignCall(route: RouteDescription): string {
   const [, resource = ""] = /([^/]+)\/:id/.exec(route.path) ?? [];
   const path = route.path
     .replace(":id", idByResource[resource] ?? "")
+    .replace(":month", "2020-01")
+    .replace(":asset", "GOLD")
     .replace(/:name\{.*\}$/, "a-model");
   const query = path.endsWith("/stream") ? "?last_event_id=weur:0:0" : "";
   return `${route.method.toUpperCase()} ${path}${query}`;
