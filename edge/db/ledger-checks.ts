@@ -18,11 +18,11 @@ import { bookBalances, ledgerChecks } from "./schema-checks.ts";
 export type LedgerCheck = typeof ledgerChecks.$inferSelect;
 
 /**
- * Transfers that one check takes: about a second of a database's time, and some minutes of a busy
- * network.
+ * Transfers that one check takes: one to three seconds of a database's time, as what it does for
+ * each of them are a few look-ups.
  */
-const transfersMax = 500_000;
-/** The whole is summed once a day: at a million transfers that takes two or three seconds. */
+const transfersMax = 100_000;
+/** The whole is summed once a day: at a million transfers that takes several seconds. */
 const wholeEveryMs = 24 * 3_600_000;
 /** Checks that found nothing are kept for a week, at one every five minutes. */
 const cleanKept = 2_016;

@@ -75,7 +75,7 @@ export function unpaidReason(attempt: Unpaid): UnpaidReason {
   const own = reasonByOutcome.get(attempt.outcome);
   if (own !== undefined) return own;
   if (attempt.isOwnTask) return "own_account";
-  if (attempt.outcome === "cancelled") return attempt.hasTokens ? "free" : "cancelled";
+  if (attempt.outcome === "cancelled" && !attempt.hasTokens) return "cancelled";
   if (attempt.taskFinish === "receipt_invalid") return "receipt_invalid";
   if (!attempt.hasTokens) return "zero_tokens";
   return attempt.isTaskVoid ? "not_paid" : "free";
