@@ -1,9 +1,9 @@
 import { resolveTask } from "../../../edge/billing/account-state.ts";
-import type { AttemptRecord, TaskClosing } from "../../../edge/billing/closing.ts";
-import { outboxPayload, readPayload } from "../../../edge/billing/outbox-payload.ts";
+import type { TaskClosing } from "../../../edge/billing/closing.ts";
 import type { Terms } from "../../../edge/billing/ticket.ts";
 import type { Settlements } from "../../../edge/db/tasks.ts";
 import { accountWith, price, record, terms } from "../billing/closings.ts";
+import { sampleAttempt, sampleTask } from "./samples.ts";
 
 /** What a worker did for a task, and what it made of the answer that is paid. */
 export interface Part {
@@ -24,11 +24,6 @@ export function settledTask(
 ): Settlements {
   const { nowMs, finish = "stop", ...changes } = at;
   const of = terms(id, { created_ms: nowMs, limit: "1000000", ...changes });
-  const attempts = parts.map(({ workerId, outcome = "complete", tokens = 0 }, i): AttemptRecord => {
-    const times = { startedMs: nowMs, firstTokenMs: nowMs, endedMs: nowMs };
-    return { number: i + 1, workerId, outcome, tokens, bytesIn: 1, bytesOut: 1, ...times };
-  });
-  const ended = { ...record, finish, endedMs: nowMs, attempts };
   const shares = parts.flatMap(({ providerAccountId, tokens = 0 }, i) =>
     tokens === 0
       ? []
@@ -44,16 +39,45 @@ export function settledTask(
   const completionTokens = shares.reduce((sum, { counts }) => sum + counts.completionTokens, 0);
   const closing: TaskClosing =
     shares.length === 0
-      ? { kind: "void", terms: of, record: ended }
+      ? { kind: "void", terms: of, record }
       : {
           kind: "post",
           terms: of,
-          record: ended,
+          record,
           counts: { promptTokens: 0, completionTokens },
           shares,
           isRecovered: false,
         };
   const state = { ...accountWith(10n ** 12n), accountId: of.account };
-  const item = { closing, resolution: resolveTask(state, closing, nowMs) };
-  return readPayload(outboxPayload([item], [])).settlements;
+  const { kind, cost, transfers } = resolveTask(state, closing, nowMs);
+  const task = sampleTask({
+    id,
+    accountId: of.account,
+    keyId: of.key,
+    model: of.model,
+    attempts: parts.length,
+    state: kind === "posted" ? "settled" : "void",
+    finish,
+    promptTokens: 0,
+    completionTokens,
+    costMicros: cost,
+    createdAt: nowMs,
+    endedAt: nowMs,
+  });
+  return {
+    tasks: [task],
+    attempts: parts.map(({ workerId, outcome = "complete", tokens = 0 }, i) =>
+      sampleAttempt({ taskId: id, number: i + 1, workerId, outcome, tokens, startedAt: nowMs }),
+    ),
+    transfers: transfers.map((transfer) => ({
+      id: transfer.id,
+      taskId: transfer.taskId,
+      kind: transfer.kind,
+      debitAccount: transfer.debit,
+      creditAccount: transfer.credit,
+      amountMicros: transfer.micros,
+      createdAt: transfer.createdMs,
+    })),
+    receipts: [],
+  };
 }

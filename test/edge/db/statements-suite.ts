@@ -7,7 +7,7 @@ import { recordSettlements } from "../../../edge/db/tasks.ts";
 import { recordWorkers } from "../../../edge/db/workers.ts";
 import { invoiceOf } from "../../../edge/statements/invoice.ts";
 import { providerStatementOf } from "../../../edge/statements/provider-statement.ts";
-import { joinSettlements, sampleReport, sampleTransfer } from "./samples.ts";
+import { joinSettlements, sampleReport, sampleTask, sampleTransfer } from "./samples.ts";
 import { type Part, settledTask } from "./settled.ts";
 import type { MakeDatabase } from "./worlds.ts";
 
@@ -102,8 +102,17 @@ function describeInvoices(makeDatabase: MakeDatabase): void {
 
   test("who asks their own workers has spent and earned", async () => {
     await using db = await makeDatabase();
-    const part = { ...byPaul, tokens: 100 };
-    await recordSettlements(db, settledTask("tsk_a", [part], { nowMs: inOctober, account: paul }));
+    const between: [string, string] = [`${paul}:available`, `${paul}:earned`];
+    const transfers = [
+      { ...moved("tsk_a:provider", "task", between, 70n, inOctober), taskId: "tsk_a" },
+      {
+        ...moved("tsk_a:burn", "task", [between[0], "system:burn"], 30n, inOctober),
+        taskId: "tsk_a",
+      },
+    ];
+    const times = { createdAt: inOctober, endedAt: inOctober };
+    const tasks = [sampleTask({ id: "tsk_a", accountId: paul, costMicros: 100n, ...times })];
+    await recordSettlements(db, { tasks, transfers, attempts: [], receipts: [] });
     const invoice = invoiceOf(await invoiceFigures(db, { accountId: paul, ...october }));
     expect(invoice).toMatchObject({ spentMicros: 100n, earnedMicros: 70n, differenceMicros: 0n });
     expect(invoice.closingMicros).toBe(-30n);
@@ -228,7 +237,7 @@ function describeProviders(makeDatabase: MakeDatabase): void {
     expect(providerStatementOf(later).total).toMatchObject({ earnedMicros: 350n, unpaid: [] });
   });
 
-  test("an answer whose receipt was false, and one that stayed broken, say so", async () => {
+  test("a false receipt, a broken answer and a task of the own account say so", async () => {
     await using db = await makeDatabase();
     await recordWorkers(db, workers);
     const at = { nowMs: inOctober, account: alice };
@@ -238,12 +247,14 @@ function describeProviders(makeDatabase: MakeDatabase): void {
       joinSettlements([
         settledTask("tsk_a", [byPaul], { ...at, finish: "receipt_invalid" }),
         { ...broken, attempts: broken.attempts.map((row) => ({ ...row, tokens: 12 })) },
+        settledTask("tsk_c", [byPaul], { ...at, account: paul }),
       ]),
     );
     const figures = await providerFigures(db, { accountId: paul, ...october });
     expect(providerStatementOf(figures).total.unpaid).toEqual([
       { reason: "stalled", attempts: 1, tokens: 12n },
       { reason: "receipt_invalid", attempts: 1, tokens: 0n },
+      { reason: "own_account", attempts: 1, tokens: 0n },
     ]);
   });
 

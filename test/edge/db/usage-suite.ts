@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { ledgerName } from "../../../edge/billing/account-state.ts";
 import { balanceOf } from "../../../edge/db/ledger.ts";
 import { recordSettlements } from "../../../edge/db/tasks.ts";
 import { usage, type UsageGroup, usageGroups, type UsageSums } from "../../../edge/db/usage.ts";
+import { bookOf } from "../../../shared/assets.ts";
 import { sampleTask, sampleTransfer } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";
 
@@ -46,7 +46,7 @@ export function describeUsage(makeDatabase: MakeDatabase): void {
       sampleTransfer({
         id: `${id}:provider`,
         taskId: id,
-        debitAccount: ledgerName.available(accountId),
+        debitAccount: bookOf(accountId, "available"),
         amountMicros: costMicros,
       }),
     );
