@@ -8,8 +8,8 @@ import { edgeLog } from "./log.ts";
 const checksAtOnce = 20;
 
 /**
- * Checks the ledger to its end, and tells the log of every fault, each time until it is gone. What else the
- * timer does goes on whatever becomes of it.
+ * Checks the ledger to its end, and tells the log of every fault, each time until it is gone. What
+ * else the timer does goes on whatever becomes of it.
  */
 export async function auditLedger(db: Database, nowMs: number): Promise<void> {
   try {
