@@ -72,6 +72,11 @@ export const pageQuery = {
   limit: wholeInQuery(1, 100).default(20),
 };
 
+/** Tables come as JSON, or as a file for a spreadsheet. */
+export const formatQuery = {
+  format: z.enum(["json", "csv"]).default("json").meta({ description: "`csv` is RFC 4180" }),
+};
+
 /** The shape of one page of a list. */
 export function pageSchema<T extends z.ZodType>(item: T) {
   return z.object({

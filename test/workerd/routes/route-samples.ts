@@ -72,7 +72,11 @@ export function callOn(route: RouteDescription, ids: Ids): string {
   const resource = resourceOf(route);
   const id = resource === null ? "" : ids[resource];
   if (id === undefined) throw new Error(`route-samples.ts has no id of ${resource}: ${route.path}`);
-  const path = route.path.replace(":id", id).replace(/:name\{.*\}$/, "a-model");
+  const path = route.path
+    .replace(":id", id)
+    .replace(":month", "2020-01")
+    .replace(":asset", "GOLD")
+    .replace(/:name\{.*\}$/, "a-model");
   const rest = /:\w+/.exec(path)?.[0];
   if (rest !== undefined) throw new Error(`route-samples.ts knows no ${rest} of ${route.path}`);
   const query = path.endsWith("/stream") ? "?last_event_id=weur:0:0" : "";
