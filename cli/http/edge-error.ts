@@ -26,7 +26,7 @@ export class EdgeError extends CommandError {
 const remedies: Readonly<Record<string, string>> = {
   invalid_api_key: "octo login stores another key",
   insufficient_quota: "octo balance tells what is left",
-  insufficient_scope: "use a key with more scopes: octo keys create --scopes",
+  insufficient_scope: "use a key with more scopes, or sign in to an account that lets you",
 };
 
 /** What the edge said in a sentence, with its request id where it is at fault itself. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Interrupts } from "../../cli/interrupts.ts";
@@ -256,5 +256,38 @@ describe("a chat on a pipe", () => {
     const octo = new OctoMachine();
     const { code, err } = await chat(edge, octo, ["one", "/save a.md", "/save a.md"]);
     expect([code, err]).toEqual([1, expect.stringContaining("it is there already")]);
+  });
+});
+
+describe("a chat with a person", () => {
+  const history = [".local", "state", "octo", "history"] as const;
+
+  function chat(edge: FakeEdge, octo: OctoMachine, typed: readonly string[]) {
+    return octo.run(["chat", "--url", edge.url, "--key", "k"], { typed });
+  }
+
+  test("goes on behind a mistake, and keeps what was typed, but not behind a space", async () => {
+    const edge = await newEdge({
+      [chatRoute]: (_request, response) => {
+        begin(response);
+        response.end(event(1, "a fox") + done);
+      },
+    });
+    const octo = new OctoMachine();
+    const typed = ["/frob\r", "Who?\r", " a secret\r", "/exit\r"];
+    const { code, out, err } = await chat(edge, octo, typed);
+    expect([code, out]).toEqual([0, "a fox\na fox\n"]);
+    expect(err).toContain("octo: There is no /frob; /help tells what there is");
+    const path = octo.path(...history);
+    expect(readFileSync(path, "utf8")).toBe("/frob\nWho?\n/exit\n");
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  test("is left by Ctrl-C twice, not by one, and by Ctrl-D", async () => {
+    const edge = await newEdge({});
+    const twice = await chat(edge, new OctoMachine(), ["\u0003", "/help\r", "\u0003", "\u0003"]);
+    expect(twice.code).toBe(130);
+    expect([...twice.err.matchAll(/Ctrl-C again or Ctrl-D leaves/g)]).toHaveLength(2);
+    expect((await chat(edge, new OctoMachine(), ["\u0004"])).code).toBe(0);
   });
 });

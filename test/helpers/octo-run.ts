@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { onTestFinished } from "vitest";
+import type { Input } from "../../cli/world.ts";
 import { Interrupts } from "../../cli/interrupts.ts";
 import { main } from "../../cli/main.ts";
 
@@ -15,6 +16,8 @@ export interface Said {
 export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly input?: string;
+  /** What a person types at each prompt, in their turn; the input is then theirs. */
+  readonly typed?: readonly string[];
   readonly cwd?: string;
   /** How wide the screen of a person is; a program reads without one. */
   readonly columns?: number;
@@ -57,11 +60,7 @@ export class OctoMachine {
         paint: plain,
         paintBeside: plain,
       },
-      input: {
-        stream: Readable.from([Buffer.from(options.input ?? "")]),
-        echo: new PassThrough(),
-        isInteractive: false,
-      },
+      input: options.typed === undefined ? piped(options.input ?? "") : typing(options.typed),
       env: options.env ?? {},
       home: this.home,
       cwd: options.cwd ?? this.home,
@@ -70,4 +69,24 @@ export class OctoMachine {
     });
     return { code, out, err };
   }
+}
+
+function piped(text: string): Input {
+  const stream = Readable.from([Buffer.from(text)]);
+  return { stream, echo: new PassThrough(), isInteractive: false };
+}
+
+/** A person who waits for a prompt and types; after the last of it the terminal is closed. */
+function typing(keys: readonly string[]): Input {
+  const stream = new PassThrough();
+  const echo = new PassThrough();
+  let turn = 0;
+  // A prompt is drawn whole, and its own line is cleared first.
+  echo.setEncoding("utf8").on("data", (text: string) => {
+    if (!text.includes("you › ")) return;
+    const next = keys[turn++];
+    if (next === undefined) stream.end();
+    else stream.write(next);
+  });
+  return { stream, echo, isInteractive: true };
 }
