@@ -146,6 +146,17 @@ describe("an operator with the command line", () => {
   });
 });
 
+test("a new wallet signs in, and is told that no account has it yet", async () => {
+  using stranger = new OctoUser();
+  const words = ["login", "--url", flow.url, "--wallet", "w.pem"];
+  const { code, out, err } = await stranger.run([...words, "--new"]);
+  expect([code, out]).toEqual([0, `Signed in to ${flow.url}\n`]);
+  expect(err).toContain("no account has this key yet; tell an owner your public key: ");
+  const other = ["--account", flow.network.consumer.accountId];
+  const refused = await stranger.run([...words, ...other]);
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("You are no member")]);
+});
+
 test("in the folder of a local network, nothing has to be said", async () => {
   // The flow's state folder stands where a repository has its .octo.
   using stranger = new OctoUser();
