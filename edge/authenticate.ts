@@ -6,6 +6,8 @@ import { type Permission, permissionsOf } from "../shared/permissions.ts";
 import type { Caller, Context } from "./context.ts";
 import { databaseOf } from "./database.ts";
 import { findApiKey } from "./db/api-keys.ts";
+import { isToken } from "./sign-in/session.ts";
+import { sessionCaller } from "./sign-in/session-caller.ts";
 
 /**
  * What an isolate remembers of a key. Whether it is revoked is its Account's to say, at every hold
@@ -45,7 +47,8 @@ const cacheMax = 10_000;
 const cache = new Map<string, Remembered>();
 
 /**
- * The caller of a request by its `Authorization: Bearer` key. Every wrong key gets the same answer.
+ * The caller of a request by its `Authorization: Bearer` key or session. Every wrong key gets the
+ * same answer.
  */
 export async function authenticate(ctx: Context, authorization: string | null): Promise<Caller> {
   const presented = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
@@ -55,6 +58,7 @@ export async function authenticate(ctx: Context, authorization: string | null): 
       "No API key: send the header `Authorization: Bearer octo_sk_…`",
     );
   }
+  if (isToken(presented)) return sessionCaller(ctx, presented);
   const caller = provenCaller(ctx, presented) ?? (await callerOf(ctx, presented));
   if (caller === null) throw wrongKey();
   return caller;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { importSigningKey, type SigningKey } from "../shared/crypto/signing.ts";
 import { type ApiKey, parseApiKey } from "../shared/crypto/api-key.ts";
+import type { Attester } from "../shared/verification.ts";
 import type { Account } from "./billing/account.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./hub/hub.ts";
@@ -30,6 +31,10 @@ export interface Env {
   readonly OCTO_STALL_MS?: string;
   readonly OCTO_PREFLIGHT?: string;
   readonly OCTO_DISPUTE_MS?: string;
+  readonly OCTO_DEPOSIT_SECRETS?: string;
+  readonly OCTO_FOUR_EYES_MICROS?: string;
+  readonly OCTO_SIGN_UP?: string;
+  readonly OCTO_ATTESTERS?: string;
 }
 
 /** The settings of this edge, checked once. */
@@ -51,12 +56,34 @@ export interface Config {
   readonly preflight: boolean;
   /** How long what workers earn waits before it can leave the network. */
   readonly disputeMs: number;
+  /** Who may tell of deposits: several at once while one replaces another; none takes none. */
+  readonly depositSecrets: readonly string[];
+  /** Amounts above this take two operators. */
+  readonly fourEyesMicros: bigint;
+  /** Whether anybody may open an account of their own. */
+  readonly signUp: "open" | "closed";
+  /** Who may say what about accounts: public keys, each for one level. */
+  readonly attesters: readonly Attester[];
 }
 
 const duration = (fallback: number) =>
   z.coerce.number().int().min(50).max(600_000).default(fallback);
 
 const dayMs = 24 * 3_600_000;
+const depositSecretsForm = "Standard Webhooks secrets, whsec_…, separated by commas";
+const attesterForm = /^(kyc|certified):([A-Za-z0-9_-]{43})$/;
+
+const attestersSchema = z.string().transform((text, ctx) => {
+  const entries = text.split(",").filter((entry) => entry.trim() !== "");
+  return entries.map((entry): Attester => {
+    const [, level, issuer] = attesterForm.exec(entry.trim()) ?? [];
+    if (level !== undefined && issuer !== undefined) {
+      return { level: level as Attester["level"], issuer };
+    }
+    ctx.addIssue("a list of kyc:KEY and certified:KEY, each KEY an Ed25519 public key");
+    return z.NEVER;
+  });
+});
 
 const configSchema = z.object({
   OCTO_NETWORK: z.enum(["local", "public"]).default("public"),
@@ -88,6 +115,19 @@ const configSchema = z.object({
     .min(1)
     .max(31 * dayMs)
     .default(dayMs),
+  OCTO_DEPOSIT_SECRETS: z
+    .string()
+    .regex(/^whsec_[A-Za-z0-9+/=]{32,}(,whsec_[A-Za-z0-9+/=]{32,})*$/, depositSecretsForm)
+    .transform((text) => text.split(","))
+    .default([]),
+  // A thousand credits: what one operator may lose by a slip, or take.
+  OCTO_FOUR_EYES_MICROS: z
+    .string()
+    .regex(/^\d{1,15}$/, "a whole number of micros")
+    .transform(BigInt)
+    .default(1_000_000_000n),
+  OCTO_SIGN_UP: z.enum(["open", "closed"], '"open" or "closed"').default("closed"),
+  OCTO_ATTESTERS: attestersSchema.default([]),
 });
 
 const configByEnv = new WeakMap<Env, Config>();
@@ -122,6 +162,10 @@ export function configOf(env: Env): Config {
     stallMs: values.OCTO_STALL_MS,
     preflight: values.OCTO_PREFLIGHT === "on",
     disputeMs: values.OCTO_DISPUTE_MS,
+    depositSecrets: values.OCTO_DEPOSIT_SECRETS,
+    fourEyesMicros: values.OCTO_FOUR_EYES_MICROS,
+    signUp: values.OCTO_SIGN_UP,
+    attesters: values.OCTO_ATTESTERS,
   };
   configByEnv.set(env, config);
   return config;

@@ -1,6 +1,6 @@
 import type { Micros } from "../../shared/money.ts";
 import type { Asset, Bucket } from "../../shared/assets.ts";
-import type { JournalHead } from "../../shared/journal.ts";
+import type { JournalPlace } from "../../shared/journal.ts";
 import type { HoldResult, Refused } from "./account-state.ts";
 
 /** What an Account is told, and what it answers. */
@@ -35,7 +35,7 @@ export interface AccountSummary extends AccountSettings {
     readonly bucket: Bucket;
     readonly micros: Micros;
   }[];
-  readonly journal: JournalHead;
+  readonly journal: JournalPlace;
   readonly outboxEmpty: boolean;
 }
 

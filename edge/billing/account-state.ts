@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../shared/errors.ts";
 import { type Asset, bookOf, systemBooks } from "../../shared/assets.ts";
-import { emptyJournal, type JournalHead } from "../../shared/journal.ts";
+import { emptyJournal, type JournalPlace } from "../../shared/journal.ts";
 import {
   costMicros,
   divideBySplit,
@@ -35,7 +35,7 @@ export interface AccountState {
   readonly others: Map<string, Micros>;
   /** What was earned, by when its window ends; see earnings-window.ts. */
   readonly lots: Map<number, Micros>;
-  journal: JournalHead;
+  journal: JournalPlace;
   concurrencyMax: number;
   readonly keys: Map<string, "active" | "revoked">;
   readonly holds: Map<string, Hold>;

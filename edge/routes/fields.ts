@@ -7,6 +7,11 @@ import type { Page } from "../db/page.ts";
 /** The fields that requests and answers under `/api/v1` share. */
 
 export const accountIdField = z.string().regex(/^acct_[0-9A-Za-z]{22,43}$/, "not an account id");
+export const personIdField = z
+  .string()
+  .regex(publicKeyPattern, "not an Ed25519 public key in base64url");
+export const teamIdField = z.string().regex(/^team_[0-9A-Za-z]{22}$/, "not a team id");
+export const projectIdField = z.string().regex(/^prj_[0-9A-Za-z]{22}$/, "not a project id");
 export const keyIdField = z.string().regex(/^[0-9A-Za-z]{8}$/, "not the id of an API key");
 export const workerIdField = z.string().regex(publicKeyPattern, "not a worker's public key");
 export const taskIdField = z.string().regex(/^tsk_[0-9A-Za-z]{22}$/, "not a task id");
@@ -19,6 +24,15 @@ export const nameField = z
 
 /** Simultaneous tasks of one account: the whole of a network's slots is far below. */
 export const concurrencyField = z.int().min(0).max(100_000);
+
+/**
+ * Micros that are to move: at most a billion credits, so that a slip of the keyboard stays far
+ * below what a balance can hold.
+ */
+export const amountField = z
+  .int()
+  .min(1)
+  .max(10 ** 15);
 
 export const microsField = z.int().meta({ description: "1 credit is 1,000,000 micros" });
 export const timeField = z.iso.datetime().meta({ examples: ["2026-11-05T09:30:00.000Z"] });
@@ -56,6 +70,11 @@ export const flagInQuery = z
 export const pageQuery = {
   cursor: z.string().max(1024).optional(),
   limit: wholeInQuery(1, 100).default(20),
+};
+
+/** Tables come as JSON, or as a file for a spreadsheet. */
+export const formatQuery = {
+  format: z.enum(["json", "csv"]).default("json").meta({ description: "`csv` is RFC 4180" }),
 };
 
 /** The shape of one page of a list. */

@@ -7,13 +7,13 @@ import {
   emptyJournal,
   journalHash,
   type JournalRow,
-  type JournalTransfer,
   verifyJournal,
 } from "../../shared/journal.ts";
+import type { JournaledTransfer } from "../../shared/ledger-record.ts";
 
 const accountId = "acct_2Z3Y4X5W6V7U8T9S0R1Q2P";
 
-function transferAt(seq: number, changes: Partial<JournalTransfer> = {}): JournalTransfer {
+function transferAt(seq: number, changes: Partial<JournaledTransfer> = {}): JournaledTransfer {
   return {
     id: `tsk_${seq}:provider`,
     taskId: `tsk_${seq}`,
@@ -83,7 +83,7 @@ describe("a journal", () => {
     expect(verifyJournal(rows.slice(4), middle)).toEqual({ kind: "whole", head });
   });
 
-  const changes: readonly (readonly [keyof JournalTransfer, unknown])[] = [
+  const changes: readonly (readonly [keyof JournaledTransfer, unknown])[] = [
     ["id", "tsk_9:burn"],
     ["taskId", null],
     ["kind", "mint"],

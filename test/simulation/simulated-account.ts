@@ -29,7 +29,7 @@ import { changeBucket } from "../../edge/billing/buckets.ts";
 import { enterJournal } from "../../edge/billing/enter-journal.ts";
 import type { Decided, Incoming } from "../../edge/billing/move-money.ts";
 import { type OutboxItem, outboxPayload, readPayload } from "../../edge/billing/outbox-payload.ts";
-import { emptyJournal, type JournalHead, type JournalRow } from "../../shared/journal.ts";
+import { emptyJournal, type JournalPlace, type JournalRow } from "../../shared/journal.ts";
 import type { Micros } from "../../shared/money.ts";
 import { MoneyChecks } from "./money-checks.ts";
 import { SimulatedMoves } from "./simulated-moves.ts";
@@ -44,7 +44,7 @@ interface Stored {
   earned: Micros;
   others: ReadonlyMap<string, Micros>;
   lots: ReadonlyMap<number, Micros>;
-  journal: JournalHead;
+  journal: JournalPlace;
   readonly concurrencyMax: number;
   readonly resolutions: Map<string, { readonly atMs: number }>;
   readonly outbox: { readonly seq: number; readonly payload: string }[];

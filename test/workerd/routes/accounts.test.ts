@@ -11,8 +11,11 @@ describe("accounts", () => {
     expect(read.json).toEqual({
       ...json,
       balance_micros: 0,
+      available_micros: 0,
       held_micros: 0,
       earned_micros: 0,
+      disputed_micros: 0,
+      pending_micros: 0,
       ledger_pending: false,
     });
   });
