@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { describeAccounts } from "./accounts-suite.ts";
+import { describeAlerts } from "./alerts-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
 import { describeListings } from "./listings-suite.ts";
 import { describeTasks } from "./tasks-suite.ts";
@@ -13,6 +14,7 @@ export function describeQueries(name: string, makeDatabase: MakeDatabase): void 
     describe("workers", () => describeWorkers(makeDatabase));
     describe("listings", () => describeListings(makeDatabase));
     describe("ledger", () => describeLedger(makeDatabase));
+    describe("alerts", () => describeAlerts(makeDatabase));
     describe("tasks", () => describeTasks(makeDatabase));
   });
 }
