@@ -1,4 +1,5 @@
 import { accountRoutes } from "./accounts.ts";
+import { alertRoutes } from "./alerts.ts";
 import { creditRoutes } from "./credits.ts";
 import { dryRouteRoutes } from "./dry-route.ts";
 import { hubRoutes } from "./hubs.ts";
@@ -13,6 +14,7 @@ import { workerRegistryRoutes } from "./workers.ts";
 /** Everything under `/api/v1`. */
 export const apiRoutes: readonly Route[] = [
   ...ownAccountRoutes,
+  ...alertRoutes,
   ...taskRoutes,
   ...dryRouteRoutes,
   ...listingRoutes,
