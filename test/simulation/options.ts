@@ -1,4 +1,5 @@
 import { defaultHubConfig, type HubConfig } from "../../edge/hub/hub-config.ts";
+import type { Limits } from "../../shared/limits.ts";
 import { Random } from "./random.ts";
 
 /** A rule that is broken on purpose, to see that a checker notices. */
@@ -15,7 +16,10 @@ export type Mutant =
   | "task-forgotten"
   | "continued-too-early"
   | "lease-overspent"
-  | "lease-outlived";
+  | "lease-outlived"
+  | "limit-leased-around"
+  | "budget-forgotten"
+  | "limit-unheld";
 
 /** What a byzantine worker does. */
 export const treacheries = [
@@ -76,6 +80,8 @@ export interface Options {
     readonly neverReads: number;
   };
   readonly creditTight: boolean;
+  /** What all of an account together may use; null for no limit. */
+  readonly limits: Limits | null;
   /** Everybody asks at about the same time. */
   readonly bursts: boolean;
   readonly mutant: Mutant | null;
@@ -118,6 +124,7 @@ const calm: Options = {
   engine: { tokenMs: 40, firstTokenMs: 200, fails: 0, hangs: 0, tooLong: 0, deaf: 0 },
   consumer: { hangsUp: 0, slow: 0, neverReads: 0 },
   creditTight: false,
+  limits: null,
   bursts: false,
   mutant: null,
 };
@@ -176,6 +183,8 @@ export function optionsOf(seed: number): Options {
     },
     consumer: { hangsUp: rate(0.4), slow: rate(0.4), neverReads: rate(0.1) },
     creditTight: random.chance(0.3),
+    // Drawn apart, so that a seed's other options do not depend on it.
+    limits: limitsOf(new Random(3_000_000_000 + seed)),
     ...burstsOf(new Random(seed * 2 + 4)),
     mutant: null,
   };
@@ -184,6 +193,17 @@ export function optionsOf(seed: number): Options {
 /** Hubs are told in some runs to send their workers elsewhere. */
 function drainsOf(random: Random): number {
   return random.chance(0.4) ? random.next() * 4 : 0;
+}
+
+/** In some runs there are limits, small enough to be met. */
+function limitsOf(random: Random): Limits | null {
+  if (!random.chance(0.4)) return null;
+  return {
+    requests_per_minute: random.int(3, 60),
+    ...(random.chance(0.5) ? { concurrency: random.int(1, 8) } : {}),
+    ...(random.chance(0.5) ? { tokens_per_minute: random.int(1, 40) * 1_000 } : {}),
+    ...(random.chance(0.6) ? { day_budget_micros: random.int(2, 100) * 1_000 } : {}),
+  };
 }
 
 /** In some runs keys are busy enough for leases. */
