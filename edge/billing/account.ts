@@ -22,7 +22,7 @@ import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
 import { holdRequestOf, notOpen } from "./hold-request.ts";
-import { isLimited, type GroupId, type KeySettings } from "./limit-chain.ts";
+import { isLimited, type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
 import { changeKey, changeLimits } from "./limiting.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
@@ -79,8 +79,9 @@ export class Account extends DurableObject<Env> {
 
   /** Returns once limits of the account, or of a group of keys, are obeyed everywhere (L5, G6). */
   async setLimits(of: GroupId, limits: Limits | null) {
-    changeLimits(this.#opened(), this.#store, of, limits);
-    if (limits !== null) await this.#leasing.over(null);
+    const state = this.#opened();
+    changeLimits(state, this.#store, of, limits);
+    if (limits !== null) await this.#leasing.allOver(keysUnder(state.limits, of));
   }
 
   isOpen(): boolean {

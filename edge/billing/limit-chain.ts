@@ -130,6 +130,16 @@ export function isLimited(state: LimitsState, keyId: string): boolean {
   return holders(state, keyId).some(([scope, id]) => limitsOf(state, scope, id) !== null);
 }
 
+/**
+ * The keys whose leases have to be over before limits of a group are obeyed; null stands for all.
+ * Others go on being leased, and nobody waits for those.
+ */
+export function keysUnder(state: LimitsState, { scope, id }: GroupId): (string | null)[] {
+  if (scope === "account") return [null];
+  const isIn = ({ teamId, projectId }: KeyGroups) => (scope === "team" ? teamId : projectId) === id;
+  return [...state.groupsByKeyId].flatMap(([keyId, groups]) => (isIn(groups) ? [keyId] : []));
+}
+
 /** Everything that a key's task of a model has to fit in, from the widest to the narrowest. */
 export function chainOf(state: LimitsState, keyId: string, model: string): Link[] {
   if (state.limitsByScope.size === 0) return [];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { hasOpenBuckets, keepMeters } from "../../../edge/billing/limits-state.ts";
-import { createLimitsState, isLimited } from "../../../edge/billing/limit-chain.ts";
+import { createLimitsState, isLimited, keysUnder } from "../../../edge/billing/limit-chain.ts";
 import { LimitsScene } from "./limits-scene.ts";
 
 const minuteMs = 60_000;
@@ -184,6 +184,14 @@ describe("whose limits they are", () => {
       expect(scene.refusal({ keyId })).toBeNull();
       expect(isLimited(scene.state, keyId)).toBe(false);
     }
+  });
+
+  test("whoever sets them waits for the keys under them, and for no others", () => {
+    const { state } = new LimitsScene({}, groups);
+    expect(keysUnder(state, { scope: "team", id: "t" })).toEqual(["k1", "k2"]);
+    expect(keysUnder(state, { scope: "project", id: "p" })).toEqual(["k1", "k3"]);
+    expect(keysUnder(state, { scope: "project", id: "t" })).toEqual([]);
+    expect(keysUnder(state, { scope: "account", id: "acct_1" })).toEqual([null]);
   });
 
   test("a model's hold for that model alone, whatever it is called", () => {
