@@ -52,7 +52,7 @@ const cases: readonly Case[] = [
   {
     mutant: "limit-leased-around",
     caughtBy: /^G6/,
-    changes: { bursts: true, tasks: 120, limits: { requests_per_minute: 100 } },
+    changes: { bursts: true, tasks: 60, limits: { requests_per_minute: 100 } },
   },
   {
     mutant: "limit-unheld",
