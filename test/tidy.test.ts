@@ -257,6 +257,11 @@ describe("files and names", () => {
 describe("reducers", () => {
   const pure = [
     "edge/billing/account-state.ts",
+    "edge/billing/budgets.ts",
+    "edge/billing/limit-chain.ts",
+    "edge/billing/limits-state.ts",
+    "edge/billing/token-bucket.ts",
+    "edge/billing/why-refused.ts",
     "edge/directory/digest.ts",
     "edge/directory/directory-state.ts",
     "edge/hub/choose-worker.ts",

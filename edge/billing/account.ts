@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { assert } from "../../shared/assert.ts";
-import type { Micros } from "../../shared/money.ts";
+import type { Limits } from "../../shared/limits.ts";
+import type { Micros, TokenCounts } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
 import { Later } from "../later.ts";
 import { accountObject } from "../objects.ts";
@@ -8,17 +9,21 @@ import {
   type AccountState,
   createAccountState,
   expireHolds,
-  type Hold,
+  hasMemory,
   holdCredit,
-  keepHolds,
+  keepMemory,
   refuseMint,
   resolutionKeptMs,
 } from "./account-state.ts";
 import type { AccountSettings, AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
 import { AccountStore } from "./account-store.ts";
+import { accountSummary } from "./account-summary.ts";
 import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
+import { holdRequestOf, notOpen } from "./hold-request.ts";
+import { isLimited, type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
+import { changeKey, changeLimits } from "./limiting.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 import { Leasing } from "./leasing.ts";
@@ -62,24 +67,34 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Opens the account, or changes the settings of an open one (L5). */
-  async open(settings: AccountSettings): Promise<void> {
-    const state = this.#state ?? createAccountState(settings.accountId);
-    state.status = settings.status;
-    state.concurrencyMax = settings.concurrencyMax;
+  async open({ accountId: id, status, concurrencyMax, limits }: AccountSettings): Promise<void> {
+    const state = this.#state ?? createAccountState(id);
+    state.status = status;
+    state.concurrencyMax = concurrencyMax;
     this.#store.save(state);
     this.#state = state;
-    if (settings.status === "suspended") await this.#leasing.over(null);
+    if (limits !== undefined) await this.setLimits({ scope: "account", id }, limits);
+    if (status === "suspended") await this.#leasing.over(null);
+  }
+
+  /** Returns once limits of the account, or of a group of keys, are obeyed everywhere (L5, G6). */
+  async setLimits(of: GroupId, limits: Limits | null) {
+    const state = this.#opened();
+    changeLimits(state, this.#store, of, limits);
+    if (limits !== null) await this.#leasing.allOver(keysUnder(state.limits, of));
   }
 
   isOpen(): boolean {
     return this.#state !== null;
   }
 
-  /** Returns once a revoked key is refused everywhere (L5). */
-  async setKey(keyId: string, status: "active" | "revoked"): Promise<void> {
-    this.#opened().keys.set(keyId, status);
+  /** Returns once a revoked key is refused everywhere, and its limits are obeyed (L5, G6). */
+  async setKey(keyId: string, status: "active" | "revoked", settings?: KeySettings) {
+    const state = this.#opened();
+    if (settings !== undefined) changeKey(state, this.#store, keyId, settings);
+    state.keys.set(keyId, status);
     this.#store.saveKey(keyId, status);
-    if (status === "revoked") await this.#leasing.over(keyId);
+    if (status === "revoked" || isLimited(state.limits, keyId)) await this.#leasing.over(keyId);
   }
 
   isKeyActive(keyId: string): boolean {
@@ -87,20 +102,12 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
-  async hold(terms: Terms): Promise<HoldAnswer> {
-    if (this.#state === null) {
-      return { kind: "refused", code: "invalid_api_key", reason: "the account is not open" };
-    }
-    const request = {
-      taskId: terms.task,
-      keyId: terms.key,
-      limit: BigInt(terms.limit),
-      expiresMs: terms.expires_ms,
-    };
-    const result = holdCredit(this.#state, request, Date.now());
+  async hold(terms: Terms, tokensMax?: TokenCounts): Promise<HoldAnswer> {
+    if (this.#state === null) return notOpen;
+    const result = holdCredit(this.#state, holdRequestOf(terms, tokensMax), Date.now());
     if (result.kind === "refused") return result;
     this.#awake.arm(awakeMs);
-    return { kind: "held", ticket: await this.#seal.seal(terms) };
+    return { ...result, ticket: await this.#seal.seal(terms) };
   }
 
   /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
@@ -140,9 +147,7 @@ export class Account extends DurableObject<Env> {
     return { kind: "minted", summary: this.summary() };
   }
 
-  /**
-   * What this account earned by rows of another account's outbox; rows seen before are passed over.
-   */
+  /** What this account earned by rows of another's outbox; rows seen before are passed over. */
   earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
     this.#durably(() => takeEarnings(this.#opened(), this.#store, { source, rows }));
   }
@@ -150,9 +155,7 @@ export class Account extends DurableObject<Env> {
   summary(): AccountSummary {
     const state = this.#opened();
     expireHolds(state, Date.now());
-    const { accountId, status, balance, held, earned, concurrencyMax } = state;
-    const outboxEmpty = this.#store.isOutboxEmpty();
-    return { accountId, status, balance, held, earned, concurrencyMax, outboxEmpty };
+    return accountSummary(state, this.#store.isOutboxEmpty());
   }
 
   /** Claims an idempotency key for a request; see `Replies`. */
@@ -161,10 +164,7 @@ export class Account extends DurableObject<Env> {
     return this.#replies.claim(key, requestHash, Date.now());
   }
 
-  /**
-   * Ends a claim: with the reply to repeat from now on, or with none, so that the next request is
-   * done afresh.
-   */
+  /** Ends a claim: with the reply to repeat, or with none, so that the next one is done afresh. */
   finishReply(key: string, requestHash: string, reply: string | null): void {
     this.#replies.finish(key, requestHash, reply, Date.now());
   }
@@ -180,8 +180,8 @@ export class Account extends DurableObject<Env> {
   }
 
   async #stayAwake(): Promise<void> {
-    if (this.#state !== null) expireHolds(this.#state, Date.now());
-    if ((this.#state?.holds.size ?? 0) > 0 || this.#replies.isRunning) this.#awake.arm(awakeMs);
+    const isHolding = this.#state !== null && hasMemory(this.#state, Date.now());
+    if (isHolding || this.#replies.isRunning) this.#awake.arm(awakeMs);
   }
 
   /**
@@ -191,9 +191,9 @@ export class Account extends DurableObject<Env> {
     try {
       return this.ctx.storage.transactionSync(change);
     } catch (error) {
-      const held = this.#state?.holds ?? new Map<string, Hold>();
+      const before = this.#state;
       this.#state = this.#store.load();
-      if (this.#state !== null) keepHolds(this.#state, held);
+      if (this.#state !== null && before !== null) keepMemory(this.#state, before);
       throw error;
     }
   }

@@ -1,6 +1,7 @@
 import { assert } from "../../shared/assert.ts";
 import { type AccountState, isClosable, mustWait, resolveTask } from "./account-state.ts";
 import type { AccountStore } from "./account-store.ts";
+import { takeUnsaved } from "./budgets.ts";
 import type { TaskClosing } from "./closing.ts";
 import { type OutboxItem, outboxPayload } from "./outbox-payload.ts";
 
@@ -35,6 +36,7 @@ export function closeTasks(
     resolved.add(terms.task);
     items.push({ closing, resolution: resolveTask(state, closing, nowMs) });
   }
+  const { rows: spent, alerts } = takeUnsaved(state.limits, nowMs);
   if (items.length > 0) {
     const rows = items.map(({ resolution: { taskId: id, kind, cost: micros } }) => {
       return { id, kind, micros };
@@ -45,7 +47,8 @@ export function closeTasks(
       state,
       items.flatMap(({ closing }) => closing.terms.lease ?? []),
     );
-    store.appendOutbox(outboxPayload(items, []));
+    store.limits.saveSpent(spent);
+    store.appendOutbox(outboxPayload(items, [], alerts));
   }
   return { items, waiting };
 }

@@ -1,8 +1,11 @@
 import type { Micros } from "../../shared/money.ts";
 import { canonicalReceipt } from "../../shared/protocol/receipt.ts";
+import type { NewAlert } from "../db/alerts.ts";
 import type { NewTransfer } from "../db/ledger.ts";
 import type { NewTask, Settlements } from "../db/tasks.ts";
 import type { Resolution, Transfer } from "./account-state.ts";
+import { alertRow } from "./alert-row.ts";
+import type { BudgetAlert } from "./budgets.ts";
 import type { TaskClosing } from "./closing.ts";
 
 export interface OutboxItem {
@@ -17,6 +20,7 @@ export type Payload = PayloadOf<Micros>;
 export function outboxPayload(
   items: readonly OutboxItem[],
   transfers: readonly Transfer[],
+  alerts: readonly BudgetAlert[] = [],
 ): string {
   const micros = new Map<string, Micros>();
   for (const { resolution } of items) {
@@ -41,14 +45,16 @@ export function outboxPayload(
       receipts: items.flatMap((item) => receiptRows(item)),
     },
     earnings: [...micros].map(([accountId, amount]) => ({ accountId, micros: amount })),
+    alerts: alerts.map(alertRow),
   };
   return JSON.stringify(moneyAs(payload, (amount) => amount.toString()));
 }
 
 /** The payload behind a row that `outboxPayload` wrote. */
 export function readPayload(text: string): Payload {
-  const payload = moneyAs(JSON.parse(text) as PayloadOf<string>, BigInt);
-  // Rows that an older build wrote know no bytes.
+  // Rows that an older build wrote know no alerts, and no bytes.
+  type Stored = Omit<PayloadOf<string>, "alerts"> & Partial<PayloadOf<string>>;
+  const payload = moneyAs({ alerts: [], ...(JSON.parse(text) as Stored) }, BigInt);
   const unmetered = { bytesIn: 0, bytesOut: 0 };
   const attempts = payload.settlements.attempts.map((attempt) => ({ ...unmetered, ...attempt }));
   return { ...payload, settlements: { ...payload.settlements, attempts } };
@@ -68,6 +74,10 @@ interface PayloadOf<M> {
     readonly receipts: Settlements["receipts"];
   };
   readonly earnings: readonly { readonly accountId: string; readonly micros: M }[];
+  readonly alerts: readonly (Omit<NewAlert, "spentMicros" | "budgetMicros"> & {
+    readonly spentMicros: M;
+    readonly budgetMicros: M;
+  })[];
 }
 
 /**
@@ -75,7 +85,7 @@ interface PayloadOf<M> {
  * every value.
  */
 function moneyAs<From, To>(payload: PayloadOf<From>, convert: (amount: From) => To): PayloadOf<To> {
-  const { settlements, earnings } = payload;
+  const { settlements, earnings, alerts } = payload;
   return {
     settlements: {
       ...settlements,
@@ -90,6 +100,11 @@ function moneyAs<From, To>(payload: PayloadOf<From>, convert: (amount: From) => 
       })),
     },
     earnings: earnings.map(({ accountId, micros }) => ({ accountId, micros: convert(micros) })),
+    alerts: alerts.map((alert) => ({
+      ...alert,
+      spentMicros: convert(alert.spentMicros),
+      budgetMicros: convert(alert.budgetMicros),
+    })),
   };
 }
 

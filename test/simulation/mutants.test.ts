@@ -49,6 +49,25 @@ const cases: readonly Case[] = [
     caughtBy: /^L2: .* after its time/,
     changes: { tasks: 200, spanMs: 8_000, skewMs: 2_000 },
   },
+  {
+    mutant: "limit-leased-around",
+    caughtBy: /^G6/,
+    changes: { bursts: true, tasks: 60, limits: { requests_per_minute: 100 } },
+  },
+  {
+    mutant: "limit-unheld",
+    caughtBy: /^G2: .* run/,
+    changes: { bursts: true, tasks: 60, limits: { concurrency: 2 } },
+  },
+  {
+    mutant: "budget-forgotten",
+    caughtBy: /^G2 G5/,
+    changes: {
+      faultsPerMinute: faults("account-reset"),
+      tasks: 150,
+      limits: { day_budget_micros: 4_000 },
+    },
+  },
   { mutant: "task-forgotten", caughtBy: /^I1: .* has not ended/ },
   {
     mutant: "continued-too-early",

@@ -1,4 +1,5 @@
 import { defaultHubConfig, type HubConfig } from "../../edge/hub/hub-config.ts";
+import type { Limits } from "../../shared/limits.ts";
 import { Random } from "./random.ts";
 
 /** A rule that is broken on purpose, to see that a checker notices. */
@@ -15,7 +16,10 @@ export type Mutant =
   | "task-forgotten"
   | "continued-too-early"
   | "lease-overspent"
-  | "lease-outlived";
+  | "lease-outlived"
+  | "limit-leased-around"
+  | "budget-forgotten"
+  | "limit-unheld";
 
 /** What a byzantine worker does. */
 export const treacheries = [
@@ -76,6 +80,8 @@ export interface Options {
     readonly neverReads: number;
   };
   readonly creditTight: boolean;
+  /** What all of an account together may use; null for no limit. */
+  readonly limits: Limits | null;
   /** Everybody asks at about the same time. */
   readonly bursts: boolean;
   readonly mutant: Mutant | null;
@@ -118,6 +124,7 @@ const calm: Options = {
   engine: { tokenMs: 40, firstTokenMs: 200, fails: 0, hangs: 0, tooLong: 0, deaf: 0 },
   consumer: { hangsUp: 0, slow: 0, neverReads: 0 },
   creditTight: false,
+  limits: null,
   bursts: false,
   mutant: null,
 };
@@ -132,6 +139,12 @@ export function calmOptions(seed: number, changes: Partial<Options> = {}): Optio
  * 2012): a fault that is always there hides the ones that need calm to do harm.
  */
 export function optionsOf(seed: number): Options {
+  const options = drawn(seed);
+  // Where all hubs are drained and limits leave nothing to do, nobody steps them: they stay shut.
+  return options.faultsPerMinute["hub-drain"] > 0 ? { ...options, limits: null } : options;
+}
+
+function drawn(seed: number): Options {
   const random = new Random(seed * 2 + 1);
   const rate = (most: number, present = 0.6) => (random.chance(present) ? random.next() * most : 0);
   const workers = random.int(1, 6);
@@ -176,6 +189,8 @@ export function optionsOf(seed: number): Options {
     },
     consumer: { hangsUp: rate(0.4), slow: rate(0.4), neverReads: rate(0.1) },
     creditTight: random.chance(0.3),
+    // Drawn apart, so that a seed's other options do not depend on it.
+    limits: limitsOf(new Random(3_000_000_000 + seed)),
     ...burstsOf(new Random(seed * 2 + 4)),
     mutant: null,
   };
@@ -184,6 +199,17 @@ export function optionsOf(seed: number): Options {
 /** Hubs are told in some runs to send their workers elsewhere. */
 function drainsOf(random: Random): number {
   return random.chance(0.4) ? random.next() * 4 : 0;
+}
+
+/** In some runs there are limits, small enough to be met. */
+function limitsOf(random: Random): Limits | null {
+  if (!random.chance(0.4)) return null;
+  return {
+    requests_per_minute: random.int(3, 60),
+    ...(random.chance(0.5) ? { concurrency: random.int(1, 8) } : {}),
+    ...(random.chance(0.5) ? { tokens_per_minute: random.int(1, 40) * 1_000 } : {}),
+    ...(random.chance(0.6) ? { day_budget_micros: random.int(2, 100) * 1_000 } : {}),
+  };
 }
 
 /** In some runs keys are busy enough for leases. */
