@@ -69,8 +69,8 @@ export function assertWithinOwnPower(ctx: Context, micros: number): void {
   if (BigInt(micros) <= ctx.config.fourEyesMicros) return;
   throw new OctoError(
     "insufficient_scope",
-    `Cannot give ${micros} micros alone: above ${ctx.config.fourEyesMicros} two operators decide; ` +
-      `ask by POST ${path}, and another operator's key approves`,
+    `Cannot give ${micros} micros alone: above ${ctx.config.fourEyesMicros} two operators ` +
+      `decide; ask by POST ${path}, and another operator's key approves`,
   );
 }
 
