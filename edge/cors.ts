@@ -1,3 +1,5 @@
+import { rateHeaderNames } from "./rate-headers.ts";
+
 /** Any page may call with its user's own key; cookies are never involved, so any origin is safe. */
 const anyOrigin = "*";
 
@@ -11,6 +13,7 @@ const exposed = [
   "x-request-id",
   "server-timing",
   "retry-after",
+  ...rateHeaderNames,
 ].join(", ");
 
 /**

@@ -10,7 +10,9 @@ import { edgeLog } from "./log.ts";
 export function errorResponse(error: unknown, requestId: string): Response {
   const known = error instanceof OctoError ? error : internal(error, requestId);
   const rule = errorRules[known.code];
-  const headers = new Headers({ "content-type": "application/json", "x-request-id": requestId });
+  const headers = new Headers(known.headers);
+  headers.set("content-type", "application/json");
+  headers.set("x-request-id", requestId);
   if (known.retryAfterS !== null) headers.set("retry-after", String(known.retryAfterS));
   else if (rule.retry === "later") headers.set("retry-after", "1");
   // OpenAI's clients repeat 409, 429 and 5xx unless they are told not to.

@@ -43,6 +43,8 @@ export interface OctoErrorOptions {
   readonly param?: string;
   /** Seconds a caller should wait, for codes whose rule says `later`. */
   readonly retryAfterS?: number;
+  /** Headers that an HTTP answer has besides. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -54,11 +56,13 @@ export class OctoError extends Error {
   readonly code: ErrorCode;
   readonly param: string | null;
   readonly retryAfterS: number | null;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(code: ErrorCode, message: string, options: OctoErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.param = options.param ?? null;
     this.retryAfterS = options.retryAfterS ?? null;
+    this.headers = options.headers ?? {};
   }
 }

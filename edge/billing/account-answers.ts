@@ -1,7 +1,9 @@
+import type { Limits } from "../../shared/limits.ts";
 import type { Micros } from "../../shared/money.ts";
 import type { Asset, Bucket } from "../../shared/assets.ts";
 import type { JournalPlace } from "../../shared/journal.ts";
 import type { HoldResult, Refused } from "./account-state.ts";
+import type { RateLimits } from "./rate-limits.ts";
 
 /** What an Account is told, and what it answers. */
 
@@ -9,14 +11,16 @@ export interface AccountSettings {
   readonly accountId: string;
   readonly status: "active" | "suspended";
   readonly concurrencyMax: number;
+  /** What all of the account together may use; what is not given stays as it is. */
+  readonly limits?: Limits | null;
 }
 
 export type HoldAnswer =
-  | { readonly kind: "held"; readonly ticket: string }
+  | { readonly kind: "held"; readonly ticket: string; readonly rates: RateLimits | null }
   | Extract<HoldResult, { kind: "refused" }>;
 
 /** Every amount an account has, and whether the ledger has heard of all of it. */
-export interface AccountSummary extends AccountSettings {
+export interface AccountSummary extends Required<AccountSettings> {
   /** Credit that can be spent, what is held included: what is available and what is earned. */
   readonly balance: Micros;
   /** Credit that can be spent, or leave the network. */

@@ -1,6 +1,7 @@
 import type { Micros } from "../../shared/money.ts";
 import type { AccountState } from "./account-state.ts";
 import { freeCredit } from "./buckets.ts";
+import { isLimited } from "./limit-chain.ts";
 import { type LeaseAsk, type LeaseGrant, leaseMs, type LeaseReport } from "./lease-terms.ts";
 import { holdMs, type Terms } from "./ticket.ts";
 
@@ -14,7 +15,8 @@ import { holdMs, type Terms } from "./ticket.ts";
  * L3. What comes back is the limit of each closed task, and what was never issued once the isolate
  *     says that it issues no more: each of them once.
  * L4. What nobody tells of comes back when the last task that it may have paid for has expired.
- * L5. Whoever revokes a key or suspends an account waits until no lease of it can be issued from.
+ * L5. Whoever revokes a key, suspends an account or sets a limit waits until no lease of it can be
+ *     issued from.
  */
 export interface Lease {
   readonly id: string;
@@ -61,6 +63,8 @@ export function addLease(state: AccountState, lease: Lease): void {
 /** Sets a lease aside (L1), or null where the account has too little that is free. */
 export function grantLease(state: AccountState, ask: LeaseAsk, nowMs: number): LeaseGrant | null {
   if (state.keys.get(ask.keyId) !== "active" || state.status !== "active") return null;
+  // Its tasks have to be seen one by one (G6).
+  if (isLimited(state.limits, ask.keyId)) return null;
   expireLeases(state, nowMs);
   const known = state.leases.get(ask.id);
   if (known !== undefined) return { limit: known.limit, tasksMax: known.tasksMax };

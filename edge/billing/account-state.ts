@@ -12,6 +12,17 @@ import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import { closeLeased, expireLeases, isLeaseOpen, type Lease } from "./account-leases.ts";
 import { freeCredit, spendable } from "./buckets.ts";
 import type { TaskClosing } from "./closing.ts";
+import { createLimitsState, type LimitsState } from "./limit-chain.ts";
+import {
+  admitTask,
+  finishTask,
+  hasOpenBuckets,
+  keepMeters,
+  type LimitedRequest,
+  releaseTask,
+  takeAdmitted,
+} from "./limits-state.ts";
+import type { RateLimits } from "./rate-limits.ts";
 
 /**
  * The money of one account. Invariants:
@@ -44,6 +55,8 @@ export interface AccountState {
   /** Set aside by holds and leases together. */
   held: Micros;
   leasedTasks: number;
+  /** What may be used within the account; the rules are in limits-state.ts. */
+  readonly limits: LimitsState;
 }
 
 export interface Hold {
@@ -65,10 +78,7 @@ export interface Transfer {
   readonly reason: string | null;
 }
 
-export interface HoldRequest {
-  readonly taskId: string;
-  readonly keyId: string;
-  readonly limit: Micros;
+export interface HoldRequest extends LimitedRequest {
   readonly expiresMs: number;
 }
 
@@ -76,9 +86,23 @@ export interface Refused {
   readonly kind: "refused";
   readonly code: ErrorCode;
   readonly reason: string;
+  /** Where a limit of the account's own refused. */
+  readonly limit?: RefusedByLimit;
 }
 
-export type HoldResult = { readonly kind: "held" } | Refused;
+export interface RefusedByLimit {
+  /** The request's field at fault; null where it is none. */
+  readonly param: string | null;
+  /** When there will be room; null where that is not known, or waiting does not help. */
+  readonly retryAfterMs: number | null;
+  /** What the task would have to be bounded to; null where that is not what is wrong. */
+  readonly completionTokensMax: number | null;
+  readonly rates: RateLimits | null;
+}
+
+export type HoldResult =
+  /** `rates` is null where nothing is limited by the minute. */
+  { readonly kind: "held"; readonly rates: RateLimits | null } | Refused;
 
 export function createAccountState(accountId: string): AccountState {
   return {
@@ -95,6 +119,7 @@ export function createAccountState(accountId: string): AccountState {
     leases: new Map(),
     held: 0n,
     leasedTasks: 0,
+    limits: createLimitsState(accountId),
   };
 }
 
@@ -105,6 +130,12 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   }
   if (state.status !== "active") {
     return refused("insufficient_scope", "the account is suspended");
+  }
+  let admission = admitTask(state.limits, request, nowMs);
+  if (admission.kind === "refused") {
+    expireHolds(state, nowMs);
+    admission = admitTask(state.limits, request, nowMs);
+    if (admission.kind === "refused") return admission;
   }
   if (tasksOf(state) >= state.concurrencyMax) {
     expireHolds(state, nowMs);
@@ -127,7 +158,7 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   }
   state.holds.set(request.taskId, { limit: request.limit, expiresMs: request.expiresMs });
   state.held += request.limit;
-  return { kind: "held" };
+  return { kind: "held", rates: takeAdmitted(state.limits, admission, request, nowMs) };
 }
 
 export function refused(code: ErrorCode, reason: string): Refused {
@@ -139,12 +170,19 @@ function tasksOf(state: AccountState): number {
   return state.holds.size + state.leasedTasks;
 }
 
-/** Takes holds over into a state that was read anew from what is stored: holds are not. */
-export function keepHolds(state: AccountState, holds: ReadonlyMap<string, Hold>): void {
-  for (const [taskId, hold] of holds) {
+/** Takes over what is memory into a state that was read anew from what is stored. */
+export function keepMemory(state: AccountState, before: AccountState): void {
+  for (const [taskId, hold] of before.holds) {
     state.holds.set(taskId, hold);
     state.held += hold.limit;
   }
+  keepMeters(state.limits, before.limits);
+}
+
+/** Whether there is anything that storage does not know and that still counts. */
+export function hasMemory(state: AccountState, nowMs: number): boolean {
+  expireHolds(state, nowMs);
+  return hasOpenBuckets(state.limits, nowMs) || state.holds.size > 0;
 }
 
 function release(state: AccountState, taskId: string): void {
@@ -158,7 +196,9 @@ function release(state: AccountState, taskId: string): void {
 export function expireHolds(state: AccountState, nowMs: number): void {
   expireLeases(state, nowMs);
   for (const [taskId, hold] of state.holds) {
-    if (hold.expiresMs <= nowMs) release(state, taskId);
+    if (hold.expiresMs > nowMs) continue;
+    release(state, taskId);
+    releaseTask(state.limits, taskId);
   }
 }
 
@@ -202,7 +242,9 @@ export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: nu
   const taskId = closing.terms.task;
   release(state, taskId);
   closeLeased(state, closing.terms);
+  const { key: keyId, model } = closing.terms;
   if (closing.kind === "void") {
+    finishTask(state.limits, { taskId, keyId, model, cost: 0n, tokens: 0 }, nowMs);
     return { taskId, kind: "void", cost: 0n, transfers: [], earnings: [] };
   }
   const costs = boundedCosts(state, closing);
@@ -230,6 +272,8 @@ export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: nu
   }
   const cost = costs.reduce((sum, micros) => sum + micros, 0n);
   state.available -= cost;
+  const tokens = closing.counts.promptTokens + closing.counts.completionTokens;
+  finishTask(state.limits, { taskId, keyId, model, cost, tokens }, nowMs);
   return { taskId, kind: "posted", cost, transfers, earnings };
 }
 

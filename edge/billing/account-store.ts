@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { addLease, type Lease } from "./account-leases.ts";
 import { type AccountState, createAccountState } from "./account-state.ts";
+import { restoreLimits } from "./limits-state.ts";
+import { LimitsStore } from "./limits-store.ts";
 
 /**
  * The account's own SQLite: what memory is rebuilt from. Amounts stay below 2^53, which SQL values
@@ -8,9 +10,11 @@ import { type AccountState, createAccountState } from "./account-state.ts";
  */
 export class AccountStore {
   readonly #sql: SqlStorage;
+  readonly limits: LimitsStore;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.limits = new LimitsStore(sql);
     sql.exec(`
       CREATE TABLE IF NOT EXISTS account (
         id INTEGER PRIMARY KEY CHECK (id = 1), account_id TEXT NOT NULL, status TEXT NOT NULL,
@@ -60,6 +64,7 @@ export class AccountStore {
       state.keys.set(key_id, status);
     }
     for (const row of this.#sql.exec("SELECT * FROM leases")) addLease(state, readLease(row));
+    restoreLimits(state.limits, this.limits.load());
     return state;
   }
 

@@ -1,14 +1,18 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Micros } from "../../shared/money.ts";
+import type { Limits } from "../../shared/limits.ts";
+import type { Micros, TokenCounts } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
 import { Later } from "../later.ts";
 import { accountObject } from "../objects.ts";
-import { createAccountState, expireHolds, holdCredit, resolutionKeptMs } from "./account-state.ts";
+import { createAccountState, hasMemory, holdCredit, resolutionKeptMs } from "./account-state.ts";
 import type { AccountSettings, AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
 import { Books } from "./books.ts";
 import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
+import { holdRequestOf, notOpen } from "./hold-request.ts";
+import { isLimited, type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
+import { changeKey, changeLimits } from "./limiting.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 import { Leasing } from "./leasing.ts";
@@ -53,24 +57,34 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Opens the account, or changes the settings of an open one (L5). */
-  async open(settings: AccountSettings): Promise<void> {
-    const state = this.#books.state ?? createAccountState(settings.accountId);
-    state.status = settings.status;
-    state.concurrencyMax = settings.concurrencyMax;
+  async open({ accountId: id, status, concurrencyMax, limits }: AccountSettings): Promise<void> {
+    const state = this.#books.state ?? createAccountState(id);
+    state.status = status;
+    state.concurrencyMax = concurrencyMax;
     this.#books.store.save(state);
     this.#books.state = state;
-    if (settings.status === "suspended") await this.#leasing.over(null);
+    if (limits !== undefined) await this.setLimits({ scope: "account", id }, limits);
+    if (status === "suspended") await this.#leasing.over(null);
+  }
+
+  /** Returns once limits of the account, or of a group of keys, are obeyed everywhere (L5, G6). */
+  async setLimits(of: GroupId, limits: Limits | null) {
+    const { opened: state, store } = this.#books;
+    changeLimits(state, store, of, limits);
+    if (limits !== null) await this.#leasing.allOver(keysUnder(state.limits, of));
   }
 
   isOpen(): boolean {
     return this.#books.state !== null;
   }
 
-  /** Returns once a revoked key is refused everywhere (L5). */
-  async setKey(keyId: string, status: "active" | "revoked"): Promise<void> {
-    this.#books.opened.keys.set(keyId, status);
-    this.#books.store.saveKey(keyId, status);
-    if (status === "revoked") await this.#leasing.over(keyId);
+  /** Returns once a revoked key is refused everywhere, and its limits are obeyed (L5, G6). */
+  async setKey(keyId: string, status: "active" | "revoked", settings?: KeySettings) {
+    const { opened: state, store } = this.#books;
+    if (settings !== undefined) changeKey(state, store, keyId, settings);
+    state.keys.set(keyId, status);
+    store.saveKey(keyId, status);
+    if (status === "revoked" || isLimited(state.limits, keyId)) await this.#leasing.over(keyId);
   }
 
   isKeyActive(keyId: string): boolean {
@@ -79,21 +93,13 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
-  async hold(terms: Terms): Promise<HoldAnswer> {
+  async hold(terms: Terms, tokensMax?: TokenCounts): Promise<HoldAnswer> {
     const { state } = this.#books;
-    if (state === null) {
-      return { kind: "refused", code: "invalid_api_key", reason: "the account is not open" };
-    }
-    const request = {
-      taskId: terms.task,
-      keyId: terms.key,
-      limit: BigInt(terms.limit),
-      expiresMs: terms.expires_ms,
-    };
-    const result = holdCredit(state, request, Date.now());
+    if (state === null) return notOpen;
+    const result = holdCredit(state, holdRequestOf(terms, tokensMax), Date.now());
     if (result.kind === "refused") return result;
     this.#awake.arm(awakeMs);
-    return { kind: "held", ticket: await this.#seal.seal(terms) };
+    return { ...result, ticket: await this.#seal.seal(terms) };
   }
 
   /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
@@ -160,10 +166,7 @@ export class Account extends DurableObject<Env> {
     return this.#replies.claim(key, requestHash, Date.now());
   }
 
-  /**
-   * Ends a claim: with the reply to repeat from now on, or with none, so that the next request is
-   * done afresh.
-   */
+  /** Ends a claim: with the reply to repeat, or with none, so that the next one is done afresh. */
   finishReply(key: string, requestHash: string, reply: string | null): void {
     this.#replies.finish(key, requestHash, reply, Date.now());
   }
@@ -189,7 +192,7 @@ export class Account extends DurableObject<Env> {
 
   async #stayAwake(): Promise<void> {
     const { state } = this.#books;
-    if (state !== null) expireHolds(state, Date.now());
-    if ((state?.holds.size ?? 0) > 0 || this.#replies.isRunning) this.#awake.arm(awakeMs);
+    const isHolding = state !== null && hasMemory(state, Date.now());
+    if (isHolding || this.#replies.isRunning) this.#awake.arm(awakeMs);
   }
 }

@@ -1,5 +1,5 @@
 import { assert } from "../../shared/assert.ts";
-import { type AccountState, type Hold, keepHolds } from "./account-state.ts";
+import { type AccountState, keepMemory } from "./account-state.ts";
 import { AccountStore } from "./account-store.ts";
 import type { Window } from "./earnings-window.ts";
 import { MoneyStore } from "./money-store.ts";
@@ -38,9 +38,9 @@ export class Books {
     try {
       return this.#storage.transactionSync(change);
     } catch (error) {
-      const held = this.state?.holds ?? new Map<string, Hold>();
+      const before = this.state;
       this.state = this.#load();
-      if (this.state !== null) keepHolds(this.state, held);
+      if (this.state !== null && before !== null) keepMemory(this.state, before);
       throw error;
     }
   }

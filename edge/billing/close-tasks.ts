@@ -1,6 +1,7 @@
 import { assert } from "../../shared/assert.ts";
 import { isClosable, mustWait, resolveTask } from "./account-state.ts";
 import type { Books } from "./books.ts";
+import { takeUnsaved } from "./budgets.ts";
 import type { TaskClosing } from "./closing.ts";
 import { coverDeficit } from "./earnings-window.ts";
 import type { OutboxItem } from "./outbox-payload.ts";
@@ -33,6 +34,7 @@ export function closeTasks(books: Books, closings: readonly TaskClosing[], nowMs
     resolved.add(terms.task);
     items.push({ closing, resolution: resolveTask(state, closing, nowMs) });
   }
+  const { rows: spent, alerts } = takeUnsaved(state.limits, nowMs);
   if (items.length > 0) {
     const rows = items.map(({ resolution: { taskId: id, kind, cost: micros } }) => {
       return { id, kind, micros };
@@ -42,7 +44,8 @@ export function closeTasks(books: Books, closings: readonly TaskClosing[], nowMs
       state,
       items.flatMap(({ closing }) => closing.terms.lease ?? []),
     );
-    recordDecided(books, { ...coverDeficit(state, nowMs), earnings: [] }, items);
+    store.limits.saveSpent(spent);
+    recordDecided(books, { ...coverDeficit(state, nowMs), earnings: [] }, items, alerts);
   }
   return { items, waiting };
 }

@@ -42,4 +42,9 @@ export class Leasing {
       await new Promise((resolve) => setTimeout(resolve, untilMs - nowMs));
     }
   }
+
+  /** As `over`, of several keys. */
+  async allOver(keyIds: readonly (string | null)[]): Promise<void> {
+    await Promise.all(keyIds.map((keyId) => this.over(keyId)));
+  }
 }

@@ -1,9 +1,12 @@
 import type { Asset, Bucket } from "../../shared/assets.ts";
 import type { Micros } from "../../shared/money.ts";
 import { canonicalReceipt } from "../../shared/protocol/receipt.ts";
+import type { NewAlert } from "../db/alerts.ts";
 import type { NewTransfer } from "../db/ledger.ts";
 import type { NewTask, Settlements } from "../db/tasks.ts";
 import type { Resolution } from "./account-state.ts";
+import { alertRow } from "./alert-row.ts";
+import type { BudgetAlert } from "./budgets.ts";
 import type { TaskClosing } from "./closing.ts";
 import type { Earning } from "./move-money.ts";
 
@@ -23,6 +26,7 @@ export function outboxPayload(
   items: readonly OutboxItem[],
   transfers: readonly NewTransfer[],
   moved: readonly Earning[],
+  alerts: readonly BudgetAlert[] = [],
 ): string {
   const earned = new Map<string, Micros>();
   for (const { resolution } of items) {
@@ -41,14 +45,16 @@ export function outboxPayload(
       receipts: items.flatMap((item) => receiptRows(item)),
     },
     earnings: [...earnings, ...moved],
+    alerts: alerts.map(alertRow),
   };
   return JSON.stringify(moneyAs(payload, (amount) => amount.toString()));
 }
 
 /** The payload behind a row that `outboxPayload` wrote. */
 export function readPayload(text: string): Payload {
-  const payload = moneyAs(JSON.parse(text) as PayloadOf<string>, BigInt);
-  // Rows that an older build wrote know no bytes.
+  // Rows that an older build wrote know no alerts, and no bytes.
+  type Stored = Omit<PayloadOf<string>, "alerts"> & Partial<PayloadOf<string>>;
+  const payload = moneyAs({ alerts: [], ...(JSON.parse(text) as Stored) }, BigInt);
   const unmetered = { bytesIn: 0, bytesOut: 0 };
   const attempts = payload.settlements.attempts.map((attempt) => ({ ...unmetered, ...attempt }));
   return { ...payload, settlements: { ...payload.settlements, attempts } };
@@ -74,6 +80,10 @@ interface PayloadOf<M> {
     readonly bucket?: Bucket;
     readonly micros: M;
   }[];
+  readonly alerts: readonly (Omit<NewAlert, "spentMicros" | "budgetMicros"> & {
+    readonly spentMicros: M;
+    readonly budgetMicros: M;
+  })[];
 }
 
 /**
@@ -81,7 +91,7 @@ interface PayloadOf<M> {
  * every value.
  */
 function moneyAs<From, To>(payload: PayloadOf<From>, convert: (amount: From) => To): PayloadOf<To> {
-  const { settlements, earnings } = payload;
+  const { settlements, earnings, alerts } = payload;
   return {
     settlements: {
       ...settlements,
@@ -96,6 +106,11 @@ function moneyAs<From, To>(payload: PayloadOf<From>, convert: (amount: From) => 
       })),
     },
     earnings: earnings.map((earning) => ({ ...earning, micros: convert(earning.micros) })),
+    alerts: alerts.map((alert) => ({
+      ...alert,
+      spentMicros: convert(alert.spentMicros),
+      budgetMicros: convert(alert.budgetMicros),
+    })),
   };
 }
 

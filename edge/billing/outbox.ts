@@ -1,7 +1,9 @@
 import { databaseOf } from "../database.ts";
+import { recordAlerts } from "../db/alerts.ts";
 import { recordSettlements } from "../db/tasks.ts";
 import type { Env } from "../env.ts";
 import type { AccountStore } from "./account-store.ts";
+import { logAlerts } from "./alert-row.ts";
 import type { Incoming } from "./move-money.ts";
 import { readPayload } from "./outbox-payload.ts";
 
@@ -36,6 +38,9 @@ export async function drainOutbox(store: AccountStore, env: Env, earn: Earn): Pr
       transfers: payloads.flatMap((payload) => payload.settlements.transfers),
       receipts: payloads.flatMap((payload) => payload.settlements.receipts),
     });
+    const alerts = payloads.flatMap((payload) => payload.alerts);
+    await recordAlerts(db, alerts);
+    logAlerts(alerts);
     const rowsByAccount = new Map<string, Incoming[]>();
     for (const { seq, earnings } of payloads) {
       for (const { accountId, ...given } of earnings) {

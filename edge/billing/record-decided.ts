@@ -1,6 +1,7 @@
 import { ownerOf } from "../../shared/assets.ts";
 import type { AccountState, Transfer } from "./account-state.ts";
 import type { Books } from "./books.ts";
+import type { BudgetAlert } from "./budgets.ts";
 import { enterJournal } from "./enter-journal.ts";
 import type { Decided } from "./move-money.ts";
 import { type OutboxItem, outboxPayload } from "./outbox-payload.ts";
@@ -13,13 +14,14 @@ export function recordDecided(
   { opened: state, store, money }: Books,
   { transfers, earnings, lots }: Decided,
   items: readonly OutboxItem[] = [],
+  alerts: readonly BudgetAlert[] = [],
 ): void {
   const all = [...transfers, ...items.flatMap((item) => item.resolution.transfers)];
   const rows = enterJournal(state, all);
   store.save(state);
   money.saveLots(state, lots);
   money.saveBuckets(state, placesOf(state, transfers));
-  store.appendOutbox(outboxPayload(items, rows, earnings));
+  store.appendOutbox(outboxPayload(items, rows, earnings, alerts));
 }
 
 /** The places that moved and are not in the account's own row. */

@@ -1,10 +1,11 @@
-import type { ErrorCode } from "../../shared/errors.ts";
 import { newId } from "../../shared/ids.ts";
 import { describeError } from "../../shared/log.ts";
+import type { TokenCounts } from "../../shared/money.ts";
 import type { Context } from "../context.ts";
 import type { Config } from "../env.ts";
 import { edgeLog } from "../log.ts";
 import { accountObject } from "../objects.ts";
+import type { Refused } from "./account-state.ts";
 import {
   createLeaseBook,
   endTask,
@@ -15,6 +16,7 @@ import {
   takeReports,
 } from "./lease-book.ts";
 import { type LeaseAsk, type LeaseGrant, leaseMs } from "./lease-terms.ts";
+import type { RateLimits } from "./rate-limits.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
 /** Credit for one task, or why there is none. */
@@ -23,10 +25,21 @@ export type SetAside =
       readonly kind: "held";
       readonly terms: Terms;
       readonly ticket: string;
+      /** What is left of limits a minute; null where there are none. */
+      readonly rates: RateLimits | null;
       /** The task runs no more, as far as its consumer can see. */
       readonly ended: () => void;
     }
-  | { readonly kind: "refused"; readonly code: ErrorCode; readonly reason: string };
+  | Refused;
+
+/** A task that wants credit. */
+export interface Wanting {
+  readonly terms: Terms;
+  /** The most tokens that it can use. */
+  readonly tokensMax: TokenCounts;
+  /** Whether this isolate will hear of its end. */
+  readonly isLeasable: boolean;
+}
 
 const book = createLeaseBook();
 const sealByConfig = new WeakMap<Config, TicketSeal>();
@@ -34,10 +47,12 @@ const sealByConfig = new WeakMap<Config, TicketSeal>();
 /**
  * Sets aside the most that a task can cost: from this isolate's lease of the key's credit where
  * there is room in one, which takes no call, or else with the Account. A task that outlives its
- * consumer's connection is not leasable: this isolate would not hear of its end.
+ * consumer's connection is not leasable: this isolate would not hear of its end. A key that has
+ * limits is given no lease.
  */
-export async function setAside(ctx: Context, terms: Terms, isLeasable: boolean): Promise<SetAside> {
-  if (!isLeasable) return holdOne(ctx, terms);
+export async function setAside(ctx: Context, wanting: Wanting): Promise<SetAside> {
+  const { terms } = wanting;
+  if (!wanting.isLeasable) return holdOne(ctx, wanting);
   const { account, key: keyId } = terms;
   const request = { keyId, limit: BigInt(terms.limit), newLeaseId: () => newId("lea") };
   const { leaseId, ask } = spend(book, request, Date.now());
@@ -45,11 +60,12 @@ export async function setAside(ctx: Context, terms: Terms, isLeasable: boolean):
   if (ask !== null) ctx.waitUntil(renew(ctx, account, ask));
   if (leaseId !== null) {
     const leased = { ...terms, lease: leaseId };
-    return { kind: "held", terms: leased, ticket: await sealOf(ctx.config).seal(leased), ended };
+    const ticket = await sealOf(ctx.config).seal(leased);
+    return { kind: "held", terms: leased, ticket, rates: null, ended };
   }
   let isHeld = false;
   try {
-    const held = await holdOne(ctx, terms);
+    const held = await holdOne(ctx, wanting);
     if (held.kind === "refused") return held;
     isHeld = true;
     return { ...held, ended };
@@ -59,10 +75,11 @@ export async function setAside(ctx: Context, terms: Terms, isLeasable: boolean):
 }
 
 /** With the Account, which knows itself when the task is over. */
-async function holdOne(ctx: Context, terms: Terms): Promise<SetAside> {
-  const held = await accountObject(ctx.env, terms.account).hold(terms);
+async function holdOne(ctx: Context, { terms, tokensMax }: Wanting): Promise<SetAside> {
+  const held = await accountObject(ctx.env, terms.account).hold(terms, tokensMax);
   if (held.kind === "refused") return held;
-  return { kind: "held", terms, ticket: held.ticket, ended: () => {} };
+  const { ticket, rates } = held;
+  return { kind: "held", terms, ticket, rates, ended: () => {} };
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { AccountSummary } from "./account-answers.ts";
 import { expireHolds } from "./account-state.ts";
 import type { Books } from "./books.ts";
+import { limitsOf } from "./limit-chain.ts";
 import { bucketOf, filledBuckets, spendable } from "./buckets.ts";
 
 /** What an account has now. */
@@ -11,6 +12,7 @@ export function summarise({ opened: state, store }: Books): AccountSummary {
     accountId,
     status,
     concurrencyMax,
+    limits: limitsOf(state.limits, "account", accountId),
     balance: spendable(state),
     available,
     held,

@@ -79,6 +79,7 @@ export async function changeAccount(
     readonly status?: AccountStatus | undefined;
     readonly concurrencyMax?: number | undefined;
     readonly routing?: unknown;
+    readonly limits?: unknown;
   },
 ): Promise<boolean> {
   const [changed] = await db.write("change the account", (orm) => [

@@ -3,6 +3,7 @@ import { sha256Hex } from "../../shared/crypto/bytes.ts";
 import { OctoError } from "../../shared/errors.ts";
 import type { Caller, Context } from "../context.ts";
 import { accountObject } from "../objects.ts";
+import { rateHeaderNames } from "../rate-headers.ts";
 import { doneEvent } from "./stream-events.ts";
 
 /** A stored row holds at most 2 MB; a longer answer is not repeated but made anew. */
@@ -81,6 +82,8 @@ function repeated(ctx: Context, reply: string): Response {
   const { headers, body } = replySchema.parse(JSON.parse(reply));
   const response = new Response(body, { headers });
   response.headers.set("x-request-id", ctx.requestId);
+  // What was left then; a repeated answer takes nothing.
+  for (const name of rateHeaderNames) response.headers.delete(name);
   response.headers.set("idempotency-replayed", "true");
   return response;
 }

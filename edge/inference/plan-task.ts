@@ -4,6 +4,7 @@ import type { Ability, Demands } from "../../shared/openai/demands.ts";
 import type { OctoOptions } from "../../shared/openai/octo-options.ts";
 import { type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
 import { newId } from "../../shared/ids.ts";
+import type { TokenCounts } from "../../shared/money.ts";
 import type { Caller, Context } from "../context.ts";
 import { agreeTerms } from "./agree-terms.ts";
 import { affinityKey } from "./affinity-key.ts";
@@ -20,6 +21,8 @@ import { boundsOf } from "./token-bounds.ts";
 export interface Plan {
   readonly task: Omit<InferenceTask, "ticket">;
   readonly hubIds: readonly string[];
+  /** The most tokens that it can use, whatever bounds them. */
+  readonly tokensMax: TokenCounts;
 }
 
 /** Chooses hubs and fixes the terms of one task. */
@@ -56,14 +59,19 @@ export async function planTask(
     attemptsBefore: 0,
     earlierAttempts: [],
   };
+  const completionTokensMax = bounds.completionTokensMax ?? choice.contextTokens * task.choices;
   const agreement = {
     ...task,
     strategy: query.routing.strategy,
-    completionTokensMax: bounds.completionTokensMax ?? choice.contextTokens * task.choices,
+    completionTokensMax,
     price: choice.price,
   };
   const terms = agreeTerms(caller, agreement, tariff);
-  return { task: { ...task, terms }, hubIds: choice.hubIds };
+  const tokensMax = {
+    promptTokens: bounds.promptTokensMax,
+    completionTokens: completionTokensMax,
+  };
+  return { task: { ...task, terms }, hubIds: choice.hubIds, tokensMax };
 }
 
 /** How long the consumer waits, and what it does about it. */

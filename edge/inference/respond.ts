@@ -1,5 +1,7 @@
+import type { RateLimits } from "../billing/rate-limits.ts";
 import type { Context } from "../context.ts";
 import type { AnswerSource } from "../hub/answers.ts";
+import { rateHeaders } from "../rate-headers.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { formatEventId } from "./event-id.ts";
 import { type InferenceRequest, isGeneration } from "./engine-request.ts";
@@ -21,13 +23,20 @@ export interface Timing {
 /** The HTTP answer to a task that a worker answers, and how its relay ends. */
 export function respond(
   ctx: Context,
-  asked: { readonly wanted: InferenceRequest; readonly task: InferenceTask },
+  asked: {
+    readonly wanted: InferenceRequest;
+    readonly task: InferenceTask;
+    readonly rates: RateLimits | null;
+  },
   answer: Answered,
   timing: Timing,
 ): { readonly response: Response; readonly ended: Promise<RelayEnd> } {
   const { result } = answer;
   const { wanted, task } = asked;
-  const headers = answerHeaders(ctx, task, answer, timing);
+  const headers = {
+    ...answerHeaders(ctx, task, answer, timing),
+    ...rateHeaders(asked.rates),
+  };
   if (result.kind === "whole") {
     const { body, contentType } = wholeBody(wanted, task, result.source, result.answer);
     headers["content-type"] = contentType;

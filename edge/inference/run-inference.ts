@@ -1,13 +1,10 @@
 import { OctoError } from "../../shared/errors.ts";
-import { wrongKey } from "../authenticate.ts";
-import { setAside } from "../billing/set-aside.ts";
 import { voidTask } from "../billing/void-task.ts";
 import type { Caller, Context } from "../context.ts";
 import { dispatch } from "./dispatch.ts";
 import type { InferenceRequest } from "./engine-request.ts";
-import { type Plan, planTask } from "./plan-task.ts";
+import { holdTask } from "./hold-task.ts";
 import { respond } from "./respond.ts";
-import type { InferenceTask } from "./task.ts";
 
 /**
  * One inference, from an authenticated request to its answer: plan, hold, dispatch to a hub, relay.
@@ -19,12 +16,10 @@ export async function runInference(
   wanted: InferenceRequest,
 ): Promise<Response> {
   const authenticatedMs = Date.now();
-  const plan = await planTask(ctx, caller, wanted);
-  const plannedMs = Date.now();
-  const { task, over } = await hold(ctx, plan);
+  const { task, hubIds, rates, plannedMs, over } = await holdTask(ctx, caller, wanted);
   const heldMs = Date.now();
 
-  const dispatched = await dispatch(ctx, task, plan.hubIds).catch((error: unknown) => {
+  const dispatched = await dispatch(ctx, task, hubIds).catch((error: unknown) => {
     over();
     ctx.waitUntil(voidTask(ctx, task, "internal"));
     throw error;
@@ -41,7 +36,7 @@ export async function runInference(
     });
   }
 
-  const { response, ended } = respond(ctx, { wanted, task }, dispatched, {
+  const { response, ended } = respond(ctx, { wanted, task, rates }, dispatched, {
     authMs: authenticatedMs - ctx.startedMs,
     routeMs: plannedMs - authenticatedMs,
     holdMs: heldMs - plannedMs,
@@ -55,25 +50,4 @@ export async function runInference(
       .then((end) => (end === "hub lost" ? voidTask(ctx, task, "unavailable") : undefined)),
   );
   return response;
-}
-
-/**
- * Sets aside the most the task can cost; `over` is told when it runs no more. The Account has the
- * last word on the key as well, at each hold and before each lease.
- */
-async function hold(
-  ctx: Context,
-  plan: Plan,
-): Promise<{ readonly task: InferenceTask; readonly over: () => void }> {
-  const held = await setAside(ctx, plan.task.terms, !plan.task.resume);
-  if (held.kind === "held") {
-    const { terms, ticket, ended: over } = held;
-    return { task: { ...plan.task, terms, ticket }, over };
-  }
-  if (held.code === "invalid_api_key") throw wrongKey();
-  const hint =
-    held.code === "insufficient_quota"
-      ? "; add credit, or send a smaller max_completion_tokens"
-      : "";
-  throw new OctoError(held.code, `Cannot start task ${plan.task.id}: ${held.reason}${hint}`);
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { newId } from "../../shared/ids.ts";
+import { limitsSchema } from "../../shared/limits.ts";
 import type { AccountSummary } from "../billing/account-answers.ts";
 import { databaseOf } from "../database.ts";
 import { type Account, changeAccount, createAccount, listAccounts } from "../db/accounts.ts";
@@ -18,12 +19,18 @@ import {
 } from "./fields.ts";
 import { knownAccount, openAccount } from "./known-account.ts";
 import { defineRoute, type Route } from "./route.ts";
+import { storedLimits } from "./stored-limits.ts";
 
 const path = "/api/v1/accounts";
 const params = z.strictObject({ id: accountIdField });
 
 /** 128 tasks at once is more than one program's connections; an operator raises it for a fleet. */
 export const concurrencyDefault = 128;
+
+/** Its owner's as much as the operator's: the operator's own bound is `concurrency_max`. */
+export const limitsField = limitsSchema
+  .nullable()
+  .meta({ description: "What all of the account together may use; null for no limit" });
 
 const accountSchema = z
   .object({
@@ -33,6 +40,7 @@ const accountSchema = z
     name: z.string(),
     status: z.enum(accountStatuses),
     concurrency_max: z.int().meta({ description: "Tasks that may run at the same time" }),
+    limits: limitsField,
     created_at: timeField,
   })
   .meta({ id: "Account", description: "Who spends or earns credit." });
@@ -75,6 +83,7 @@ const accountChangeSchema = z
     name: nameField.optional(),
     status: z.enum(accountStatuses).optional(),
     concurrency_max: concurrencyField.optional(),
+    limits: limitsField.optional(),
   })
   .refine((change) => Object.keys(change).length > 0, "change at least one field")
   .meta({ id: "AccountChange", examples: [{ status: "suspended" }] });
@@ -140,8 +149,8 @@ export const accountRoutes: readonly Route[] = [
     path: `${path}/:id`,
     summary: "Rename, limit, suspend or reactivate an account",
     about:
-      "Once this answers a suspended account's keys are refused; for keys in use that takes two " +
-      "seconds. Tasks that are running end as usual.",
+      "Once this answers a suspended account's keys are refused and limits are obeyed; for keys " +
+      "in use that takes two seconds. Tasks that are running end as usual.",
     access: "network:operate",
     params,
     body: accountChangeSchema,
@@ -155,10 +164,11 @@ export const accountRoutes: readonly Route[] = [
         accountId: id,
         status: body.status ?? now.status,
         concurrencyMax: body.concurrency_max ?? now.concurrencyMax,
+        ...(body.limits === undefined ? {} : { limits: body.limits }),
       });
-      const { name, status, concurrency_max: concurrencyMax } = body;
+      const { name, status, concurrency_max: concurrencyMax, limits } = body;
       await using db = databaseOf(ctx.env);
-      await changeAccount(db, id, { name, status, concurrencyMax });
+      await changeAccount(db, id, { name, status, concurrencyMax, limits });
       return withMoney({ ...row, name: name ?? row.name }, await object.summary());
     },
   }),
@@ -172,6 +182,7 @@ function accountToJson(row: Account): z.infer<typeof accountSchema> {
     name: row.name,
     status: row.status,
     concurrency_max: row.concurrencyMax,
+    limits: storedLimits(row.limits),
     created_at: timeToJson(row.createdAt),
   };
 }
@@ -182,6 +193,7 @@ function withMoney(row: Account, summary: AccountSummary): z.infer<typeof accoun
     ...accountToJson(row),
     status: summary.status,
     concurrency_max: summary.concurrencyMax,
+    limits: summary.limits,
     ...moneyToJson(summary),
     ledger_pending: !summary.outboxEmpty,
   };

@@ -1,6 +1,7 @@
 import { accountRoutes } from "./accounts.ts";
 import { approvalRoutes } from "./approvals.ts";
 import { attestationRoutes } from "./attestations.ts";
+import { alertRoutes } from "./alerts.ts";
 import { creditRoutes } from "./credits.ts";
 import { depositRoutes } from "./deposits.ts";
 import { dryRouteRoutes } from "./dry-route.ts";
@@ -36,6 +37,7 @@ export const apiRoutes: readonly Route[] = [
   ...teamRoutes,
   ...projectRoutes,
   ...attestationRoutes,
+  ...alertRoutes,
   ...taskRoutes,
   ...usageRoutes,
   ...invoiceRoutes,

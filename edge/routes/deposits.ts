@@ -89,7 +89,7 @@ export const depositNoticeDescription: RouteDescription = {
   path: noticePath,
   summary: "Tell of money that was taken for an account",
   about:
-    "For whoever takes it: signed as Standard Webhooks 1.0.0 have it, under one of the secrets in " +
+    "For whoever takes it: signed as Standard Webhooks 1.0.0 have it, under a secret of " +
     "`OCTO_DEPOSIT_SECRETS`. Each `webhook-id` counts once; send it again until it answers 200. " +
     "Notices of another type than `deposit.confirmed` change nothing.",
   access: "anyone",

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "../../shared/errors.ts";
 import { chatRequestSchema } from "../../shared/openai/chat-request.ts";
 import { completionRequestSchema } from "../../shared/openai/completion-request.ts";
+import { rateHeaderNames } from "../rate-headers.ts";
 import type { RouteDescription } from "../openapi/description.ts";
 import {
   chatAnswerSchema,
@@ -41,6 +42,12 @@ export const inferenceAnswerHeaders = {
     "How the worker was chosen: a strategy's name, or `weights` or `sort` where those were given",
   "x-octo-event-id": "The Last-Event-ID with which /v1/tasks/{id}/stream begins at the start",
   "server-timing": "Milliseconds of each stage: auth, route, hold, first_token",
+  ...Object.fromEntries(
+    rateHeaderNames.map((name) => [
+      name,
+      "What the tightest limit a minute is, has left, and when it is whole again (`1s`, `6m0s`)",
+    ]),
+  ),
 };
 
 const streaming =

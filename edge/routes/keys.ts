@@ -22,6 +22,7 @@ import {
   timeToJson,
 } from "./fields.ts";
 import { knownAccount } from "./known-account.ts";
+import { pushKey } from "./push-limits.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 const path = "/api/v1/keys";
@@ -76,7 +77,7 @@ export const keyRoutes: readonly Route[] = [
     answer: createdKeySchema,
     errors: ["not_found"],
     async handle({ ctx, body }) {
-      const { object } = await knownAccount(ctx, body.account_id);
+      await knownAccount(ctx, body.account_id);
       const key = newApiKey(ctx.config.keyEnv);
       const row = {
         id: key.id,
@@ -97,7 +98,7 @@ export const keyRoutes: readonly Route[] = [
       await using db = databaseOf(ctx.env);
       await createApiKey(db, { ...row, secretHash: await apiKeyHash(key) });
       // Last: a key that nobody was shown must not work.
-      await object.setKey(key.id, "active");
+      await pushKey(ctx, { ...row, status: "active" });
       forgetKey(key.id);
       return { ...keyToJson({ ...row, revokedAt: null }), key: formatApiKey(key) };
     },

@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { type Account, findAccount } from "../db/accounts.ts";
 import { accountObject } from "../objects.ts";
+import { storedLimits } from "./stored-limits.ts";
 
 /** An account of the registry with its Account object, opened. */
 export interface KnownAccount {
@@ -24,7 +25,8 @@ export async function knownAccount(ctx: Context, id: string): Promise<KnownAccou
 /** Opens the Account object of a registered account. */
 export async function openAccount(ctx: Context, row: Account): Promise<void> {
   const { id: accountId, status, concurrencyMax } = row;
-  await accountObject(ctx.env, accountId).open({ accountId, status, concurrencyMax });
+  const limits = storedLimits(row.limits);
+  await accountObject(ctx.env, accountId).open({ accountId, status, concurrencyMax, limits });
 }
 
 export function noSuchAccount(id: string): OctoError {

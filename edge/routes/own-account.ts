@@ -8,9 +8,10 @@ import { databaseOf } from "../database.ts";
 import { changeAccount, findAccount } from "../db/accounts.ts";
 import { accountStatuses } from "../db/schema.ts";
 import { accountObject } from "../objects.ts";
-import { moneyFields, moneyToJson } from "./accounts.ts";
+import { limitsField, moneyFields, moneyToJson } from "./accounts.ts";
 import { systemAccountId } from "./active-caller.ts";
 import { accountIdField } from "./fields.ts";
+import { pushGroup } from "./push-limits.ts";
 import { defineRoute, type Route } from "./route.ts";
 import { verificationOf } from "./verification.ts";
 
@@ -29,12 +30,19 @@ const ownAccountSchema = z
     verification: z.enum(verificationLevels).meta({
       description: "How well the account is known: by its own history, or by who attests it",
     }),
+    limits: limitsField,
   })
   .meta({ id: "OwnAccount", description: "What the caller's account has and may do." });
 
 const ownAccountChangeSchema = z
-  .strictObject({ routing: routingField })
-  .meta({ id: "OwnAccountChange", examples: [{ routing: { strategy: "cost", region: "weur" } }] });
+  .strictObject({ routing: routingField.optional(), limits: limitsField.optional() })
+  .refine((change) => Object.keys(change).length > 0, "change at least one field")
+  .meta({
+    id: "OwnAccountChange",
+    examples: [
+      { routing: { strategy: "cost", region: "weur" }, limits: { day_budget_micros: 5_000_000 } },
+    ],
+  });
 
 const path = "/api/v1/account";
 
@@ -59,20 +67,24 @@ export const ownAccountRoutes: readonly Route[] = [
     name: "changeOwnAccount",
     method: "patch",
     path,
-    summary: "Change how your requests are routed where they do not say",
+    summary: "Change how your requests are routed where they do not say, and what they may use",
     about:
       "A request's own `octo`, its headers and its model's suffix count before these defaults. A " +
-      "change may take a minute to be known everywhere.",
+      "change of `routing` may take a minute to be known everywhere; `limits` are obeyed once " +
+      "this answers.",
     access: "account:write",
     body: ownAccountChangeSchema,
     answer: ownAccountSchema,
     errors: ["not_found"],
-    async handle({ ctx, caller, body: { routing } }) {
+    async handle({ ctx, caller, body: { routing, limits } }) {
       assertHasAccount(caller);
+      const { accountId: id } = caller;
+      if (limits !== undefined) await pushGroup(ctx, id, { scope: "account", id, limits });
       await using db = databaseOf(ctx.env);
-      await changeAccount(db, caller.accountId, { routing });
-      forgetKeysOf(caller.accountId);
-      return ownAccount(ctx, caller, routing);
+      await changeAccount(db, id, { routing, limits });
+      if (routing !== undefined) forgetKeysOf(id);
+      const row = await findAccount(db, id);
+      return ownAccount(ctx, caller, storedRouting(row?.routing));
     },
   }),
 ];
@@ -99,5 +111,6 @@ async function ownAccount(
     ...moneyToJson(summary),
     routing,
     verification,
+    limits: summary.limits,
   };
 }

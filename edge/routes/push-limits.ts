@@ -1,26 +1,59 @@
 import type { Limits } from "../../shared/limits.ts";
+import type { GroupId, KeySettings } from "../billing/limit-chain.ts";
 import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
-import { changeProject } from "../db/projects.ts";
-import { changeTeam } from "../db/teams.ts";
+import { changeProject, findProject } from "../db/projects.ts";
+import { changeTeam, findTeam } from "../db/teams.ts";
+import { knownAccount } from "./known-account.ts";
 
-/** What a group of an account may use together; null for no limit. */
-export interface GroupLimits {
-  readonly scope: "team" | "project";
+/*
+ * What routes that change limits tell the Account, which is what obeys them: first the Account,
+ * then the registry, so that nobody is shown a limit that does not hold yet. Where the key was in
+ * use, this takes two seconds: until then tasks may begin under a lease that knows no limit.
+ */
+
+/** A key as its Account has to know it. */
+export interface PushedKey extends KeySettings {
+  readonly accountId: string;
   readonly id: string;
-  readonly limits: Limits | null;
+  readonly status: "active" | "revoked";
+}
+
+/** Tells its Account what a key belongs to, what it may use and whether it may be used. */
+export async function pushKey(ctx: Context, key: PushedKey): Promise<void> {
+  const { accountId, id, status, teamId, projectId, limits } = key;
+  const { object } = await knownAccount(ctx, accountId);
+  await object.setKey(id, status, { teamId, projectId, limits });
+}
+
+/** Tells an Account what a team, a project or all of the account together may use. */
+export async function pushGroup(
+  ctx: Context,
+  accountId: string,
+  group: GroupId & { readonly limits: Limits | null },
+): Promise<void> {
+  const { object } = await knownAccount(ctx, accountId);
+  await object.setLimits({ scope: group.scope, id: group.id }, group.limits);
 }
 
 /**
- * Makes limits known to whoever keeps them: every change of a team's or a project's limits comes
- * through here. False where the account has no such group, or where it is archived.
+ * Makes the limits of a team or a project hold and known. False where the account has no such
+ * group, or where it is archived.
  */
 export async function pushLimits(
   ctx: Context,
   accountId: string,
-  { scope, id, limits }: GroupLimits,
+  group: {
+    readonly scope: "team" | "project";
+    readonly id: string;
+    readonly limits: Limits | null;
+  },
 ): Promise<boolean> {
+  const { scope, id, limits } = group;
+  const [find, change] = scope === "team" ? [findTeam, changeTeam] : [findProject, changeProject];
   await using db = databaseOf(ctx.env);
-  const change = scope === "team" ? changeTeam : changeProject;
-  return await change(db, { accountId, id }, { limits });
+  const row = await find(db, { accountId, id });
+  if (row === null || row.archivedAt !== null) return false;
+  await pushGroup(ctx, accountId, { scope, id, limits });
+  return change(db, { accountId, id }, { limits });
 }

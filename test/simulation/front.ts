@@ -8,6 +8,7 @@ import { patienceMs } from "../../edge/hub/queue.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
 import { boundsOf } from "../../edge/inference/token-bounds.ts";
 import { type ErrorCode, OctoError } from "../../shared/errors.ts";
+import type { TokenCounts } from "../../shared/money.ts";
 import { routingDemands } from "../../shared/openai/routing.ts";
 import { Consumer } from "./consumer.ts";
 import type { Isolate } from "./isolate.ts";
@@ -19,6 +20,13 @@ import type { SimulatedHub } from "./simulated-hub.ts";
 import type { World } from "./world.ts";
 
 const holdMs = 15 * 60_000;
+
+interface Planned {
+  readonly task: InferenceTask;
+  readonly terms: Terms;
+  readonly hubIds: readonly string[];
+  readonly tokensMax: TokenCounts;
+}
 
 /** One request on its front Worker: what edge/inference/run-inference.ts does, call by call. */
 export class Front {
@@ -60,9 +68,10 @@ export class Front {
   start(): void {
     const plan = this.#plan();
     if (typeof plan === "string") return this.#refuse(plan);
-    const { terms, task, hubIds } = plan;
+    const { terms, task, hubIds, tokensMax } = plan;
     this.#turns = lostOnceMore(hubIds, this.#lost);
     this.isolate.setAside(this.#account, terms, {
+      tokensMax,
       later: (run) => this.#later(run),
       done: (aside) => {
         if (aside.kind === "refused") return this.#refuse(aside.code);
@@ -95,7 +104,7 @@ export class Front {
     });
   }
 
-  #plan(): { task: InferenceTask; terms: Terms; hubIds: readonly string[] } | ErrorCode {
+  #plan(): Planned | ErrorCode {
     const { random } = this.#world;
     const { id, model, wanted, choices, streamed, usageChunk, mode, hedge } = this.#request;
     const weights = { bitsMin: null, byContent: false };
@@ -169,7 +178,9 @@ export class Front {
       terms,
       ticket: "",
     };
-    return { task, terms, hubIds: choice.hubIds };
+    const { promptTokensMax: promptTokens } = bounds;
+    const tokensMax = { promptTokens, completionTokens: completionTokensMax };
+    return { task, terms, hubIds: choice.hubIds, tokensMax };
   }
 
   /** Asks the next hub, or gives up. */

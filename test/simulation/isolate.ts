@@ -1,3 +1,4 @@
+import { holdRequestOf } from "../../edge/billing/hold-request.ts";
 import {
   createLeaseBook,
   endTask,
@@ -11,6 +12,7 @@ import {
 import { type LeaseAsk, leaseMs } from "../../edge/billing/lease-terms.ts";
 import type { Terms } from "../../edge/billing/ticket.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
+import type { TokenCounts } from "../../shared/money.ts";
 import type { SimulatedAccount } from "./simulated-account.ts";
 import { stubId } from "./stubs.ts";
 import type { World } from "./world.ts";
@@ -46,7 +48,11 @@ export class Isolate {
   setAside(
     account: SimulatedAccount,
     terms: Terms,
-    on: { readonly later: (run: () => void) => void; readonly done: (aside: Aside) => void },
+    on: {
+      readonly tokensMax: TokenCounts;
+      readonly later: (run: () => void) => void;
+      readonly done: (aside: Aside) => void;
+    },
   ): void {
     const book = this.#book;
     const keyId = terms.key;
@@ -59,8 +65,7 @@ export class Isolate {
       return on.later(() => on.done({ kind: "held", terms: { ...terms, lease: leaseId }, ended }));
     }
     on.later(() => {
-      const { task: taskId, expires_ms: expiresMs } = terms;
-      const held = account.hold({ taskId, keyId, limit: request.limit, expiresMs });
+      const held = account.hold(holdRequestOf(terms, on.tokensMax));
       on.later(() => {
         if (held.kind === "held") return on.done({ kind: "held", terms, ended });
         ended();

@@ -58,6 +58,25 @@ const cases: readonly Case[] = [
   { mutant: "window-skipped", caughtBy: /^E2: .* have waited/, changes: { disputeMs: 5_000 } },
   { mutant: "mode-ignored", caughtBy: /^A3 I8/ },
   { mutant: "own-worker-paid", caughtBy: /^A3 I8/, changes: { earnersSpend: true } },
+  {
+    mutant: "limit-leased-around",
+    caughtBy: /^G6/,
+    changes: { bursts: true, tasks: 60, limits: { requests_per_minute: 100 } },
+  },
+  {
+    mutant: "limit-unheld",
+    caughtBy: /^G2: .* run/,
+    changes: { bursts: true, tasks: 60, limits: { concurrency: 2 } },
+  },
+  {
+    mutant: "budget-forgotten",
+    caughtBy: /^G2 G5/,
+    changes: {
+      faultsPerMinute: faults("account-reset"),
+      tasks: 150,
+      limits: { day_budget_micros: 4_000 },
+    },
+  },
   { mutant: "task-forgotten", caughtBy: /^I1: .* has not ended/ },
   {
     mutant: "continued-too-early",

@@ -1,4 +1,5 @@
 import { defaultHubConfig, type HubConfig } from "../../edge/hub/hub-config.ts";
+import type { Limits } from "../../shared/limits.ts";
 import { Random } from "./random.ts";
 
 /** A rule that is broken on purpose, to see that a checker notices. */
@@ -20,7 +21,10 @@ export type Mutant =
   | "journal-altered"
   | "window-skipped"
   | "mode-ignored"
-  | "own-worker-paid";
+  | "own-worker-paid"
+  | "limit-leased-around"
+  | "budget-forgotten"
+  | "limit-unheld";
 
 /** What a byzantine worker does. */
 export const treacheries = [
@@ -89,6 +93,8 @@ export interface Options {
   readonly repricing: boolean;
   /** Accounts of workers ask for tasks too. */
   readonly earnersSpend: boolean;
+  /** What all of an account together may use; null for no limit. */
+  readonly limits: Limits | null;
   /** Everybody asks at about the same time. */
   readonly bursts: boolean;
   readonly mutant: Mutant | null;
@@ -135,6 +141,7 @@ const calm: Options = {
   moving: false,
   repricing: false,
   earnersSpend: false,
+  limits: null,
   bursts: false,
   mutant: null,
 };
@@ -149,6 +156,12 @@ export function calmOptions(seed: number, changes: Partial<Options> = {}): Optio
  * 2012): a fault that is always there hides the ones that need calm to do harm.
  */
 export function optionsOf(seed: number): Options {
+  const options = drawn(seed);
+  // Where all hubs are drained and limits leave nothing to do, nobody steps them: they stay shut.
+  return options.faultsPerMinute["hub-drain"] > 0 ? { ...options, limits: null } : options;
+}
+
+function drawn(seed: number): Options {
   const random = new Random(seed * 2 + 1);
   const rate = (most: number, present = 0.6) => (random.chance(present) ? random.next() * most : 0);
   const workers = random.int(1, 6);
@@ -194,6 +207,8 @@ export function optionsOf(seed: number): Options {
     consumer: { hangsUp: rate(0.4), slow: rate(0.4), neverReads: rate(0.1) },
     creditTight: random.chance(0.3),
     ...ledgerOf(new Random(seed * 2 + 5)),
+    // Drawn apart, so that a seed's other options do not depend on it.
+    limits: limitsOf(new Random(3_000_000_000 + seed)),
     ...burstsOf(new Random(seed * 2 + 4)),
     mutant: null,
   };
@@ -211,6 +226,17 @@ function ledgerOf(random: Random) {
     moving: random.chance(0.5),
     repricing: random.chance(0.5),
     earnersSpend: random.chance(0.5),
+  };
+}
+
+/** In some runs there are limits, small enough to be met. */
+function limitsOf(random: Random): Limits | null {
+  if (!random.chance(0.4)) return null;
+  return {
+    requests_per_minute: random.int(3, 60),
+    ...(random.chance(0.5) ? { concurrency: random.int(1, 8) } : {}),
+    ...(random.chance(0.5) ? { tokens_per_minute: random.int(1, 40) * 1_000 } : {}),
+    ...(random.chance(0.6) ? { day_budget_micros: random.int(2, 100) * 1_000 } : {}),
   };
 }
 

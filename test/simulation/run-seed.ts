@@ -76,6 +76,7 @@ function probe(world: World): void {
   if (!isHealthy || !isRoomy) return;
   const [consumer] = world.accounts.values();
   consumer?.mint(1_000_000_000n);
+  consumer?.limit(null);
   const offered = world.view().flatMap((digest) => digest.models.map(({ model }) => model));
   const fronts = [...new Set(offered)].map((model, at) => {
     const request = requestOf(options, random, options.tasks + at, [consumer?.id ?? ""]);

@@ -16,6 +16,9 @@ import {
   resolutionKeptMs,
   resolveTask,
 } from "../../edge/billing/account-state.ts";
+import { type SpentRow, takeUnsaved } from "../../edge/billing/budgets.ts";
+import { setLimits } from "../../edge/billing/limit-chain.ts";
+import { releaseTask, restoreLimits } from "../../edge/billing/limits-state.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "../../edge/billing/lease-terms.ts";
 import type { TaskClosing } from "../../edge/billing/closing.ts";
 import {
@@ -30,7 +33,9 @@ import { enterJournal } from "../../edge/billing/enter-journal.ts";
 import type { Decided, Incoming } from "../../edge/billing/move-money.ts";
 import { type OutboxItem, outboxPayload, readPayload } from "../../edge/billing/outbox-payload.ts";
 import { emptyJournal, type JournalPlace, type JournalRow } from "../../shared/journal.ts";
+import type { Limits } from "../../shared/limits.ts";
 import type { Micros } from "../../shared/money.ts";
+import { LimitChecks } from "./limit-checks.ts";
 import { MoneyChecks } from "./money-checks.ts";
 import { SimulatedMoves } from "./simulated-moves.ts";
 import type { World } from "./world.ts";
@@ -50,6 +55,8 @@ interface Stored {
   readonly outbox: { readonly seq: number; readonly payload: string }[];
   readonly earnings: Map<string, number>;
   leases: readonly Lease[];
+  limits: Limits | null;
+  readonly spent: Map<string, SpentRow>;
   seq: number;
 }
 
@@ -68,6 +75,7 @@ export class SimulatedAccount {
   #state: AccountState;
   #isDrainDue = false;
   #releaseMs = Infinity;
+  readonly #limitChecks: LimitChecks;
 
   constructor(world: World, id: string, concurrencyMax: number) {
     this.id = id;
@@ -85,11 +93,14 @@ export class SimulatedAccount {
       outbox: [],
       earnings: new Map(),
       leases: [],
+      limits: world.options.limits,
+      spent: new Map(),
       seq: 0,
     };
     this.#state = this.#load();
     this.checks = new MoneyChecks(world, id);
     this.moves = new SimulatedMoves(world, this);
+    this.#limitChecks = new LimitChecks(id, world.options.limits);
   }
 
   get nowMs(): number {
@@ -116,6 +127,7 @@ export class SimulatedAccount {
   reset(): void {
     this.#world.trace.note(this.id, "is reset");
     this.#state = this.#load();
+    this.#limitChecks.forgetHolds();
   }
 
   mint(micros: Micros): void {
@@ -127,13 +139,19 @@ export class SimulatedAccount {
 
   hold(request: HoldRequest): HoldResult {
     const before = new Map(this.#state.holds);
+    const { mutant } = this.#world.options;
     const result = holdCredit(this.#state, request, this.nowMs);
+    if (mutant === "limit-unheld") releaseTask(this.#state.limits, request.taskId);
     this.checks.held(this.#state, request, result, before);
+    if (result.kind === "held") this.#limitChecks.held(this.#state, request, this.nowMs);
     return result;
   }
 
   lease(ask: LeaseAsk): LeaseGrant | null {
+    const isBroken = this.#world.options.mutant === "limit-leased-around";
+    if (isBroken) this.limit(null);
     const grant = grantLease(this.#state, ask, this.nowMs);
+    if (isBroken) this.limit(this.#world.options.limits);
     this.#save();
     const lease = this.#state.leases.get(ask.id);
     if (lease !== undefined) this.checks.leased(this.#state, lease);
@@ -145,6 +163,13 @@ export class SimulatedAccount {
     for (const report of reports) returnLease(this.#state, report);
     this.#save();
     this.checks.returned(this.#state);
+  }
+
+  /** As Account.setLimits, of the whole account, where nothing is leased. */
+  limit(limits: Limits | null): void {
+    this.#stored.limits = limits;
+    this.#limitChecks.limits = limits;
+    setLimits(this.#state.limits, { scope: "account", id: this.id }, limits);
   }
 
   callLease(ask: LeaseAsk, reply: (grant: LeaseGrant | null | "lost") => void): void {
@@ -203,9 +228,13 @@ export class SimulatedAccount {
         wasHeld: hold !== null || isLeased,
       });
       items.push({ closing, resolution });
+      this.#limitChecks.resolved(closing, resolution.cost, this.nowMs);
       this.#world.trace.note(this.id, `${resolution.kind} ${taskId} ${resolution.cost}`);
     }
     if (items.length === 0) return;
+    for (const row of takeUnsaved(this.#state.limits, this.nowMs).rows) {
+      if (mutant !== "budget-forgotten") this.#stored.spent.set(row.period, row);
+    }
     this.record({ ...coverDeficit(this.#state, this.nowMs), earnings: [] }, items);
     this.checks.covered(this.#state);
   }
@@ -277,6 +306,13 @@ export class SimulatedAccount {
     state.concurrencyMax = this.#stored.concurrencyMax;
     state.keys.set(this.keyId, "active");
     for (const lease of this.#stored.leases) addLease(state, { ...lease });
+    const of = { scope: "account", id: this.id } as const;
+    const { limits, spent } = this.#stored;
+    restoreLimits(state.limits, {
+      limits: limits === null ? [] : [{ of, limits }],
+      groups: [],
+      spent: [...spent.values()],
+    });
     return state;
   }
 

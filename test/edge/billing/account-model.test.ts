@@ -3,7 +3,6 @@ import { expect, test } from "vitest";
 import {
   type AccountState,
   expireHolds,
-  holdCredit,
   resolveTask,
   type Transfer,
 } from "../../../edge/billing/account-state.ts";
@@ -303,8 +302,7 @@ function buys(
   all: bigint,
 ): boolean {
   if (how === "hold") {
-    const request = { taskId: id, keyId: "key_1", limit: all, expiresMs: 99 };
-    return holdCredit(state, request, 1).kind === "held";
+    return holdFor(state, id, all, { nowMs: 1, expiresMs: 99 }) === "held";
   }
   if (how === "move") {
     const legs = [leg(own("available"), systemBooks.burn, available)];

@@ -28,7 +28,9 @@ export function holdFor(
   at: { readonly nowMs?: number; readonly expiresMs?: number; readonly keyId?: string } = {},
 ): string {
   const { nowMs = 0, expiresMs = 1_000, keyId = "key_1" } = at;
-  const result = holdCredit(state, { taskId, keyId, limit, expiresMs }, nowMs);
+  const tokensMax = { promptTokens: 0, completionTokens: 0 };
+  const request = { taskId, keyId, model: "m", limit, tokensMax, expiresMs };
+  const result = holdCredit(state, request, nowMs);
   return result.kind === "held" ? "held" : result.code;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { holdCredit, resolveTask } from "../../../edge/billing/account-state.ts";
+import { resolveTask } from "../../../edge/billing/account-state.ts";
 import {
   addEarned,
   coverDeficit,
@@ -7,7 +7,7 @@ import {
   releaseDue,
 } from "../../../edge/billing/earnings-window.ts";
 import { enterJournal } from "../../../edge/billing/enter-journal.ts";
-import { post } from "./closings.ts";
+import { holdFor, post } from "./closings.ts";
 import { at, disputeMs, own, ownAccount, ownId } from "./moving.ts";
 
 function spend(state: ReturnType<typeof ownAccount>, task: string, micros: number): void {
@@ -61,9 +61,8 @@ describe("what is earned", () => {
 
   test("can be spent on the network at once", () => {
     const state = ownAccount(10n, 90n);
-    const request = { taskId: "t", keyId: "key_1", limit: 101n, expiresMs: 9 };
-    expect(holdCredit(state, request, 0)).toMatchObject({ code: "insufficient_quota" });
-    expect(holdCredit(state, { ...request, limit: 100n }, 0).kind).toBe("held");
+    expect(holdFor(state, "t", 101n)).toBe("insufficient_quota");
+    expect(holdFor(state, "t", 100n)).toBe("held");
   });
 
   test("pays what is short, the oldest first, and keeps the rest in its window", () => {

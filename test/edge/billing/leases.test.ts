@@ -14,7 +14,8 @@ import {
 } from "../../../edge/billing/account-state.ts";
 import { type LeaseAsk, leaseMs } from "../../../edge/billing/lease-terms.ts";
 import { holdMs } from "../../../edge/billing/ticket.ts";
-import { accountWith, holdFor, post, terms } from "./closings.ts";
+import { setKeyGroups, setLimits } from "../../../edge/billing/limit-chain.ts";
+import { accountId, accountWith, holdFor, post, terms } from "./closings.ts";
 
 function askOf(changes: Partial<LeaseAsk> = {}): LeaseAsk {
   return { id: "lea_1", keyId: "key_1", limit: 1_000n, tasks: 8, taskLimit: 10n, ...changes };
@@ -71,6 +72,31 @@ describe("a lease", () => {
     state.keys.set("key_2", "revoked");
     expect(grantLease(state, askOf({ keyId: "key_2" }), 0)).toBeNull();
     expect(grantLease(state, askOf({ keyId: "key_3" }), 0)).toBeNull();
+  });
+
+  test.each([
+    ["account", accountId],
+    ["team", "team_1"],
+    ["project", "project_1"],
+    ["key", "key_1"],
+  ] as const)("is not given to a key whose %s has a limit (G6)", (scope, id) => {
+    const state = accountWith(8_000n, 40);
+    setKeyGroups(state.limits, "key_1", { teamId: "team_1", projectId: "project_1" });
+    for (const limits of [{ concurrency: 99 }, { models: { m: { max_tokens: 5 } } }]) {
+      setLimits(state.limits, { scope, id }, limits);
+      expect(grantLease(state, askOf(), 0)).toBeNull();
+    }
+    expect([state.held, state.leasedTasks]).toEqual([0n, 0]);
+    setLimits(state.limits, { scope, id }, null);
+    expect(grantLease(state, askOf(), 0)).not.toBeNull();
+  });
+
+  test("is given to a key beside whom others have limits", () => {
+    const state = accountWith(8_000n, 40);
+    setKeyGroups(state.limits, "key_1", { teamId: "team_1", projectId: null });
+    setLimits(state.limits, { scope: "team", id: "team_2" }, { concurrency: 1 });
+    setLimits(state.limits, { scope: "key", id: "key_2" }, { concurrency: 1 });
+    expect(grantLease(state, askOf(), 0)).not.toBeNull();
   });
 
   test("of tasks that cost nothing still needs an account with credit", () => {

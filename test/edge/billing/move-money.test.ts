@@ -1,15 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { balanceMax, holdCredit } from "../../../edge/billing/account-state.ts";
+import { balanceMax } from "../../../edge/billing/account-state.ts";
 import { bucketOf, filledBuckets } from "../../../edge/billing/buckets.ts";
 import { fingerprintOf, moveMoney } from "../../../edge/billing/move-money.ts";
 import { AssertionError } from "../../../shared/assert.ts";
 import { bookOf, systemBooks } from "../../../shared/assets.ts";
+import { holdFor } from "./closings.ts";
 import { at, creditOf, leg, moveFor, otherId, own, ownAccount } from "./moving.ts";
-
-function heldFor(state: ReturnType<typeof ownAccount>, limit: bigint): string {
-  const request = { taskId: `t${limit}`, keyId: "key_1", limit, expiresMs: 1_000 };
-  return holdCredit(state, request, 0).kind;
-}
 
 describe("a move", () => {
   test("takes from one bucket and gives to another", () => {
@@ -81,7 +77,7 @@ describe("a move", () => {
 
   test("leaves what is held for tasks covered, by what is earned too", () => {
     const state = ownAccount(100n, 50n);
-    expect(heldFor(state, 120n)).toBe("held");
+    expect(holdFor(state, "t", 120n)).toBe("held");
     expect(moveFor(state, [leg(own("available"), own("stake"), 31n)])).toBe("insufficient_quota");
     expect(moveFor(state, [leg(own("available"), own("stake"), 30n)])).toBe("decided");
     expect(moveFor(state, [leg(own("earned"), own("available"), 50n)])).toBe("decided");

@@ -80,3 +80,26 @@ test("an attempt that an older build wrote down has no bytes, and is stored all 
   const [stored] = readPayload(unmetered).settlements.attempts;
   expect(stored).toMatchObject({ number: 1, bytesIn: 0, bytesOut: 0 });
 });
+
+test("an outbox row tells of budgets, and one that an older build wrote of none", () => {
+  const subject = { scope: "key", id: "k1", model: null } as const;
+  const told = { period: "day", percent: 95, spent: 19n, budget: 20n, createdMs: 7 } as const;
+  const alert = { id: "alr_1", accountId: "acct_1", subject, ...told };
+  const ofModel = { ...alert, id: "alr_2", subject: { ...subject, model: "m/n" } };
+  const text = outboxPayload([], [], [], [alert, ofModel]);
+  const row = {
+    id: "alr_1",
+    accountId: "acct_1",
+    scope: "key",
+    scopeId: "k1",
+    period: "day",
+    percent: 95,
+    spentMicros: 19n,
+    budgetMicros: 20n,
+    createdAt: 7,
+  };
+  const second = { ...row, id: "alr_2", scope: "model", scopeId: "key:k1/m/n" };
+  expect(readPayload(text).alerts).toEqual([row, second]);
+  const { alerts: _, ...older } = JSON.parse(text) as Record<string, unknown>;
+  expect(readPayload(JSON.stringify(older)).alerts).toEqual([]);
+});

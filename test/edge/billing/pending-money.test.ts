@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type AccountState, holdCredit } from "../../../edge/billing/account-state.ts";
+import type { AccountState } from "../../../edge/billing/account-state.ts";
 import {
   expirePending,
   type Pending,
@@ -10,6 +10,7 @@ import {
 } from "../../../edge/billing/pending-money.ts";
 import { AssertionError } from "../../../shared/assert.ts";
 import { bookOf, systemBooks } from "../../../shared/assets.ts";
+import { holdFor } from "./closings.ts";
 import { at, creditOf, otherId, own, ownAccount } from "./moving.ts";
 
 const request: PendRequest = {
@@ -38,15 +39,14 @@ describe("money that is pending", () => {
     const state = ownAccount(100n);
     expect(pended(state)).toEqual({ ...request, state: "pending", posted: 0n });
     expect(creditOf(state)).toMatchObject({ available: 40n, held: 60n });
-    const hold = { taskId: "t", keyId: "key_1", limit: 41n, expiresMs: 9 };
-    expect(holdCredit(state, hold, 0)).toMatchObject({ code: "insufficient_quota" });
+    expect(holdFor(state, "t", 41n)).toBe("insufficient_quota");
     const other = { ...request, id: "wd_2", micros: 41n };
     expect(pendMoney(state, other, null, at(1))).toMatchObject({ code: "insufficient_quota" });
   });
 
   test("is not what is held for tasks, nor what is in its window", () => {
     const state = ownAccount(100n, 50n);
-    holdCredit(state, { taskId: "t", keyId: "key_1", limit: 100n, expiresMs: 9 }, 0);
+    expect(holdFor(state, "t", 100n)).toBe("held");
     const short = { ...request, micros: 51n };
     expect(pendMoney(state, short, null, at(1))).toMatchObject({ code: "insufficient_quota" });
     expect(pended(state, { micros: 50n }).state).toBe("pending");

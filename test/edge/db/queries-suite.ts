@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { describeAccounts } from "./accounts-suite.ts";
 import { describeChecks } from "./checks-suite.ts";
+import { describeAlerts } from "./alerts-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
 import { describeInvitations } from "./invitations-suite.ts";
 import { describeListings } from "./listings-suite.ts";
@@ -25,6 +26,7 @@ export function describeQueries(name: string, makeDatabase: MakeDatabase): void 
     describe("tariffs", () => describeTariffs(makeDatabase));
     describe("checks", () => describeChecks(makeDatabase));
     describe("supply", () => describeSupply(makeDatabase));
+    describe("alerts", () => describeAlerts(makeDatabase));
     describe("tasks", () => describeTasks(makeDatabase));
     describe("statements", () => describeStatements(makeDatabase));
     describe("usage", () => describeUsage(makeDatabase));
