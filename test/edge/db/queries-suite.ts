@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { describeAccounts } from "./accounts-suite.ts";
+import { describeManagedKeys } from "./keys-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
 import { describeListings } from "./listings-suite.ts";
 import { describeTasks } from "./tasks-suite.ts";
@@ -10,6 +11,7 @@ import type { MakeDatabase } from "./worlds.ts";
 export function describeQueries(name: string, makeDatabase: MakeDatabase): void {
   describe(name, () => {
     describe("accounts and keys", () => describeAccounts(makeDatabase));
+    describe("managed keys", () => describeManagedKeys(makeDatabase));
     describe("workers", () => describeWorkers(makeDatabase));
     describe("listings", () => describeListings(makeDatabase));
     describe("ledger", () => describeLedger(makeDatabase));
