@@ -16,6 +16,10 @@ const suites: Readonly<Record<string, Listed>> = {
     about: "how long a stranger waits from npx octo-worker to a listing",
     load: async () => (await import("./suites/join.ts")).join,
   },
+  ledger: {
+    about: "what knowing the caller and keeping the books costs",
+    load: async () => (await import("./suites/ledger.ts")).ledger,
+  },
   relay: {
     about: "what relaying costs, beside bare workerd and another gateway",
     load: async () => (await import("./suites/relay.ts")).relay,
