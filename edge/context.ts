@@ -1,3 +1,4 @@
+import type { AddressBlock } from "../shared/addresses.ts";
 import type { OctoOptions } from "../shared/openai/octo-options.ts";
 import type { Permission } from "../shared/permissions.ts";
 import { regionOf, isRegion, type Region } from "../shared/regions.ts";
@@ -10,10 +11,22 @@ export interface Context {
   readonly requestId: string;
   /** Where the consumer is, by its connection. */
   readonly region: Region;
+  /** The consumer's address, by its connection; null where the platform does not tell it. */
+  readonly address: string | null;
   readonly startedMs: number;
   /** Fires when the consumer hangs up. */
   readonly signal: AbortSignal;
   readonly waitUntil: (promise: Promise<unknown>) => void;
+}
+
+/** What an API key's own settings allow beside its scopes. */
+export interface KeyRules {
+  /** The models it may ask for, and the addresses it may come from; null for all. */
+  readonly models: readonly string[] | null;
+  readonly addresses: readonly AddressBlock[] | null;
+  readonly expiresMs: number | null;
+  /** How many changes of its settings these are of; its Account knows whether there are more. */
+  readonly changes: number;
 }
 
 /** Who is asking, once the key or the session is known. */
@@ -27,6 +40,8 @@ export interface Caller {
   /** What the key belongs to. */
   readonly teamId: string | null;
   readonly projectId: string | null;
+  /** Null in a person's session. */
+  readonly key: KeyRules | null;
   /** What its account asks of routing where a request does not say. */
   readonly routing: OctoOptions | null;
 }
@@ -43,6 +58,9 @@ export function createContext(
     config,
     requestId,
     region: regionOfRequest(request, config),
+    // Cloudflare writes it over whatever a client sends. The local server takes a client's word,
+    // where all clients are on the operator's own machine.
+    address: request.headers.get("cf-connecting-ip"),
     startedMs: Date.now(),
     signal: request.signal,
     waitUntil: (promise) => execution.waitUntil(promise),

@@ -1,4 +1,5 @@
 import type { Micros } from "../../shared/money.ts";
+import type { KeyAnswer } from "./account-keys.ts";
 import type { HoldResult, Refused } from "./account-state.ts";
 
 /** What an Account is told, and what it answers. */
@@ -11,7 +12,8 @@ export interface AccountSettings {
 
 export type HoldAnswer =
   | { readonly kind: "held"; readonly ticket: string }
-  | Extract<HoldResult, { kind: "refused" }>;
+  | Extract<HoldResult, { kind: "refused" }>
+  | Extract<KeyAnswer, { kind: "changed" }>;
 
 /** Every amount an account has, and whether the ledger has heard of all of it. */
 export interface AccountSummary extends AccountSettings {

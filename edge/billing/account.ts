@@ -15,7 +15,9 @@ import {
   resolutionKeptMs,
 } from "./account-state.ts";
 import type { AccountSettings, AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
+import { AccountKeys, type KeyAnswer } from "./account-keys.ts";
 import { AccountStore } from "./account-store.ts";
+import { holdRequestOf, summaryOf } from "./account-views.ts";
 import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
@@ -37,6 +39,7 @@ export class Account extends DurableObject<Env> {
   readonly #replies: Replies;
   readonly #handOver: HandOver;
   readonly #leasing: Leasing;
+  readonly #keys: AccountKeys;
   /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
   readonly #awake = new Later(() => this.#stayAwake());
   #state: AccountState | null;
@@ -50,11 +53,10 @@ export class Account extends DurableObject<Env> {
     const earn: Earn = (accountId, rows) =>
       accountObject(this.env, accountId).earn(this.#opened().accountId, rows);
     this.#handOver = new HandOver(ctx.storage, () => drainOutbox(this.#store, this.env, earn));
-    this.#leasing = new Leasing(
-      this.#store,
-      () => this.#state,
-      (change) => this.#durably(change),
-    );
+    const state = () => this.#state;
+    this.#leasing = new Leasing(this.#store, state, (change) => this.#durably(change));
+    const parts = { env, store: this.#store, leasing: this.#leasing, state };
+    this.#keys = new AccountKeys(ctx.storage.sql, parts);
     // The object may have died between a row of the outbox and the alarm for it.
     if (!this.#store.isOutboxEmpty()) {
       void ctx.blockConcurrencyWhile(() => this.#handOver.schedule("soon"));
@@ -75,37 +77,38 @@ export class Account extends DurableObject<Env> {
     return this.#state !== null;
   }
 
-  /** Returns once a revoked key is refused everywhere (L5). */
-  async setKey(keyId: string, status: "active" | "revoked"): Promise<void> {
-    this.#opened().keys.set(keyId, status);
-    this.#store.saveKey(keyId, status);
-    if (status === "revoked") await this.#leasing.over(keyId);
+  /** Returns once a revoked key is refused everywhere (K1). */
+  setKey(keyId: string, status: "active" | "revoked"): Promise<void> {
+    return this.#keys.set(keyId, status);
   }
 
-  isKeyActive(keyId: string): boolean {
-    return this.#state?.keys.get(keyId) === "active" && this.#state.status === "active";
+  /** Returns once nothing is begun by the key's settings of before (K2). */
+  changeKey(keyId: string, expiresMs: number | null): Promise<void> {
+    return this.#keys.change(keyId, expiresMs);
+  }
+
+  /** Whether a key may be used by settings of so many changes, where nothing is held. */
+  useKey(keyId: string, changes: number): KeyAnswer {
+    return this.#keys.use(keyId, changes);
+  }
+
+  keyChanges(keyId: string): number {
+    return this.#keys.changesOf(keyId);
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
-  async hold(terms: Terms): Promise<HoldAnswer> {
-    if (this.#state === null) {
-      return { kind: "refused", code: "invalid_api_key", reason: "the account is not open" };
-    }
-    const request = {
-      taskId: terms.task,
-      keyId: terms.key,
-      limit: BigInt(terms.limit),
-      expiresMs: terms.expires_ms,
-    };
-    const result = holdCredit(this.#state, request, Date.now());
+  async hold(terms: Terms, keyChanges = 0): Promise<HoldAnswer> {
+    const refused = this.#keys.refuse(terms.key, keyChanges);
+    if (refused !== null) return refused;
+    const result = holdCredit(this.#opened(), holdRequestOf(terms), Date.now());
     if (result.kind === "refused") return result;
     this.#awake.arm(awakeMs);
     return { kind: "held", ticket: await this.#seal.seal(terms) };
   }
 
   /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
-  lease(ask: LeaseAsk): LeaseGrant | null {
-    return this.#leasing.grant(ask);
+  lease(ask: LeaseAsk, keyChanges = 0): LeaseGrant | null {
+    return this.#keys.refuse(ask.keyId, keyChanges) === null ? this.#leasing.grant(ask) : null;
   }
 
   /** Isolates have done with leases. */
@@ -140,9 +143,7 @@ export class Account extends DurableObject<Env> {
     return { kind: "minted", summary: this.summary() };
   }
 
-  /**
-   * What this account earned by rows of another account's outbox; rows seen before are passed over.
-   */
+  /** What this account earned by rows of another's outbox; rows seen before are passed over. */
   earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
     this.#durably(() => takeEarnings(this.#opened(), this.#store, { source, rows }));
   }
@@ -150,9 +151,7 @@ export class Account extends DurableObject<Env> {
   summary(): AccountSummary {
     const state = this.#opened();
     expireHolds(state, Date.now());
-    const { accountId, status, balance, held, earned, concurrencyMax } = state;
-    const outboxEmpty = this.#store.isOutboxEmpty();
-    return { accountId, status, balance, held, earned, concurrencyMax, outboxEmpty };
+    return summaryOf(state, this.#store.isOutboxEmpty());
   }
 
   /** Claims an idempotency key for a request; see `Replies`. */

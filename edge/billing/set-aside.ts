@@ -26,7 +26,15 @@ export type SetAside =
       /** The task runs no more, as far as its consumer can see. */
       readonly ended: () => void;
     }
-  | { readonly kind: "refused"; readonly code: ErrorCode; readonly reason: string };
+  | { readonly kind: "refused"; readonly code: ErrorCode; readonly reason: string }
+  /** The caller's key has other settings by now. */
+  | { readonly kind: "changed"; readonly changes: number };
+
+/** What the caller's key was known to be, and whether a lease may serve. */
+export interface SetAsideOptions {
+  readonly isLeasable: boolean;
+  readonly keyChanges: number;
+}
 
 const book = createLeaseBook();
 const sealByConfig = new WeakMap<Config, TicketSeal>();
@@ -36,21 +44,25 @@ const sealByConfig = new WeakMap<Config, TicketSeal>();
  * there is room in one, which takes no call, or else with the Account. A task that outlives its
  * consumer's connection is not leasable: this isolate would not hear of its end.
  */
-export async function setAside(ctx: Context, terms: Terms, isLeasable: boolean): Promise<SetAside> {
-  if (!isLeasable) return holdOne(ctx, terms);
+export async function setAside(
+  ctx: Context,
+  terms: Terms,
+  { isLeasable, keyChanges }: SetAsideOptions,
+): Promise<SetAside> {
+  if (!isLeasable) return holdOne(ctx, terms, keyChanges);
   const { account, key: keyId } = terms;
   const request = { keyId, limit: BigInt(terms.limit), newLeaseId: () => newId("lea") };
   const { leaseId, ask } = spend(book, request, Date.now());
   const ended = () => endTask(book, keyId, leaseId);
-  if (ask !== null) ctx.waitUntil(renew(ctx, account, ask));
+  if (ask !== null) ctx.waitUntil(renew(ctx, account, { ask, keyChanges }));
   if (leaseId !== null) {
     const leased = { ...terms, lease: leaseId };
     return { kind: "held", terms: leased, ticket: await sealOf(ctx.config).seal(leased), ended };
   }
   let isHeld = false;
   try {
-    const held = await holdOne(ctx, terms);
-    if (held.kind === "refused") return held;
+    const held = await holdOne(ctx, terms, keyChanges);
+    if (held.kind !== "held") return held;
     isHeld = true;
     return { ...held, ended };
   } finally {
@@ -59,9 +71,9 @@ export async function setAside(ctx: Context, terms: Terms, isLeasable: boolean):
 }
 
 /** With the Account, which knows itself when the task is over. */
-async function holdOne(ctx: Context, terms: Terms): Promise<SetAside> {
-  const held = await accountObject(ctx.env, terms.account).hold(terms);
-  if (held.kind === "refused") return held;
+async function holdOne(ctx: Context, terms: Terms, keyChanges: number): Promise<SetAside> {
+  const held = await accountObject(ctx.env, terms.account).hold(terms, keyChanges);
+  if (held.kind !== "held") return held;
   return { kind: "held", terms, ticket: held.ticket, ended: () => {} };
 }
 
@@ -69,11 +81,15 @@ async function holdOne(ctx: Context, terms: Terms): Promise<SetAside> {
  * Asks for a lease, and tells the account of those before it; then of this one, once its time is
  * over and nobody has. Nobody waits for it.
  */
-async function renew(ctx: Context, accountId: string, ask: LeaseAsk): Promise<void> {
+async function renew(
+  ctx: Context,
+  accountId: string,
+  { ask, keyChanges }: { readonly ask: LeaseAsk; readonly keyChanges: number },
+): Promise<void> {
   const askedMs = Date.now();
   let grant: LeaseGrant | null = null;
   try {
-    grant = await accountObject(ctx.env, accountId).lease(ask);
+    grant = await accountObject(ctx.env, accountId).lease(ask, keyChanges);
     takeGrant(book, ask, grant, { askedMs, nowMs: Date.now() });
   } catch (error) {
     edgeLog("warn", "no answer to an ask for a lease", { error: describeError(error) });

@@ -1,6 +1,6 @@
 import { OctoError } from "../../shared/errors.ts";
-import { wrongKey } from "../authenticate.ts";
-import { setAside } from "../billing/set-aside.ts";
+import { assertMay, renewedCaller, wrongKey } from "../authenticate.ts";
+import { type SetAside, setAside } from "../billing/set-aside.ts";
 import { voidTask } from "../billing/void-task.ts";
 import type { Caller, Context } from "../context.ts";
 import { dispatch } from "./dispatch.ts";
@@ -21,7 +21,14 @@ export async function runInference(
   const authenticatedMs = Date.now();
   const plan = await planTask(ctx, caller, wanted);
   const plannedMs = Date.now();
-  const { task, over } = await hold(ctx, plan);
+  const held = await hold(ctx, caller, plan);
+  if (held.kind === "changed") {
+    // Planned anew by what the key is now; again only where it has changed again.
+    const renewed = await renewedCaller(ctx, plan.task.keyId, held.changes);
+    assertMay(renewed, "inference");
+    return runInference(ctx, renewed, wanted);
+  }
+  const { task, over } = held;
   const heldMs = Date.now();
 
   const dispatched = await dispatch(ctx, task, plan.hubIds).catch((error: unknown) => {
@@ -57,19 +64,24 @@ export async function runInference(
   return response;
 }
 
+type Held =
+  | { readonly kind: "held"; readonly task: InferenceTask; readonly over: () => void }
+  | Extract<SetAside, { kind: "changed" }>;
+
 /**
  * Sets aside the most the task can cost; `over` is told when it runs no more. The Account has the
  * last word on the key as well, at each hold and before each lease.
  */
-async function hold(
-  ctx: Context,
-  plan: Plan,
-): Promise<{ readonly task: InferenceTask; readonly over: () => void }> {
-  const held = await setAside(ctx, plan.task.terms, !plan.task.resume);
+async function hold(ctx: Context, caller: Caller, plan: Plan): Promise<Held> {
+  const held = await setAside(ctx, plan.task.terms, {
+    isLeasable: !plan.task.resume,
+    keyChanges: caller.key?.changes ?? 0,
+  });
   if (held.kind === "held") {
     const { terms, ticket, ended: over } = held;
-    return { task: { ...plan.task, terms, ticket }, over };
+    return { kind: "held", task: { ...plan.task, terms, ticket }, over };
   }
+  if (held.kind === "changed") return held;
   if (held.code === "invalid_api_key") throw wrongKey();
   const hint =
     held.code === "insufficient_quota"

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { OctoError } from "../../shared/errors.ts";
 import { type OctoOptions, octoOptionsSchema } from "../../shared/openai/octo-options.ts";
-import { forgetKeysOf, storedRouting } from "../authenticate.ts";
 import type { Caller, Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { changeAccount, findAccount } from "../db/accounts.ts";
 import { accountStatuses } from "../db/schema.ts";
+import { forgetKeysOf, storedRouting } from "../keys/known-keys.ts";
 import { accountObject } from "../objects.ts";
 import { moneyFields, moneyToJson } from "./accounts.ts";
 import { systemAccountId } from "./active-caller.ts";

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { type AppEnv } from "../app-env.ts";
+import { assertMay } from "../authenticate.ts";
 import { resumeAnswer } from "../inference/resume-answer.ts";
 import type { RouteDescription } from "../openapi/description.ts";
 import { chatEventSchema } from "../openapi/openai-answers.ts";
@@ -13,6 +14,7 @@ const params = z.strictObject({ id: taskIdField });
 /** `GET /v1/tasks/{id}/stream`: the rest of an answer whose connection was lost. */
 export const streamRoutes = new Hono<AppEnv>().get("/tasks/:id/stream", async (c) => {
   const caller = await activeCaller(c);
+  assertMay(caller, "inference");
   const { id } = checked(c.req.param(), params, "The path");
   // A page's EventSource cannot set headers on its first request.
   const lastEventId = c.req.header("last-event-id") ?? c.req.query("last_event_id") ?? null;
