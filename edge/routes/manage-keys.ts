@@ -198,6 +198,7 @@ async function freshRow(ctx: Context, key: ApiKey) {
   return { id: key.id, env: key.env, secretHash, createdAt: ctx.startedMs };
 }
 
-function shown({ secretHash: _, ...row }: NewApiKey, key: ApiKey): ShownKey {
+function shown(stored: NewApiKey, key: ApiKey): ShownKey {
+  const { secretHash: _, ...row } = stored;
   return { row: { ...row, revokedAt: null }, key: formatApiKey(key) };
 }

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { apiKeyHash, formatApiKey, newApiKey } from "../../../shared/crypto/api-key.ts";
 import { newId } from "../../../shared/ids.ts";
+import { type Permission, permissionsOf } from "../../../shared/permissions.ts";
 import { createApiKey } from "../../../edge/db/api-keys.ts";
 import { configOf } from "../../../edge/env.ts";
 import { accountObject } from "../../../edge/objects.ts";
@@ -15,6 +16,8 @@ function foreignCall(route: RouteDescription): string {
   const idByResource: Record<string, string> = {
     accounts: newId("acct"),
     keys: "aaaaaaaa",
+    key: "aaaaaaaa",
+    team: newId("team"),
     workers: "A".repeat(43),
     tasks: newId("tsk"),
   };
@@ -110,9 +113,14 @@ describe.each(guarded.map((route) => [`${route.method} ${route.path}`, route] as
         giveCredit: { amount_micros: 1 },
         changeKey: { name: "desk" },
         rotateKey: {},
+        updateVirtualKey: { rpm_limit: 1 },
+        updateVirtualTeam: { name: "search" },
       };
       const body = bodies[route.name];
-      const options = body === undefined ? {} : { body };
+      const { access } = route;
+      const isOperators = permissionsOf(["operator"]).has(access as Permission);
+      const key = isOperators || access === "any key" ? {} : { key: consumer.key };
+      const options = { ...key, ...(body === undefined ? {} : { body }) };
       expect((await refusal(foreignCall(route), options)).status).toBe(404);
     });
   },
