@@ -22,8 +22,8 @@ import {
 } from "./gateway-schema.ts";
 import { accountOfKey, subjectAccount } from "./key-rights.ts";
 import { graceField, storedLimits, teamIdField } from "./key-schema.ts";
-import { changeKey, createKey, keyOfAccount, revokeKey, rotateKey } from "./manage-keys.ts";
-import type { ShownKey } from "./manage-keys.ts";
+import { changeKey, createKey, keyOfAccount, revokeKey, rotateKey } from "./key-changes.ts";
+import type { ShownKey } from "./key-changes.ts";
 import { modelsFor } from "./models.ts";
 import { defineRoute, type Route } from "./route.ts";
 

@@ -21,7 +21,7 @@ import {
   keyOfAccount,
   revokeKey,
   rotateKey,
-} from "./manage-keys.ts";
+} from "./key-changes.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 const path = "/api/v1/keys";

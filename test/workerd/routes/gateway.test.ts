@@ -85,12 +85,12 @@ describe("keys by the gateway specification", () => {
     const [owner, other] = [await newConsumer(), await newConsumer()];
     const asker = await generate(owner, { key_type: "LLM_API" });
     const reader = await generate(owner, { key_type: "READ_ONLY" });
-    const manager = await generate(owner, { key_type: "MANAGEMENT" });
+    const steward = await generate(owner, { key_type: "MANAGEMENT" });
     const refused: [string, string, Record<string, unknown> | undefined][] = [
       [asker.key, "POST /key/generate", {}],
       [reader.key, "POST /key/generate", {}],
-      [manager.key, "POST /key/generate", { key_type: "LLM_API" }],
-      [manager.key, "POST /key/regenerate", { key_id: asker.id }],
+      [steward.key, "POST /key/generate", { key_type: "LLM_API" }],
+      [steward.key, "POST /key/regenerate", { key_id: asker.id }],
       [asker.key, "GET /key/list", undefined],
       [asker.key, `GET /key/info?key_id=${reader.id}`, undefined],
       [reader.key, `DELETE /key/${asker.id}`, undefined],

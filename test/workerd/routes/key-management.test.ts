@@ -95,17 +95,17 @@ describe("a consumer", () => {
 describe("a key gives no more than it has", () => {
   test("of scopes", async () => {
     const owner = await newConsumer();
-    const manager = await ownKey(owner, { scopes: ["management"] });
+    const steward = await ownKey(owner, { scopes: ["management"] });
     for (const scope of ["inference", "operator"]) {
       const body = { name: "more", scopes: ["read-only", scope] };
-      const error = await refusal(`POST ${path}`, { key: manager.key, body });
+      const error = await refusal(`POST ${path}`, { key: steward.key, body });
       expect(error).toMatchObject({ status: 403, code: "insufficient_scope", param: "scopes" });
     }
     // Whoever rotates a key learns its new secret.
     const route = `POST ${path}/${owner.keyId}/rotate`;
-    expect((await refusal(route, { key: manager.key, body: {} })).status).toBe(403);
+    expect((await refusal(route, { key: steward.key, body: {} })).status).toBe(403);
     const made = await call(`POST ${path}`, {
-      key: manager.key,
+      key: steward.key,
       body: { name: "less", scopes: ["read-only"] },
     });
     expect(made.status).toBe(201);
