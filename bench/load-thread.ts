@@ -9,7 +9,8 @@ interface Reply {
 }
 
 /** Sends one request and reads its reply to the end. */
-function once(load: Load, agent: Agent): Promise<Reply> {
+function once(load: Load, number: number, agent: Agent): Promise<Reply> {
+  const own = load.headersByClient ?? [];
   return new Promise((resolve, reject) => {
     const startMs = performance.now();
     let firstByteMs = Number.NaN;
@@ -19,7 +20,11 @@ function once(load: Load, agent: Agent): Promise<Reply> {
       {
         method: "POST",
         agent,
-        headers: { ...load.headers, "content-length": Buffer.byteLength(load.body) },
+        headers: {
+          ...load.headers,
+          ...own[number % own.length],
+          "content-length": Buffer.byteLength(load.body),
+        },
       },
       (response) => {
         response.on("data", (chunk: Buffer) => {
@@ -44,9 +49,9 @@ async function run(load: Load): Promise<LoadResult> {
   const firstByteMs: number[] = [];
   let failures = 0;
   let bytes = 0;
-  const client = async () => {
+  const client = async (_: unknown, number: number) => {
     while (performance.now() < endMs) {
-      const reply = await once(load, agent);
+      const reply = await once(load, number, agent);
       if (reply.ok) firstByteMs.push(reply.firstByteMs);
       else failures += 1;
       bytes += reply.bytes;

@@ -5,6 +5,8 @@ import { Worker } from "node:worker_threads";
 export interface Load {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** More headers for single clients, in turn: each may have an account of its own. */
+  readonly headersByClient?: readonly Readonly<Record<string, string>>[];
   readonly body: string;
   readonly concurrency: number;
   readonly durationMs: number;

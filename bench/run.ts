@@ -17,7 +17,7 @@ const suites: Readonly<Record<string, Listed>> = {
     load: async () => (await import("./suites/join.ts")).join,
   },
   ledger: {
-    about: "what knowing the caller and keeping the books costs",
+    about: "holds and settlements, their way to libSQL, and what money costs a request",
     load: async () => (await import("./suites/ledger.ts")).ledger,
   },
   relay: {

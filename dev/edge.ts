@@ -10,7 +10,8 @@ import { readMigrations } from "./libsql/read-migrations.ts";
 import type { Secrets } from "./secrets.ts";
 import { StartError } from "./state.ts";
 
-const entry = fileURLToPath(new URL("../edge/worker.ts", import.meta.url));
+/** Where the edge begins. */
+export const edgeEntry = fileURLToPath(new URL("../edge/worker.ts", import.meta.url));
 
 /** The compatibility settings of `wrangler.toml`; a test holds the two together. */
 export const compatibility = {
@@ -26,6 +27,10 @@ export interface EdgeOptions {
   readonly secrets: Secrets;
   /** Variables of the Worker beside the secrets, say shorter deadlines. */
   readonly vars?: Readonly<Record<string, string>>;
+  /** Another bundle in the edge's place, from whoever measures what a part of it costs. */
+  readonly script?: string;
+  /** A Worker that reaches the edge's objects, from whoever measures them alone. */
+  readonly beside?: { readonly name: string; readonly script: string };
   /** Given by who stops everything in order when the process is told to end. */
   readonly signal?: AbortSignal;
 }
@@ -45,7 +50,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const databaseUrl = `file:${databasePath}`;
   await migrate(databasePath);
   const endpoint = createEndpoint({ path: databasePath });
-  const script = await bundleEdge(entry);
+  const script = options.script ?? (await bundleEdge(edgeEntry));
   const create = () =>
     new Miniflare(
       convertV4MiniflareOptions({
@@ -64,6 +69,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             bindings: bindingsOf(options),
             serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },
           },
+          ...(options.beside === undefined ? [] : [neighbour(options.beside)]),
         ],
         resourcePersistencePath: join(options.stateDir, "objects"),
         logRequests: false,
@@ -104,6 +110,16 @@ function withoutSignalListeners<Made>(create: () => Made): Made {
     }
   }
   return made;
+}
+
+/** It has the edge's accounts under the same name. */
+function neighbour({ name, script }: NonNullable<EdgeOptions["beside"]>) {
+  return {
+    name,
+    modules: [{ type: "ESModule" as const, path: "worker.js", contents: script }],
+    ...compatibility,
+    durableObjects: { ACCOUNT: { className: "Account", scriptName: "edge", useSQLite: true } },
+  };
 }
 
 function bindingsOf(options: EdgeOptions): Record<string, string> {

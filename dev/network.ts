@@ -22,6 +22,8 @@ export interface NetworkOptions {
   readonly model: string;
   readonly workerFlags?: readonly string[];
   readonly vars?: Readonly<Record<string, string>>;
+  /** See `EdgeOptions`. */
+  readonly script?: string;
   /** Ends a start that takes too long for whoever waits; they also end what has started. */
   readonly signal?: AbortSignal;
 }
@@ -50,6 +52,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       stateDir: state.path("edge"),
       secrets,
       ...(options.vars === undefined ? {} : { vars: options.vars }),
+      ...(options.script === undefined ? {} : { script: options.script }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     }),
   );

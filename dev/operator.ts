@@ -33,6 +33,10 @@ export class Operator {
     return this.#call(path, { method: "POST", body: JSON.stringify(body) });
   }
 
+  async patch(path: string, body: unknown): Promise<unknown> {
+    return this.#call(path, { method: "PATCH", body: JSON.stringify(body) });
+  }
+
   async get(path: string): Promise<unknown> {
     return this.#call(path, {});
   }

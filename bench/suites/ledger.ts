@@ -1,8 +1,22 @@
-import { measureAuthentication } from "../authentication.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Figure } from "../figure.ts";
+import { measureAccounts } from "../ledger/account-pairs.ts";
+import { measureAuthentication } from "../ledger/authentication.ts";
+import { measureMoney } from "../ledger/money-on.ts";
 
-/** What knowing the caller and keeping the books costs. */
+/**
+ * What exact money costs: at the accounts, on the way to libSQL, and on the way of a request, which
+ * begins with who asks.
+ */
 export async function ledger(progress: (line: string) => void): Promise<readonly Figure[]> {
-  progress("authenticating by keys that are known …");
-  return measureAuthentication();
+  const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  return [
+    ...(await measureAccounts(folder, progress)),
+    ...(await measureMoney(folder, progress)),
+    ...(await measureAuthentication(folder, progress)),
+  ];
 }

@@ -1,15 +1,13 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createEndpoint } from "../dev/libsql/endpoint.ts";
-import { openLocalDatabase } from "../dev/libsql/open-local.ts";
-import { readMigrations } from "../dev/libsql/read-migrations.ts";
-import { newSecrets } from "../dev/secrets.ts";
-import { createAccount } from "../edge/db/accounts.ts";
-import { createApiKey } from "../edge/db/api-keys.ts";
-import { applyMigrations } from "../edge/db/migrate.ts";
-import { apiKeyHash, formatApiKey, newApiKey } from "../shared/crypto/api-key.ts";
-import { atMost, type Figure } from "./figure.ts";
+import { createEndpoint } from "../../dev/libsql/endpoint.ts";
+import { openLocalDatabase } from "../../dev/libsql/open-local.ts";
+import { readMigrations } from "../../dev/libsql/read-migrations.ts";
+import { newSecrets } from "../../dev/secrets.ts";
+import { createAccount } from "../../edge/db/accounts.ts";
+import { createApiKey } from "../../edge/db/api-keys.ts";
+import { applyMigrations } from "../../edge/db/migrate.ts";
+import { apiKeyHash, formatApiKey, newApiKey } from "../../shared/crypto/api-key.ts";
+import { atMost, type Figure } from "../figure.ts";
 
 /**
  * What is used of the edge. Its own types are those of the Workers runtime, which do not go
@@ -28,29 +26,28 @@ const callsARound = 20_000;
  * What it costs to know the caller of a request whose key this isolate has seen: processor time of
  * one call, by keys that are limited to models and addresses, of the quietest round.
  */
-export async function measureAuthentication(): Promise<readonly Figure[]> {
-  const folder = await mkdtemp(join(tmpdir(), "octo-authentication-"));
-  try {
-    const { authenticate, configOf } = await edgeParts();
-    const { ctx, texts } = await newKeys(join(folder, "octo.db"), configOf);
-    for (const text of texts) await authenticate(ctx, text);
-    const costsUs: number[] = [];
-    for (let round = 0; round < rounds; round++) {
-      const before = process.cpuUsage();
-      for (let call = 0; call < callsARound; call++) {
-        await authenticate(ctx, texts[call % texts.length] ?? null);
-      }
-      const { user, system } = process.cpuUsage(before);
-      costsUs.push((user + system) / callsARound);
+export async function measureAuthentication(
+  folder: string,
+  progress: (line: string) => void,
+): Promise<readonly Figure[]> {
+  progress("authenticating by keys that are known …");
+  const { authenticate, configOf } = await edgeParts();
+  const { ctx, texts } = await newKeys(join(folder, "authentication.db"), configOf);
+  for (const text of texts) await authenticate(ctx, text);
+  const costsUs: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const before = process.cpuUsage();
+    for (let call = 0; call < callsARound; call++) {
+      await authenticate(ctx, texts[call % texts.length] ?? null);
     }
-    return [atMost(50, "ledger.auth_cpu_us", Math.min(...costsUs), "µs")];
-  } finally {
-    await rm(folder, { recursive: true });
+    const { user, system } = process.cpuUsage(before);
+    costsUs.push((user + system) / callsARound);
   }
+  return [atMost(50, "ledger.auth_cpu_us", Math.min(...costsUs), "µs")];
 }
 
 async function edgeParts(): Promise<EdgeParts> {
-  const of = (name: string) => import(new URL(`../edge/${name}.ts`, import.meta.url).href);
+  const of = (name: string) => import(new URL(`../../edge/${name}.ts`, import.meta.url).href);
   return { ...(await of("authenticate")), ...(await of("env")) } as EdgeParts;
 }
 
