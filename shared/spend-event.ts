@@ -37,8 +37,9 @@ export async function framedEventId(event: SpendEvent): Promise<string> {
 }
 
 /**
- * What tokens cost by prices for a thousand of each, in micros (RFC-0909): each side is cut to whole
- * micros by itself, before they are added. Throws AssertionError on negative counts and prices.
+ * What tokens cost by prices for a thousand of each, in micros (RFC-0909): each side is cut to
+ * whole micros by itself, before they are added. Throws AssertionError on negative counts and
+ * prices.
  */
 export function costAmount(
   tokens: { readonly input: number; readonly output: number },

@@ -12,8 +12,8 @@ export const systemAccountId = "system";
 
 /**
  * The caller of a request that holds no credit. What an isolate remembers of a key may be a minute
- * old, so its Account is asked whether it was revoked or changed since; inference asks the same with
- * its hold or lease.
+ * old, so its Account is asked whether it was revoked or changed since; inference asks the same
+ * with its hold or lease.
  */
 export async function activeCaller(c: HonoContext<AppEnv>): Promise<Caller> {
   const ctx = c.get("ctx");

@@ -204,7 +204,7 @@ test("revoking is final: whoever asks after its answer is refused, however many 
       for (const response of both) outcomes.push({ late, status: await statusOf(response) });
       const { status } = await call("GET /v1/models", { key: doomed.key });
       outcomes.push({ late, status });
-      // The runtime looks at its timers where nothing else is to do: those of leases are waited for.
+      // The runtime looks at its timers where nothing else is to do, and leases end by them.
       await new Promise((resolve) => setTimeout(resolve));
     }
   };
