@@ -33,6 +33,7 @@ async function workerdOptions(preflight: "on" | "off") {
         OCTO_QUEUE_MS: "1500",
         OCTO_STALL_MS: "2000",
         OCTO_PREFLIGHT: preflight,
+        OCTO_SIGN_UP: "open",
       },
       serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },
     },

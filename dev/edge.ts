@@ -127,6 +127,7 @@ function bindingsOf(options: EdgeOptions): Record<string, string> {
     OCTO_NETWORK: "local",
     OCTO_KEY_ENV: "dev",
     OCTO_REGION: "weur",
+    OCTO_SIGN_UP: "open",
     OCTO_OPERATOR_KEY: options.secrets.operatorKey,
     OCTO_EDGE_KEY: options.secrets.edgeKey,
     OCTO_TICKET_SECRET: options.secrets.ticketSecret,

@@ -7,6 +7,8 @@ import type { Caller, Context } from "./context.ts";
 import { knownKey, type KnownKey, provenKey, readKey, type Remembered } from "./keys/known-keys.ts";
 import { createLockouts, lockedForMs, noteFailure } from "./keys/lockout.ts";
 import { accountObject } from "./objects.ts";
+import { isToken } from "./sign-in/session.ts";
+import { sessionCaller } from "./sign-in/session-caller.ts";
 
 const lockouts = createLockouts();
 
@@ -17,7 +19,8 @@ const provenLatelyMs = 24 * 3_600_000;
 const noHash = utf8("0".repeat(64));
 
 /**
- * The caller of a request by its `Authorization: Bearer` key. Every wrong key gets the same answer.
+ * The caller of a request by its `Authorization: Bearer` key or session. Every wrong key gets the
+ * same answer.
  */
 export async function authenticate(ctx: Context, authorization: string | null): Promise<Caller> {
   const presented = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
@@ -27,6 +30,7 @@ export async function authenticate(ctx: Context, authorization: string | null): 
       "No API key: send the header `Authorization: Bearer octo_sk_…`",
     );
   }
+  if (isToken(presented)) return sessionCaller(ctx, presented);
   const id = apiKeyIdOf(presented);
   if (id === null) throw wrongKey();
   const entry = provenKey(id, presented, ctx.startedMs) ?? (await proveKey(ctx, presented));

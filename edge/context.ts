@@ -13,6 +13,8 @@ export interface Context {
   readonly region: Region;
   /** The consumer's address, by its connection; null where the platform does not tell it. */
   readonly address: string | null;
+  /** The URL that was asked for: its host is whom a session is for. */
+  readonly url: string;
   readonly startedMs: number;
   /** Fires when the consumer hangs up. */
   readonly signal: AbortSignal;
@@ -61,6 +63,7 @@ export function createContext(
     // Cloudflare writes it over whatever a client sends. The local server takes a client's word,
     // where all clients are on the operator's own machine.
     address: request.headers.get("cf-connecting-ip"),
+    url: request.url,
     startedMs: Date.now(),
     signal: request.signal,
     waitUntil: (promise) => execution.waitUntil(promise),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { importSigningKey, type SigningKey } from "../shared/crypto/signing.ts";
 import { type ApiKey, parseApiKey } from "../shared/crypto/api-key.ts";
+import type { Attester } from "../shared/verification.ts";
 import type { Account } from "./billing/account.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./hub/hub.ts";
@@ -30,6 +31,8 @@ export interface Env {
   readonly OCTO_QUEUE_MS?: string;
   readonly OCTO_STALL_MS?: string;
   readonly OCTO_PREFLIGHT?: string;
+  readonly OCTO_SIGN_UP?: string;
+  readonly OCTO_ATTESTERS?: string;
 }
 
 /** The settings of this edge, checked once. */
@@ -51,10 +54,28 @@ export interface Config {
   readonly stallMs: number;
   /** Whether what workers claim is probed before it is listed. */
   readonly preflight: boolean;
+  /** Whether anybody may open an account of their own. */
+  readonly signUp: "open" | "closed";
+  /** Who may say what about accounts: public keys, each for one level. */
+  readonly attesters: readonly Attester[];
 }
 
 const duration = (fallback: number) =>
   z.coerce.number().int().min(50).max(600_000).default(fallback);
+
+const attesterForm = /^(kyc|certified):([A-Za-z0-9_-]{43})$/;
+
+const attestersSchema = z.string().transform((text, ctx) => {
+  const entries = text.split(",").filter((entry) => entry.trim() !== "");
+  return entries.map((entry): Attester => {
+    const [, level, issuer] = attesterForm.exec(entry.trim()) ?? [];
+    if (level !== undefined && issuer !== undefined) {
+      return { level: level as Attester["level"], issuer };
+    }
+    ctx.addIssue("a list of kyc:KEY and certified:KEY, each KEY an Ed25519 public key");
+    return z.NEVER;
+  });
+});
 
 const configSchema = z.object({
   OCTO_NETWORK: z.enum(["local", "public"]).default("public"),
@@ -82,6 +103,8 @@ const configSchema = z.object({
   OCTO_STALL_MS: duration(30_000),
   // Off, workers' claims are believed: for networks whose workers are all one's own.
   OCTO_PREFLIGHT: z.enum(["on", "off"]).default("on"),
+  OCTO_SIGN_UP: z.enum(["open", "closed"], '"open" or "closed"').default("closed"),
+  OCTO_ATTESTERS: attestersSchema.default([]),
 });
 
 const configByEnv = new WeakMap<Env, Config>();
@@ -116,6 +139,8 @@ export function configOf(env: Env): Config {
     queueMs: values.OCTO_QUEUE_MS,
     stallMs: values.OCTO_STALL_MS,
     preflight: values.OCTO_PREFLIGHT === "on",
+    signUp: values.OCTO_SIGN_UP,
+    attesters: values.OCTO_ATTESTERS,
   };
   configByEnv.set(env, config);
   return config;

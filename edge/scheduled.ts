@@ -1,13 +1,15 @@
 import { describeError } from "../shared/log.ts";
 import { databaseOf } from "./database.ts";
 import { conservation } from "./db/ledger.ts";
+import { forgetStrangers } from "./db/people.ts";
 import { listOnlineHubs } from "./db/workers.ts";
 import type { Env } from "./env.ts";
 import { edgeLog } from "./log.ts";
 import { hubObject } from "./objects.ts";
 
 /**
- * What the cron trigger does every few minutes: audits the ledger, and wakes the hubs that the
+ * What the cron trigger does every few minutes: audits the ledger, forgets people
+ * who came once and are in no account, and wakes the hubs that the
  * registry believes to have workers. A hub that was reset with nobody coming back finds its workers
  * gone and takes them offline.
  */
@@ -17,6 +19,7 @@ export async function runScheduled(env: Env): Promise<void> {
     if (sumMicros === 0n) continue;
     edgeLog("error", "the ledger does not add up", { asset, sum_micros: String(sumMicros) });
   }
+  await forgetStrangers(db, Date.now());
   for (const hubId of await listOnlineHubs(db)) {
     try {
       await hubObject(env, hubId).wake();

@@ -1,7 +1,18 @@
 import { randomBase62 } from "./crypto/bytes.ts";
 
 /** The prefixes in use; the prefix says what an id names wherever it turns up. */
-export type IdPrefix = "tsk" | "acct" | "key" | "req" | "tfr" | "lst" | "lea" | "team" | "prj";
+export type IdPrefix =
+  | "tsk"
+  | "acct"
+  | "key"
+  | "req"
+  | "tfr"
+  | "lst"
+  | "lea"
+  | "inv"
+  | "team"
+  | "prj"
+  | "att";
 
 /** A new id: `tsk_` and 22 base62 digits, 130 random bits. */
 export function newId(prefix: IdPrefix, random: RandomBytes = pooledBytes): string {

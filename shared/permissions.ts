@@ -50,8 +50,7 @@ export const permissionsByScope: Readonly<Record<KeyScope, ReadonlySet<Permissio
   inference: new Set(["inference", "account:read"]),
   management: new Set([...reads, "account:write", "keys:write", "members:write", "money:write"]),
   "read-only": new Set(reads),
-  // Operators make the first keys of every account.
-  operator: new Set([...reads, "inference", "keys:write", "network:operate"]),
+  operator: new Set([...reads, "inference", "network:operate"]),
 };
 
 /** The permissions of several scopes together. */

@@ -102,6 +102,7 @@ describe("imports", () => {
     [/^cloudflare:/, ["edge/worker.ts", ...objectClasses, "test"]],
     [/^node:/, ["worker-agent", "dev", "bench", "test", "vitest.config.ts"]],
     [/^drizzle-orm/, ["edge/db", "test/edge/db"]],
+    [/^jose/, ["edge/sign-in", "test/workerd"]],
     [/^@libsql\/client/, ["edge/db", "dev", "test"]],
     [
       /^node-llama-cpp/,

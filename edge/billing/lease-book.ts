@@ -27,6 +27,8 @@ interface KeyCredit {
 interface Demand {
   tasks: number;
   micros: Micros;
+  /** The most tasks that ran at one time: how many run just now says little of that. */
+  atOnce: number;
 }
 
 /** A lease as the isolate has it. */
@@ -89,6 +91,7 @@ export function spend(book: LeaseBook, request: SpendRequest, nowMs: number): Sp
   credit.now.tasks += 1;
   credit.now.micros += request.limit;
   credit.running += 1;
+  credit.now.atOnce = Math.max(credit.now.atOnce, credit.running);
   const { lease } = credit;
   const hasRoom = lease !== null && canIssue(lease, request.limit, nowMs);
   if (hasRoom) {
@@ -174,7 +177,7 @@ function askFor(credit: KeyCredit, request: SpendRequest, nowMs: number): LeaseA
     id: request.newLeaseId(),
     keyId: request.keyId,
     limit: micros * creditAhead,
-    tasks: Math.max(busyTasks, credit.running) * tasksAhead,
+    tasks: Math.max(busyTasks, now.atOnce, before.atOnce) * tasksAhead,
     taskLimit: request.limit,
   };
 }
@@ -216,5 +219,5 @@ function forgetIdle(book: LeaseBook): void {
 }
 
 function noDemand(): Demand {
-  return { tasks: 0, micros: 0n };
+  return { tasks: 0, micros: 0n, atOnce: 0 };
 }

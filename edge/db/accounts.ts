@@ -5,6 +5,7 @@ import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
 import type { accountStatuses } from "./schema.ts";
 import { selectRows } from "./rows.ts";
 import { accounts } from "./schema.ts";
+import { members } from "./schema-people.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 
 export type Account = typeof accounts.$inferSelect;
@@ -13,6 +14,30 @@ export type AccountStatus = (typeof accountStatuses)[number];
 /** Stores a new account. Throws `conflict` where its id is taken. */
 export async function createAccount(db: Database, account: Account): Promise<void> {
   await db.write("create the account", (orm) => [orm.insert(accounts).values(account)]);
+}
+
+/** A person may open this many: enough for what is kept apart, too few to fill the registry. */
+export const ownAccountsMax = 10;
+
+/** Stores an account with a person as its owner; false where they own as many as they may. */
+export async function createOwnAccount(
+  db: Database,
+  account: Account,
+  personId: string,
+): Promise<boolean> {
+  const { id: accountId, createdAt } = account;
+  const owner = { accountId, personId, role: "owner", createdAt } as const;
+  const [created] = await db.write("create the account", (orm) => [
+    orm.insert(accounts).select(
+      sql`${selectRows(accounts, [account])} and (select count(*) from members as m
+        where m.person_id = ${personId} and m.role = 'owner') < ${ownAccountsMax}`,
+    ),
+    orm.insert(members).select(
+      sql`${selectRows(members, [owner])} and exists (select 1 from accounts as a
+        where a.id = ${accountId})`,
+    ),
+  ]);
+  return created === 1;
 }
 
 export async function findAccount(db: Database, id: string): Promise<Account | null> {

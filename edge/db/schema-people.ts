@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { check, index, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { memberRoles } from "../../shared/permissions.ts";
+import { attestedLevels } from "../../shared/verification.ts";
 import { accounts } from "./schema.ts";
 import { whole } from "./schema-columns.ts";
 
@@ -101,8 +102,6 @@ export const projects = sqliteTable(
   ],
 );
 
-export const attestationLevels = ["kyc", "certified"] as const;
-
 /** What others have signed about an account. */
 export const attestations = sqliteTable(
   "attestations",
@@ -111,7 +110,7 @@ export const attestations = sqliteTable(
     accountId: text("account_id")
       .notNull()
       .references(() => accounts.id),
-    level: text("level", { enum: attestationLevels }).notNull(),
+    level: text("level", { enum: attestedLevels }).notNull(),
     /** The Ed25519 public key that signed it. */
     issuer: text("issuer").notNull(),
     /** The canonical JSON that the signature covers. */

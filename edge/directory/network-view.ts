@@ -30,6 +30,12 @@ const viewByRegion = new Map<Region, View>();
 const goneMsByHubId = new Map<string, number>();
 
 /**
+ * The living hubs of each view, until others are gone: what named-offers.ts finds in a view, it
+ * keeps with that very list.
+ */
+let livingByView = new WeakMap<readonly HubDigest[], readonly HubDigest[]>();
+
+/**
  * What this isolate knows of a region's hubs. Once warm nobody waits: a request that meets an old
  * view uses it and fetches the next one behind its own back. `atOnce` waits for a new one.
  */
@@ -76,6 +82,7 @@ export async function viewOfAll(ctx: Context, atOnce = false): Promise<readonly 
  */
 export function forgetHub(hubId: string): void {
   goneMsByHubId.set(hubId, Date.now());
+  livingByView = new WeakMap();
 }
 
 /** The hubs of a view that no call has found gone. */
@@ -83,9 +90,15 @@ export function livingHubs(digests: readonly HubDigest[]): readonly HubDigest[] 
   if (goneMsByHubId.size === 0) return digests;
   const nowMs = Date.now();
   for (const [hubId, goneMs] of goneMsByHubId) {
-    if (nowMs - goneMs > digestTtlMs) goneMsByHubId.delete(hubId);
+    if (nowMs - goneMs <= digestTtlMs) continue;
+    goneMsByHubId.delete(hubId);
+    livingByView = new WeakMap();
   }
-  return digests.filter(({ hubId, atMs }) => atMs > (goneMsByHubId.get(hubId) ?? 0));
+  const known = livingByView.get(digests);
+  if (known !== undefined) return known;
+  const living = digests.filter(({ hubId, atMs }) => atMs > (goneMsByHubId.get(hubId) ?? 0));
+  livingByView.set(digests, living);
+  return living;
 }
 
 /** A region whose directory does not answer is known by what it said last, or not at all. */

@@ -1,7 +1,7 @@
-import { abilities } from "../../shared/openai/abilities.ts";
-import type { Ability } from "../../shared/openai/demands.ts";
 import type { Listing } from "../../shared/protocol/listing.ts";
+import { type AbilitySet, abilitySet } from "./ability-sets.ts";
 import { priceOf, type Session } from "./hub-state.ts";
+import { keyHash } from "./rendezvous.ts";
 import { reputationOf } from "./reputation.ts";
 import { type Measures, secrecyOf } from "./strategies.ts";
 import { speedOf } from "./worker-memory.ts";
@@ -15,64 +15,70 @@ export interface CandidateFacts {
   readonly session: Session;
   readonly listing: Listing;
   readonly measures: Measures;
-  /** One bit for each of the named abilities. */
-  readonly abilityBits: number;
+  readonly abilities: AbilitySet;
 }
 
 /** The facts of a session, as long as they hold. */
 export interface KeptFacts {
   readonly listings: Session["listings"];
+  /** Of all names and digests that it lists. */
+  readonly nameBits: number;
   readonly speeds: Session["memory"]["speeds"];
   readonly reputation: number;
-  /** Whom it was asked for last: most tasks in a row are for one model. */
-  model: string;
-  facts: CandidateFacts | null;
   /** Of names that are listed alone: what strangers ask for takes no memory. */
-  readonly factsByModel: Map<string, CandidateFacts>;
+  readonly factsByName: Map<string, CandidateFacts>;
+}
+
+/** The name of a model or its digest, with its bit. */
+export interface AskedModel {
+  readonly name: string;
+  readonly bit: number;
+}
+
+/** Most sessions of a hub do not list a model: nearly all of them lack the bit of its name. */
+export function askedModel(name: string): AskedModel {
+  return { name, bit: bitOf(name) };
 }
 
 /** The facts of a session's listing of a model, by name or digest; null where it has none such. */
-export function factsOf(session: Session, model: string): CandidateFacts | null {
+export function factsOf(session: Session, { name, bit }: AskedModel): CandidateFacts | null {
   let kept = session.facts;
   // Both lists are replaced, never changed in place (list-claim.ts, worker-memory.ts).
-  if (
-    kept === null ||
-    kept.listings !== session.listings ||
-    kept.speeds !== session.memory.speeds
-  ) {
-    kept = keptFacts(session);
-    session.facts = kept;
-  }
-  if (kept.model !== model) {
-    kept.model = model;
-    kept.facts = kept.factsByModel.get(model) ?? newFacts(session, kept, model);
-  }
-  return kept.facts;
+  if (kept?.listings !== session.listings) kept = keepFacts(session, nameBitsOf(session.listings));
+  if ((kept.nameBits & bit) === 0) return null;
+  if (kept.speeds !== session.memory.speeds) kept = keepFacts(session, kept.nameBits);
+  return kept.factsByName.get(name) ?? newFacts(session, kept, name);
 }
 
-function keptFacts(session: Session): KeptFacts {
+function keepFacts(session: Session, nameBits: number): KeptFacts {
   const { listings, memory } = session;
-  return {
-    listings,
-    speeds: memory.speeds,
-    reputation: reputationOf(memory.speeds),
-    // No model is called so.
-    model: "",
-    facts: null,
-    factsByModel: new Map(),
-  };
+  const { speeds } = memory;
+  const reputation = reputationOf(speeds);
+  session.facts = { listings, nameBits, speeds, reputation, factsByName: new Map() };
+  return session.facts;
 }
 
-function newFacts(session: Session, kept: KeptFacts, model: string): CandidateFacts | null {
-  const listing = listingFor(session, model);
+function nameBitsOf(listings: readonly Listing[]): number {
+  let bits = 0;
+  for (const { model, digest } of listings) bits |= bitOf(model) | bitOf(digestPrefix + digest);
+  return bits;
+}
+
+/** One of 32, by the upper bits of the hash, on which every character tells. */
+function bitOf(name: string): number {
+  return 1 << (keyHash(name) >>> 27);
+}
+
+function newFacts(session: Session, kept: KeptFacts, name: string): CandidateFacts | null {
+  const listing = listingFor(session, name);
   if (listing === null) return null;
   const facts: CandidateFacts = {
     session,
     listing,
     measures: measuresOf(session, listing, kept.reputation),
-    abilityBits: abilityBits(listing.abilities),
+    abilities: abilitySet(listing.abilities),
   };
-  kept.factsByModel.set(model, facts);
+  kept.factsByName.set(name, facts);
   return facts;
 }
 
@@ -103,32 +109,4 @@ export function listingFor(session: Session, model: string): Listing | null {
     if (listing.model === model || listing.digest === digest) return listing;
   }
   return null;
-}
-
-/** What a task demands: what bits say, and the rest (file formats, engines' own fields). */
-export interface DemandedAbilities {
-  readonly bits: number;
-  readonly others: readonly Ability[];
-}
-
-/** Numbers have 31 bits that need no care; there are fewer named abilities. */
-const bitByAbility = new Map<string, number>(
-  abilities.slice(0, 31).map((ability, at) => [ability, 1 << at]),
-);
-
-function abilityBits(names: readonly string[]): number {
-  let bits = 0;
-  for (const name of names) bits |= bitByAbility.get(name) ?? 0;
-  return bits;
-}
-
-export function demandedAbilities(demands: readonly Ability[]): DemandedAbilities {
-  const others = demands.filter((ability) => !bitByAbility.has(ability));
-  return { bits: abilityBits(demands), others };
-}
-
-/** Whether a candidate can do all that is demanded. */
-export function isAble(facts: CandidateFacts, { bits, others }: DemandedAbilities): boolean {
-  if ((facts.abilityBits & bits) !== bits) return false;
-  return others.every((one) => facts.listing.abilities.includes(one));
 }

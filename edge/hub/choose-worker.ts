@@ -3,13 +3,8 @@ import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import { classes, type Listing } from "../../shared/protocol/listing.ts";
 import { distanceKm, type Region } from "../../shared/regions.ts";
 import type { InferenceTask } from "../inference/task.ts";
-import {
-  type CandidateFacts,
-  type DemandedAbilities,
-  demandedAbilities,
-  factsOf,
-  isAble,
-} from "./candidate-facts.ts";
+import { type DemandedAbilities, demandedAbilities, isAble } from "./ability-sets.ts";
+import { askedModel, type CandidateFacts, factsOf } from "./candidate-facts.ts";
 import { freeSlotsOf, type Session } from "./hub-state.ts";
 import {
   bestOf,
@@ -43,7 +38,7 @@ function exclusionOf(
 ): Exclusion | null {
   const reason = sessionExclusionOf(task, session, facts.measures.reputation);
   if (reason !== null) return reason;
-  return isAble(facts, demanded) ? listingExclusionOf(task, facts.listing) : "ability";
+  return isAble(facts.abilities, demanded) ? listingExclusionOf(task, facts.listing) : "ability";
 }
 
 function listingExclusionOf(task: InferenceTask, listing: Listing): Exclusion | null {
@@ -92,7 +87,7 @@ function sessionExclusionOf(
 
 /** Whether a worker could serve a task if it had a slot. */
 export function isFitting(task: InferenceTask, session: Session): boolean {
-  const facts = factsOf(session, task.model);
+  const facts = factsOf(session, askedModel(task.model));
   if (facts === null) return false;
   return exclusionOf(task, session, facts, demandedAbilities(task.demands)) === null;
 }
@@ -143,17 +138,21 @@ function surveyOf(
     examples: [],
     fitting: [],
   };
+  const model = askedModel(task.model);
   const demanded = demandedAbilities(task.demands);
   const isRetried = triedSessionIds.size > 0;
   // Nearly all workers of a hub are in one region.
   let region: Region | null = null;
   let km = 0;
+  // Most sessions list other models: this reason is counted apart from the named ones.
+  let unlisted = 0;
   board.clear(task.kind);
   for (const session of sessions) {
     survey.considered += 1;
-    const facts = factsOf(session, task.model);
+    const facts = factsOf(session, model);
     if (facts === null) {
-      exclude(survey, session, "model");
+      unlisted += 1;
+      exemplify(survey, session, "model");
       continue;
     }
     const reason = exclusionOf(task, session, facts, demanded);
@@ -175,12 +174,17 @@ function surveyOf(
     const freeShare = Math.min(1, freeSlots / facts.listing.slots);
     board.add(facts.measures, { freeShare, km });
   }
+  if (unlisted > 0) survey.excluded.model = unlisted;
   board.score(task.routing.weights);
   return survey;
 }
 
 function exclude(survey: Survey, session: Session, reason: Exclusion): void {
   survey.excluded[reason] = (survey.excluded[reason] ?? 0) + 1;
+  exemplify(survey, session, reason);
+}
+
+function exemplify(survey: Survey, session: Session, reason: Exclusion): void {
   if (survey.examples.length < explainedMax) {
     survey.examples.push({ workerId: session.workerId, reason });
   }

@@ -71,8 +71,8 @@ export interface Drawn {
 
 /** FP16: more has not been shown to make better answers. */
 const bitsMax = 16;
-/** Of those that were taken before, which no draw gives again. */
-const takenTier = 255;
+/** Of those that no draw gives: they do not fit the task, or were taken before. */
+const outTier = 255;
 const partCount = scoreParts.length;
 /** Where a lower value is better, and what is added to both sides: less than that is nothing. */
 const lowerIsBetter = new Map<ScorePart, number>([
@@ -83,6 +83,7 @@ const lowerIsBetter = new Map<ScorePart, number>([
 const higherIsBetter = -1;
 const floors = Float64Array.from(scoreParts, (part) => lowerIsBetter.get(part) ?? higherIsBetter);
 const throughputAt = scoreParts.indexOf("throughput");
+/** As many as a hub has workers. */
 const startCapacity = 256;
 
 type Column = Float64Array<ArrayBuffer>;
@@ -90,8 +91,8 @@ type Column = Float64Array<ArrayBuffer>;
 type Columns = [Column, Column, Column, Column, Column, Column, Column, Column, Column];
 
 /**
- * The candidates of one choice, in columns that are used again for the next: a choice among
- * hundreds allocates nothing a candidate.
+ * The candidates of a choice, in columns that are used again for the next: a choice among hundreds
+ * allocates nothing a candidate. Where the next one is among the same, they can stay.
  */
 export class Scoreboard {
   size = 0;
@@ -101,13 +102,23 @@ export class Scoreboard {
   /** Whom a draw is among, again used for the next. */
   readonly #near: number[] = [];
   /** A column a part, in the order of scoreParts. */
-  #columns = scoreParts.map(() => new Float64Array(startCapacity));
+  #columns: Column[];
   /** The least and the most that is known of each part. */
   readonly #least = new Float64Array(partCount);
   readonly #most = new Float64Array(partCount);
-  #scores = new Float64Array(startCapacity);
-  #tiers = new Uint8Array(startCapacity);
-  #measured = new Uint8Array(startCapacity);
+  #scores: Column;
+  #tiers: Uint8Array<ArrayBuffer>;
+  /** The tiers of those who can be drawn. */
+  #tiersLeft: Uint8Array<ArrayBuffer>;
+  #measured: Uint8Array<ArrayBuffer>;
+
+  constructor(capacity = startCapacity) {
+    this.#columns = scoreParts.map(() => new Float64Array(capacity));
+    this.#scores = new Float64Array(capacity);
+    this.#tiers = new Uint8Array(capacity);
+    this.#tiersLeft = new Uint8Array(capacity);
+    this.#measured = new Uint8Array(capacity);
+  }
 
   /** Makes room for the candidates of one task. */
   clear(kind: TaskKind): void {
@@ -120,6 +131,7 @@ export class Scoreboard {
     if (at >= this.#scores.length) this.#grow();
     this.#ids[at] = of.id;
     this.#tiers[at] = of.tier;
+    this.#tiersLeft[at] = of.tier;
     this.#measured[at] = of.isMeasured ? 1 : 0;
     const columns = this.#columns as Columns;
     columns[0][at] =
@@ -134,7 +146,17 @@ export class Scoreboard {
     columns[8][at] = of.secrecy;
   }
 
-  /** Scores everyone by these weights; to be called once all are added. */
+  /** Begins another choice among the same. */
+  restart(): void {
+    this.#tiersLeft.set(this.#tiers);
+  }
+
+  /** Of one who does not fit: it is neither drawn nor compared with. */
+  leaveOut(at: number): void {
+    this.#tiersLeft[at] = outTier;
+  }
+
+  /** Scores all who are left by these weights. */
   score(weights: ScoreWeights): void {
     this.#scores.fill(0, 0, this.size);
     for (let part = 0; part < partCount; part++) {
@@ -151,12 +173,16 @@ export class Scoreboard {
     return this.#tiers[at] ?? 0;
   }
 
-  /** Leaves out of the next draws whoever has this one's id. */
-  take(at: number): void {
+  /** Leaves out of the next draws whoever has this one's id, and gives them. */
+  take(at: number): number[] {
     const id = this.#ids[at];
+    const taken: number[] = [];
     for (let one = 0; one < this.size; one++) {
-      if (this.#ids[one] === id) this.#tiers[one] = takenTier;
+      if (this.#tiersLeft[one] === outTier || this.#ids[one] !== id) continue;
+      this.#tiersLeft[one] = outTier;
+      taken.push(one);
     }
+    return taken;
   }
 
   /**
@@ -168,18 +194,26 @@ export class Scoreboard {
     random: () => number,
     { isNext = false } = {},
   ): Drawn | null {
-    const tier = this.#bestTier();
-    if (tier === takenTier) return null;
+    let tier = outTier;
     let best = 0;
     let bestMeasured = Number.NEGATIVE_INFINITY;
     let unmeasured = 0;
     for (let at = 0; at < this.size; at++) {
-      if (this.#tiers[at] !== tier) continue;
+      const own = this.#tiersLeft[at] as number;
+      if (own === outTier || own > tier) continue;
+      if (own < tier) {
+        // S3: whoever was looked at before is of a worse tier.
+        tier = own;
+        best = 0;
+        bestMeasured = Number.NEGATIVE_INFINITY;
+        unmeasured = 0;
+      }
       const score = this.#scores[at] as number;
       if (score > best) best = score;
       if (this.#measured[at] === 0) unmeasured += 1;
       else if (score > bestMeasured) bestMeasured = score;
     }
+    if (tier === outTier) return null;
     const isMixed = unmeasured > 0 && bestMeasured >= 0;
     const isStrict = routing.sort !== null || (isNext && routing.affinity === null);
     if (isMixed && !isStrict && random() >= 1 - explorationShare) {
@@ -194,18 +228,12 @@ export class Scoreboard {
     return { at: this.#steadiest(routing.affinity), isExplored: false, isSticky: true };
   }
 
-  #bestTier(): number {
-    let tier = takenTier;
-    for (let at = 0; at < this.size; at++) tier = Math.min(tier, this.#tiers[at] as number);
-    return tier;
-  }
-
   /** Notes who of a tier scores at least `from`, of the measured or of the unmeasured. */
   #gather(tier: number, of: { readonly from: number; readonly isMeasured: boolean }): void {
     const measured = of.isMeasured ? 1 : 0;
     this.#near.length = 0;
     for (let at = 0; at < this.size; at++) {
-      if (this.#tiers[at] !== tier || this.#measured[at] !== measured) continue;
+      if (this.#tiersLeft[at] !== tier || this.#measured[at] !== measured) continue;
       if ((this.#scores[at] as number) >= of.from) this.#near.push(at);
     }
   }
@@ -237,9 +265,9 @@ export class Scoreboard {
   /** The parts that weigh anything in a candidate's score, each before it is weighed. */
   partsOf(at: number, weights: ScoreWeights): Partial<Record<ScorePart, number>> {
     const parts: Partial<Record<ScorePart, number>> = {};
-    for (const [part, name] of scoreParts.entries()) {
-      if (weights[name] === 0) continue;
-      parts[name] = rounded(this.#shareOf(part, at));
+    for (let part = 0; part < partCount; part++) {
+      const name = scoreParts[part] as ScorePart;
+      if (weights[name] > 0) parts[name] = rounded(this.#shareOf(part, at));
     }
     return parts;
   }
@@ -247,22 +275,28 @@ export class Scoreboard {
   #scorePart(part: number, weight: number): void {
     const column = this.#columns[part] as Float64Array;
     const { size } = this;
+    const tiersLeft = this.#tiersLeft;
     let least = Infinity;
     let most = 0;
     for (let at = 0; at < size; at++) {
+      if (tiersLeft[at] === outTier) continue;
       const value = column[at] as number;
       if (value < least) least = value;
       if (value > most) most = value;
     }
     this.#least[part] = least;
     this.#most[part] = most;
+    // Nobody knows anything: all count 0 (S2).
+    if (least === Infinity) return;
     const scores = this.#scores;
     const floor = floors[part] as number;
-    // Written out for the two common cases: 256 candidates have 1,800 shares.
+    const unknown = this.#unknownShare(part);
+    // Written out, as 400 candidates have 2,800 shares.
     for (let at = 0; at < size; at++) {
+      if (tiersLeft[at] === outTier) continue;
       const value = column[at] as number;
       let share: number;
-      if (value !== value) share = this.#shareOf(part, at);
+      if (value !== value) share = this.#measured[at] === 1 ? unknown : 0;
       else if (floor >= 0) share = (least + floor) / (value + floor);
       else share = most > 0 ? value / most : 1;
       scores[at] = (scores[at] as number) + weight * share;
@@ -274,17 +308,21 @@ export class Scoreboard {
     const value = (this.#columns[part] as Float64Array)[at] as number;
     const least = this.#least[part] as number;
     const most = this.#most[part] as number;
-    if (value !== value) {
-      // Not a number: unknown.
-      return part === throughputAt && most > 0 && this.#measured[at] === 1 ? least / most : 0;
-    }
+    // Not a number: unknown.
+    if (value !== value) return this.#measured[at] === 1 ? this.#unknownShare(part) : 0;
     const floor = floors[part] as number;
     if (floor >= 0) return (least + floor) / (value + floor);
     return most > 0 ? value / most : 1;
   }
 
+  /** S2: what counts for a measured candidate of whom a part is not known. */
+  #unknownShare(part: number): number {
+    const most = this.#most[part] as number;
+    return part === throughputAt && most > 0 ? (this.#least[part] as number) / most : 0;
+  }
+
   #grow(): void {
-    const capacity = this.#scores.length * 2;
+    const capacity = Math.max(1, this.#scores.length * 2);
     const copy = <T extends Float64Array | Uint8Array>(to: T, from: T): T => {
       to.set(from);
       return to;
@@ -292,6 +330,7 @@ export class Scoreboard {
     this.#columns = this.#columns.map((column) => copy(new Float64Array(capacity), column));
     this.#scores = copy(new Float64Array(capacity), this.#scores);
     this.#tiers = copy(new Uint8Array(capacity), this.#tiers);
+    this.#tiersLeft = copy(new Uint8Array(capacity), this.#tiersLeft);
     this.#measured = copy(new Uint8Array(capacity), this.#measured);
   }
 }

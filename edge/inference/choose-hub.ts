@@ -1,12 +1,19 @@
 import { highestPrice, type Price } from "../../shared/money.ts";
-import type { Ability, Demands } from "../../shared/openai/demands.ts";
+import type { Demands } from "../../shared/openai/demands.ts";
 import { type WeightDemands, weightFault } from "../../shared/openai/octo-options.ts";
 import { atMost, isWithin, type PriceMax, type Routing } from "../../shared/openai/routing.ts";
 import type { TaskKind } from "../../shared/openai/task-kinds.ts";
 import { classes, type Class } from "../../shared/protocol/listing.ts";
-import { distanceKm, type Region } from "../../shared/regions.ts";
+import type { Region } from "../../shared/regions.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
-import { type Measures, Scoreboard, secrecyOf } from "../hub/strategies.ts";
+import {
+  type AbilitySet,
+  type DemandedAbilities,
+  demandedAbilities,
+  isAble,
+} from "../hub/ability-sets.ts";
+import type { Scoreboard } from "../hub/strategies.ts";
+import { boardOf, namedOffers, type Offer } from "./named-offers.ts";
 import { whyNone } from "./why-none.ts";
 
 /** A request as far as choosing a hub goes. */
@@ -35,17 +42,6 @@ export interface HubChoice {
 /** A hub that cannot serve says so at once; asking more than three costs more than it finds. */
 const hubsMax = 3;
 
-/** One choice at a time: nothing waits inside, so the board is nobody else's meanwhile. */
-const board = new Scoreboard();
-
-/** A model as one hub has it. */
-export interface Offer {
-  readonly hub: HubDigest;
-  readonly model: ModelDigest;
-  readonly measures: Measures;
-  readonly freeShare: number;
-}
-
 /**
  * The hubs that can serve, best first by the strategy of the task; throws what the consumer should
  * know where none can. `random` gives numbers in [0, 1).
@@ -55,31 +51,19 @@ export function chooseHub(
   digests: readonly HubDigest[],
   random: () => number,
 ): HubChoice {
-  const abilities = [...query.demands.fieldByAbility.keys()];
   const named = namedOffers(query.model, digests);
-  const offers: Offer[] = [];
-  let region: Region | null = null;
-  let km = 0;
-  board.clear(query.kind);
-  for (const offer of named) {
-    if (!isFitting(query, abilities, offer)) continue;
-    offers.push(offer);
-    if (offer.hub.region !== region) {
-      ({ region } = offer.hub);
-      km = distanceKm(query.region, region);
-    }
-    board.add(offer.measures, { freeShare: offer.freeShare, km });
-  }
-  if (offers.length === 0) throw whyNone(query, digests, named);
+  const { offers } = named;
+  const board = boardOf(named, query);
+  if (!leaveFitting(query, offers, board)) throw whyNone(query, digests, offers);
   board.score(query.routing.weights);
   const hubIds: string[] = [];
+  const served: ModelDigest[] = [];
   while (hubIds.length < hubsMax) {
     const drawn = board.draw(query.routing, random, { isNext: hubIds.length > 0 });
     if (drawn === null) break;
     hubIds.push((offers[drawn.at] as Offer).hub.hubId);
-    board.take(drawn.at);
+    for (const at of board.take(drawn.at)) served.push((offers[at] as Offer).model);
   }
-  const served = offers.filter(({ hub }) => hubIds.includes(hub.hubId)).map(({ model }) => model);
   const highest = served.map((model) => model.highestPrice).reduce(highestPrice);
   return {
     isFree: served.some(({ freeSlots }) => freeSlots > 0),
@@ -89,71 +73,39 @@ export function chooseHub(
   };
 }
 
-const digestPrefix = "sha256:";
-
-/** Whether a digest is of the model asked for, by name or as `sha256:…`. */
-export function isNamed(model: ModelDigest, name: string): boolean {
-  if (model.model === name) return true;
-  return name.startsWith(digestPrefix) && name.slice(digestPrefix.length) === model.digest;
-}
-
-/** Of each view (network-view.ts keeps one for a second or more), what was found by name. */
-const offersByView = new WeakMap<readonly HubDigest[], Map<string, readonly Offer[]>>();
-
-/** All offers of a model: finding them among thousands takes longer than choosing one. */
-function namedOffers(name: string, digests: readonly HubDigest[]): readonly Offer[] {
-  const offersByName = offersByView.get(digests) ?? new Map<string, readonly Offer[]>();
-  const known = offersByName.get(name);
-  if (known !== undefined) return known;
-  const offers: Offer[] = [];
-  for (const hub of digests) {
-    for (const model of hub.models) if (isNamed(model, name)) offers.push(offerOf(hub, model));
+/**
+ * Leaves those on the board that pass the hard filters, as far as a digest tells; a hub knows its
+ * workers exactly. Gives whether there are any.
+ */
+function leaveFitting(query: HubQuery, offers: readonly Offer[], board: Scoreboard): boolean {
+  const demanded = demandedAbilities(query.demands.fieldByAbility.keys());
+  const classRank = classes.indexOf(query.class);
+  let isAny = false;
+  for (let at = 0; at < offers.length; at++) {
+    const offer = offers[at] as Offer;
+    const isFitting =
+      offer.classRank >= classRank &&
+      isAbleAtAll(offer.abilitySets, demanded) &&
+      isWithinLimits(query, offer);
+    if (isFitting) isAny = true;
+    else board.leaveOut(at);
   }
-  // What nobody offers is not kept: anyone can ask for any number of names.
-  if (offers.length > 0) offersByView.set(digests, offersByName.set(name, offers));
-  return offers;
+  return isAny;
 }
 
-/** The hard filters, as far as a digest tells; a hub knows its workers exactly. */
-function isFitting(query: HubQuery, abilities: readonly Ability[], { hub, model }: Offer): boolean {
-  const { regions, reputationMin } = query.routing;
-  return (
-    classes.indexOf(model.classCeiling) >= classes.indexOf(query.class) &&
-    (regions === null || regions.includes(hub.region)) &&
-    model.bestReputation >= reputationMin &&
-    isWithin(model.lowestSides, query.priceMax) &&
-    weightFault(query.weights, model) === null &&
-    isAble(model, abilities)
-  );
-}
-
-function isAble(model: ModelDigest, abilities: readonly Ability[]): boolean {
-  for (const set of model.abilitySets) if (hasAll(set, abilities)) return true;
+/** One worker has to be able to do it all. */
+function isAbleAtAll(sets: readonly AbilitySet[], demanded: DemandedAbilities): boolean {
+  for (const set of sets) if (isAble(set, demanded)) return true;
   return false;
 }
 
-function hasAll(set: readonly Ability[], abilities: readonly Ability[]): boolean {
-  for (const ability of abilities) if (!set.includes(ability)) return false;
-  return true;
-}
-
-function offerOf(hub: HubDigest, model: ModelDigest): Offer {
-  const { measured } = model;
-  const isFailing = measured !== null && measured.firstTokenMs === null;
-  const measures: Measures = {
-    ...model.lowestPrice,
-    firstTokenMs: model.lowestFirstTokenMs,
-    tokensPerS: measured?.decodeTokensPerS ?? null,
-    reputation: model.bestReputation,
-    roundTripMs: model.roundTripMs,
-    successShare: measured?.successShare ?? null,
-    bitsPerWeight: model.bitsPerWeight,
-    secrecy: secrecyOf(model.classCeiling, model.identity),
-    isMeasured: measured !== null,
-    // A hub that is full may have a slot by the time it is asked; one that fails will not change.
-    tier: (model.freeSlots > 0 ? 0 : 1) + (isFailing ? 2 : 0),
-    id: hub.hubId,
-  };
-  const freeShare = model.slots === 0 ? 0 : Math.min(1, model.freeSlots / model.slots);
-  return { hub, model, measures, freeShare };
+/** Whether an offer is within the consumer's own limits. */
+function isWithinLimits({ routing, priceMax, weights }: HubQuery, { hub, model }: Offer): boolean {
+  const { regions, reputationMin } = routing;
+  return (
+    (regions === null || regions.includes(hub.region)) &&
+    model.bestReputation >= reputationMin &&
+    isWithin(model.lowestSides, priceMax) &&
+    weightFault(weights, model) === null
+  );
 }

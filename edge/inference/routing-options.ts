@@ -3,7 +3,7 @@ import { mergeOptions, strategySuffix } from "../../shared/openai/routing.ts";
 import type { Caller, Context } from "../context.ts";
 import type { HubDigest } from "../directory/digest.ts";
 import { viewOf, viewOfAll } from "../directory/network-view.ts";
-import { isNamed } from "./choose-hub.ts";
+import { isNamed } from "./named-offers.ts";
 import type { InferenceRequest } from "./engine-request.ts";
 
 /** A request under the plain name of its model, and all that is asked of its routing. */

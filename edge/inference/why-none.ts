@@ -4,7 +4,8 @@ import { weightFault } from "../../shared/openai/octo-options.ts";
 import { strategies } from "../../shared/openai/strategies.ts";
 import { kindByAbility } from "../../shared/openai/task-kinds.ts";
 import type { HubDigest, ModelDigest } from "../directory/digest.ts";
-import type { HubQuery, Offer } from "./choose-hub.ts";
+import type { HubQuery } from "./choose-hub.ts";
+import type { Offer } from "./named-offers.ts";
 import { beyondLimits } from "./why-beyond-limits.ts";
 
 /**

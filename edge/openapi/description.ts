@@ -2,6 +2,16 @@ import { z } from "zod";
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { Permission } from "../../shared/permissions.ts";
 
+/** Who may call: holders of a permission, or of one of several; a person; anybody with a key. */
+export type RouteAccess =
+  | "anyone"
+  /** Any API key, and any session. */
+  | "any key"
+  /** Whoever is signed in, whatever their role. */
+  | "any person"
+  | Permission
+  | readonly Permission[];
+
 /** What is said about a route, to its callers and to the code that checks and answers them. */
 export interface RouteDescription {
   /** What clients made from the document call it: `createAccount`. */
@@ -12,7 +22,7 @@ export interface RouteDescription {
   readonly summary: string;
   readonly about?: string;
   /** Who may call. */
-  readonly access: "anyone" | "any key" | Permission;
+  readonly access: RouteAccess;
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
   /** Request headers by name, each with what it does. */

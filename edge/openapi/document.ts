@@ -41,10 +41,11 @@ export function openApiDocument(descriptions: readonly RouteDescription[]): Json
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],
-    security: [{ apiKey: [] }],
+    security: [{ apiKey: [] }, { session: [] }],
     tags: [
       { name: "consumers", description: "For every API key" },
       { name: "operators", description: "For operators' API keys" },
+      { name: "people", description: "For whoever is signed in" },
       { name: "service", description: "Without a key" },
     ],
     paths,
@@ -57,6 +58,12 @@ export function openApiDocument(descriptions: readonly RouteDescription[]): Json
           bearerFormat: "octo_sk_<env>_<id>_<secret>_<checksum>",
           description: "An API key of this edge. Operators' routes need an operator's key.",
         },
+        session: {
+          type: "http",
+          scheme: "bearer",
+          bearerFormat: "JWT",
+          description: "A person's session: what it may do is their role in its account.",
+        },
       },
     },
   };
@@ -64,6 +71,7 @@ export function openApiDocument(descriptions: readonly RouteDescription[]): Json
 
 function tagOf(access: RouteDescription["access"]): string {
   if (access === "anyone") return "service";
+  if (access === "any person") return "people";
   return access === "network:operate" ? "operators" : "consumers";
 }
 
@@ -86,6 +94,7 @@ function operation(description: RouteDescription): JsonObject {
     summary: description.summary,
     ...(description.about === undefined ? {} : { description: description.about }),
     ...(access === "anyone" ? { security: [] } : {}),
+    ...(access === "any person" ? { security: [{ session: [] }] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
       ? {}

@@ -23,7 +23,7 @@ const path = "/api/v1/accounts";
 const params = z.strictObject({ id: accountIdField });
 
 /** 128 tasks at once is more than one program's connections; an operator raises it for a fleet. */
-const concurrencyDefault = 128;
+export const concurrencyDefault = 128;
 
 const accountSchema = z
   .object({

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { OctoError } from "../../shared/errors.ts";
 import { taskKinds } from "../../shared/openai/task-kinds.ts";
 import type { Prospect } from "../hub/prospect.ts";
 import { planTask } from "../inference/plan-task.ts";
@@ -37,6 +38,9 @@ export const dryRouteRoutes: readonly Route[] = [
     answer: dryRouteSchema,
     errors: inferenceErrors.filter((code) => code !== "idempotency_conflict"),
     async handle({ ctx, caller, body: { kind, ...body }, header }) {
+      if (caller.keyId === null) {
+        throw new OctoError("insufficient_scope", "Whose request it would be takes an API key");
+      }
       const headers = optionsInHeaders(header);
       const { task, hubIds } = await planTask(
         ctx,

@@ -7,6 +7,11 @@ import type { Page } from "../db/page.ts";
 /** The fields that requests and answers under `/api/v1` share. */
 
 export const accountIdField = z.string().regex(/^acct_[0-9A-Za-z]{22,43}$/, "not an account id");
+export const personIdField = z
+  .string()
+  .regex(publicKeyPattern, "not an Ed25519 public key in base64url");
+export const teamIdField = z.string().regex(/^team_[0-9A-Za-z]{22}$/, "not a team id");
+export const projectIdField = z.string().regex(/^prj_[0-9A-Za-z]{22}$/, "not a project id");
 export const keyIdField = z.string().regex(/^[0-9A-Za-z]{8}$/, "not the id of an API key");
 export const workerIdField = z.string().regex(publicKeyPattern, "not a worker's public key");
 export const taskIdField = z.string().regex(/^tsk_[0-9A-Za-z]{22}$/, "not a task id");

@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { type ApiKeySummary, listApiKeys } from "../db/api-keys.ts";
 import { spentSince } from "../db/spend.ts";
-import { accountIdField, keyIdField, microsToJson, pageQuery } from "./fields.ts";
+import { accountIdField, keyIdField, microsToJson, pageQuery, teamIdField } from "./fields.ts";
 import {
   generatedKeySchema,
   generateKeySchema,
@@ -21,7 +21,7 @@ import {
   virtualKeySchema,
 } from "./gateway-schema.ts";
 import { accountOfKey, subjectAccount } from "./key-rights.ts";
-import { graceField, storedLimits, teamIdField } from "./key-schema.ts";
+import { graceField, storedLimits } from "./key-schema.ts";
 import { changeKey, createKey, keyOfAccount, revokeKey, rotateKey } from "./key-changes.ts";
 import type { ShownKey } from "./key-changes.ts";
 import { modelsFor } from "./models.ts";
@@ -38,7 +38,7 @@ export const gatewayKeyRoutes: readonly Route[] = [
     path: "/key/generate",
     summary: "Create an API key of a type",
     about,
-    access: "keys:write",
+    access: ["keys:write", "network:operate"],
     body: generateKeySchema,
     answer: generatedKeySchema,
     errors: ["not_found", "conflict"],
@@ -108,7 +108,7 @@ export const gatewayKeyRoutes: readonly Route[] = [
     path: "/key/regenerate",
     summary: "Replace an API key by a new one with everything of the old",
     about,
-    access: "keys:write",
+    access: ["keys:write", "network:operate"],
     body: z
       .strictObject({ key_id: keyIdField.optional(), grace_s: graceField })
       .meta({ id: "RegenerateKeyRequest", examples: [{ key_id: "awsbvuRJ" }] }),
@@ -127,7 +127,7 @@ export const gatewayKeyRoutes: readonly Route[] = [
     path: "/key/:id",
     summary: "Change the limits of an API key, its team, models or description",
     about,
-    access: "keys:write",
+    access: ["keys:write", "network:operate"],
     params,
     body: updateKeySchema,
     answer: virtualKeySchema,
@@ -151,7 +151,7 @@ export const gatewayKeyRoutes: readonly Route[] = [
     path: "/key/:id",
     summary: "Revoke an API key",
     about,
-    access: "keys:write",
+    access: ["keys:write", "network:operate"],
     params,
     answer: z
       .object({ key_id: keyIdField, revoked: z.literal(true) })

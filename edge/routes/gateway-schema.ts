@@ -3,8 +3,8 @@ import type { Limits } from "../../shared/limits.ts";
 import type { KeyScope } from "../../shared/permissions.ts";
 import { keyUuid } from "../../shared/spend-event.ts";
 import type { ApiKeySummary } from "../db/api-keys.ts";
-import { accountIdField, keyIdField, microsField, nameField } from "./fields.ts";
-import { modelsField, storedLimits, teamIdField } from "./key-schema.ts";
+import { accountIdField, keyIdField, microsField, nameField, teamIdField } from "./fields.ts";
+import { modelsField, storedLimits } from "./key-schema.ts";
 
 /** The names that keys and teams have in CipherOcto's gateway specification (RFC-0903). */
 

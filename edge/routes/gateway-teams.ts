@@ -4,8 +4,8 @@ import { newId } from "../../shared/ids.ts";
 import type { Caller, Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { spentSince } from "../db/spend.ts";
-import { changeTeam, createTeam, findTeam, listTeams, type Team } from "../db/teams.ts";
-import { microsToJson, pageQuery } from "./fields.ts";
+import { changeTeam, createTeam, findTeam, groupsMax, listTeams, type Team } from "../db/teams.ts";
+import { microsToJson, pageQuery, teamIdField } from "./fields.ts";
 import {
   budgetOf,
   limitsWith,
@@ -17,7 +17,8 @@ import {
   virtualTeamSchema,
 } from "./gateway-schema.ts";
 import { subjectAccount } from "./key-rights.ts";
-import { storedLimits, teamIdField } from "./key-schema.ts";
+import { storedLimits } from "./key-schema.ts";
+import { pushLimits } from "./push-limits.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 const params = z.strictObject({ id: teamIdField });
@@ -34,18 +35,17 @@ export const gatewayTeamRoutes: readonly Route[] = [
     access: "account:write",
     body: newTeamSchema,
     answer: virtualTeamSchema,
+    errors: ["conflict"],
     async handle({ ctx, caller, body }) {
-      const team: Team = {
-        id: newId("team"),
-        accountId: subjectAccount(caller, undefined),
-        name: body.name,
-        limits: limitsWith(null, body),
-        createdAt: ctx.startedMs,
-        archivedAt: null,
-      };
+      const accountId = subjectAccount(caller, undefined);
+      const [id, limits] = [newId("team"), limitsWith(null, body)];
+      const team = { id, accountId, name: body.name, limits: null, createdAt: ctx.startedMs };
       await using db = databaseOf(ctx.env);
-      await createTeam(db, team);
-      return teamToJson(team);
+      if (!(await createTeam(db, team))) {
+        throw new OctoError("conflict", `Cannot make a team: the account has ${groupsMax}`);
+      }
+      if (limits !== null) await pushLimits(ctx, accountId, { scope: "team", id, limits });
+      return teamToJson({ ...team, limits, archivedAt: null });
     },
   }),
   defineRoute({
@@ -62,7 +62,7 @@ export const gatewayTeamRoutes: readonly Route[] = [
     async handle({ ctx, caller, query }) {
       const accountId = subjectAccount(caller, undefined);
       await using db = databaseOf(ctx.env);
-      const { items, next } = await listTeams(db, { accountId, ...query });
+      const { items, next } = await listTeams(db, { accountId, archived: false, ...query });
       return { teams: items.map(teamToJson), next_cursor: next };
     },
   }),
@@ -95,18 +95,18 @@ export const gatewayTeamRoutes: readonly Route[] = [
     params,
     body: updateTeamSchema,
     answer: virtualTeamSchema,
-    errors: ["not_found"],
+    errors: ["not_found", "conflict"],
     async handle({ ctx, caller, params: { id }, body: { name, ...named } }) {
       const team = await teamOf(ctx, caller, id);
-      const change = {
-        ...(name === undefined ? {} : { name }),
-        ...(Object.keys(named).length === 0
-          ? {}
-          : { limits: limitsWith(storedLimits(team.limits), named) }),
-      };
+      const limits = limitsWith(storedLimits(team.limits), named);
       await using db = databaseOf(ctx.env);
-      await changeTeam(db, team, change);
-      return teamToJson({ ...team, ...change });
+      const isRenamed = name === undefined || (await changeTeam(db, team, { name }));
+      const { accountId } = team;
+      const isLimited =
+        Object.keys(named).length === 0 ||
+        (isRenamed && (await pushLimits(ctx, accountId, { scope: "team", id, limits })));
+      if (!isRenamed || !isLimited) throw new OctoError("conflict", `The team ${id} is archived`);
+      return teamToJson({ ...team, name: name ?? team.name, limits });
     },
   }),
 ];

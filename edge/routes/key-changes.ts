@@ -15,7 +15,8 @@ import {
   revokeApiKey,
   teamKeysMax,
 } from "../db/api-keys.ts";
-import { findProject, findTeam } from "../db/teams.ts";
+import { findProject } from "../db/projects.ts";
+import { findTeam } from "../db/teams.ts";
 import { forgetKey } from "../keys/known-keys.ts";
 import { assertMayGive, assertWithinOwn, type KeyLimitations, noSuchKey } from "./key-rights.ts";
 import { knownAccount } from "./known-account.ts";

@@ -3,7 +3,15 @@ import { parseAddressBlock } from "../../shared/addresses.ts";
 import { type Limits, limitsSchema } from "../../shared/limits.ts";
 import { keyScopes } from "../../shared/permissions.ts";
 import type { ApiKeySummary } from "../db/api-keys.ts";
-import { accountIdField, keyIdField, nameField, timeField, timeToJson } from "./fields.ts";
+import {
+  accountIdField,
+  keyIdField,
+  nameField,
+  projectIdField,
+  teamIdField,
+  timeField,
+  timeToJson,
+} from "./fields.ts";
 
 /** What a key may be limited to: as many as anybody types, and few enough to look through. */
 const listMax = 256;
@@ -27,10 +35,6 @@ export const addressesField = z
   .min(1)
   .max(listMax)
   .meta({ description: "The addresses it may be used from; null for all" });
-
-/** The prefix says team or project; the rest is 22 base62 digits. */
-export const teamIdField = z.string().regex(/^team_[0-9A-Za-z]{22}$/, "not the id of a team");
-const projectIdField = z.string().regex(/^prj_[0-9A-Za-z]{22}$/, "not the id of a project");
 
 const expiresField = z.iso.datetime({ offset: true });
 

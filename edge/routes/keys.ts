@@ -1,7 +1,14 @@
 import { z } from "zod";
 import { databaseOf } from "../database.ts";
 import { type ApiKeyChange, listApiKeys } from "../db/api-keys.ts";
-import { accountIdField, keyIdField, pageQuery, pageSchema, pageToJson } from "./fields.ts";
+import {
+  accountIdField,
+  keyIdField,
+  pageQuery,
+  pageSchema,
+  pageToJson,
+  teamIdField,
+} from "./fields.ts";
 import { accountOfKey, subjectAccount } from "./key-rights.ts";
 import {
   createdKeySchema,
@@ -11,7 +18,6 @@ import {
   keyToJson,
   newKeySchema,
   rotatedKeySchema,
-  teamIdField,
 } from "./key-schema.ts";
 import { knownAccount } from "./known-account.ts";
 import {
@@ -46,7 +52,7 @@ export const keyRoutes: readonly Route[] = [
     about:
       "A caller gives scopes whose permissions it has itself. A key that is limited to models, " +
       "addresses or a time gives keys within its own limits.",
-    access: "keys:write",
+    access: ["keys:write", "network:operate"],
     body: newKeySchema,
     status: 201,
     answer: createdKeySchema,
@@ -103,7 +109,7 @@ export const keyRoutes: readonly Route[] = [
     path: `${path}/:id`,
     summary: "Change what an API key is called, belongs to and may be used for",
     about,
-    access: "keys:write",
+    access: ["keys:write", "network:operate"],
     params,
     query: z.strictObject(accountQuery),
     body: keyChangeSchema,
@@ -123,7 +129,7 @@ export const keyRoutes: readonly Route[] = [
     about:
       "The old key goes on working for the grace, and then ends. Whoever lost an answer rotates " +
       "again and revokes the key that nobody has.",
-    access: "keys:write",
+    access: ["keys:write", "network:operate"],
     params,
     query: z.strictObject(accountQuery),
     body: z
@@ -147,7 +153,7 @@ export const keyRoutes: readonly Route[] = [
     about:
       "Once this answers the key is refused everywhere; for a key in use that takes two seconds. " +
       "Tasks that are running end as usual.",
-    access: "keys:write",
+    access: ["keys:write", "network:operate"],
     params,
     query: z.strictObject(accountQuery),
     answer: z

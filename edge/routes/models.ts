@@ -6,7 +6,7 @@ import { mayAsk } from "../authenticate.ts";
 import type { Caller } from "../context.ts";
 import { measuredSpeeds, type ModelDigest } from "../directory/digest.ts";
 import { viewOfAll } from "../directory/network-view.ts";
-import { isNamed } from "../inference/choose-hub.ts";
+import { isNamed } from "../inference/named-offers.ts";
 import type { RouteDescription } from "../openapi/description.ts";
 import { modelListSchema, modelSchema } from "../openapi/openai-answers.ts";
 import { activeCaller } from "./active-caller.ts";

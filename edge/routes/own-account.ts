@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { OctoError } from "../../shared/errors.ts";
 import { type OctoOptions, octoOptionsSchema } from "../../shared/openai/octo-options.ts";
+import { verificationLevels } from "../../shared/verification.ts";
 import type { Caller, Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { changeAccount, findAccount } from "../db/accounts.ts";
@@ -11,6 +12,7 @@ import { moneyFields, moneyToJson } from "./accounts.ts";
 import { systemAccountId } from "./active-caller.ts";
 import { accountIdField } from "./fields.ts";
 import { defineRoute, type Route } from "./route.ts";
+import { verificationOf } from "./verification.ts";
 
 const routingField = octoOptionsSchema
   .nullable()
@@ -24,6 +26,9 @@ const ownAccountSchema = z
     concurrency_max: z.int().meta({ description: "Tasks that may run at the same time" }),
     ...moneyFields,
     routing: routingField,
+    verification: z.enum(verificationLevels).meta({
+      description: "How well the account is known: by its own history, or by who attests it",
+    }),
   })
   .meta({ id: "OwnAccount", description: "What the caller's account has and may do." });
 
@@ -82,7 +87,10 @@ async function ownAccount(
   { accountId }: Caller,
   routing: OctoOptions | null,
 ): Promise<z.infer<typeof ownAccountSchema>> {
-  const summary = await accountObject(ctx.env, accountId).summary();
+  const [summary, verification] = await Promise.all([
+    accountObject(ctx.env, accountId).summary(),
+    verificationOf(ctx, accountId),
+  ]);
   return {
     object: "account",
     id: accountId,
@@ -90,5 +98,6 @@ async function ownAccount(
     concurrency_max: summary.concurrencyMax,
     ...moneyToJson(summary),
     routing,
+    verification,
   };
 }

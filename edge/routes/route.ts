@@ -1,10 +1,9 @@
 import type { Context as HonoContext } from "hono";
 import { z } from "zod";
 import type { AppEnv } from "../app-env.ts";
-import { assertMay } from "../authenticate.ts";
-import type { Permission } from "../../shared/permissions.ts";
 import type { Caller, Context } from "../context.ts";
-import type { RouteDescription } from "../openapi/description.ts";
+import type { RouteAccess, RouteDescription } from "../openapi/description.ts";
+import { assertMayCall } from "./access.ts";
 import { activeCaller } from "./active-caller.ts";
 import { checked, parseBody, readText } from "./read-body.ts";
 
@@ -25,7 +24,7 @@ export interface RouteInput<Params, Query, Body> {
  * described.
  */
 interface RouteSpec<Params, Query, Body, Answer> extends RouteDescription {
-  readonly access: "any key" | Permission;
+  readonly access: Exclude<RouteAccess, "anyone">;
   readonly params?: z.ZodType<Params>;
   readonly query?: z.ZodType<Query>;
   readonly body?: z.ZodType<Body>;
@@ -60,7 +59,7 @@ export function defineRoute<Params, Query, Body, Answer>(
     description: spec,
     async respond(c) {
       const caller = await activeCaller(c);
-      if (spec.access !== "any key") assertMay(caller, spec.access);
+      assertMayCall(caller, spec.access);
       const answer = await spec.handle({
         ctx: c.get("ctx"),
         caller,

@@ -9,7 +9,9 @@ export type SigningDomain =
   | "octo-auth-v1"
   | "octo-receipt-v1"
   | "octo-countersign-v1"
-  | "octo-manifest-v1";
+  | "octo-manifest-v1"
+  | "octo-sign-in-v1"
+  | "octo-attestation-v1";
 
 export interface SigningKey {
   /** The raw public key of 32 bytes in base64url: 43 characters. */

@@ -26,7 +26,10 @@ export const taskOfferSchema = z.object({
   prefix_parts: z.int().min(1).max(1024).optional(),
   /** Name the tokens of what is sent, so that another worker could go on. */
   wants_token_ids: z.boolean().optional(),
-  /** How long output of this attempt may be gathered, in place of the welcome's `pace_ms`. */
+  /**
+   * How long output may be gathered from now on, of this attempt and of those that run: in place of
+   * the welcome's `pace_ms` and of those of earlier offers.
+   */
   pace_ms: z.int().min(0).max(5_000).optional(),
   window_bytes: z.int().min(1),
   input_micros_per_million: z.int().min(0),

@@ -226,6 +226,7 @@ export class WorkerProcess {
 
   #startAttempt(offer: TaskOffer, paceMs: number): void {
     const { attempt: id } = offer;
+    for (const running of this.#attempts.values()) running.dispatch({ kind: "paced", paceMs });
     const attempt = new SimulatedAttempt(this.#world, offer, paceMs, {
       workerKey: this.#worker.key,
       skewMs: this.#worker.skewMs,

@@ -74,6 +74,8 @@ export function reduceAttempt(
       return halt(state, "stopped", nowMs);
     case "pace":
       return progress({ ...state, isTimerSet: false }, nowMs, true);
+    case "paced":
+      return { state: { ...state, paceMs: event.paceMs }, effects: [] };
     case "sealed":
       return onSealed(state, event, nowMs);
   }

@@ -83,7 +83,10 @@ export type AttemptEvent =
   | { readonly kind: "lost" }
   /** The worker is leaving and its patience is over. */
   | { readonly kind: "stop" }
+  /** The pace's timer has fired. */
   | { readonly kind: "pace" }
+  /** The hub has said with a newer offer how long output may be gathered now. */
+  | { readonly kind: "paced"; readonly paceMs: number }
   | { readonly kind: "sealed"; readonly signed: SignedReceipt };
 
 export type AttemptFrame = TaskAccept | TaskRefuse | TaskDelta | TaskEnd | TaskFail;

@@ -15,6 +15,7 @@ import type {
   ReceiptDraft,
 } from "./attempt.ts";
 import { createAttempt, reduceAttempt } from "./attempt-state.ts";
+import { onBeat } from "./beat.ts";
 import { engineEvents } from "./engine-events.ts";
 import { isTurnLong } from "./event-loop-turn.ts";
 import type { ReceiptEntry } from "./receipt-journal.ts";
@@ -104,9 +105,10 @@ export class RunningAttempt {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     if (atMs === null) return;
+    const beatMs = onBeat(atMs - this.#offsetMs, this.#state.paceMs);
     this.#timer = setTimeout(
       () => this.dispatch({ kind: "pace" }),
-      Math.max(0, atMs - this.#nowMs()),
+      Math.max(0, beatMs - performance.now()),
     );
   }
 

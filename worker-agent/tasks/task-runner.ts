@@ -25,12 +25,14 @@ export interface TaskRunnerOptions {
 export class TaskRunner {
   readonly #options: TaskRunnerOptions;
   readonly #attempts = new Map<string, RunningAttempt>();
+  #paceMs: number | null = null;
 
   constructor(options: TaskRunnerOptions) {
     this.#options = options;
   }
 
   start(offer: TaskOffer, paceMs: number): void {
+    this.#keepPace(paceMs);
     const { key, journal, log, send, over, made, failed } = this.#options;
     const engine = this.#options.enginesByModel.get(offer.model);
     assert(engine !== undefined, `the listed model ${offer.model} has an engine`);
@@ -51,6 +53,13 @@ export class TaskRunner {
     });
     this.#attempts.set(attempt, running);
     running.dispatch({ kind: "begin" });
+  }
+
+  /** The newest offer's pace is every attempt's: it says how busy the hub is now. */
+  #keepPace(paceMs: number): void {
+    if (paceMs === this.#paceMs) return;
+    this.#paceMs = paceMs;
+    for (const running of this.#attempts.values()) running.dispatch({ kind: "paced", paceMs });
   }
 
   deliver(frame: TaskBody | TaskWindow | TaskCancel): void {

@@ -44,6 +44,14 @@ describe("a lease is asked for", () => {
     expect(asks[3]).toMatchObject({ keyId, limit: 160n, tasks: 8, taskLimit: 10n });
   });
 
+  test("for as many tasks as ran at one time lately, though few run just now", () => {
+    const book = createLeaseBook();
+    takeGrant(book, askedBy(book, 0), null, { askedMs: 0, nowMs: 0 });
+    for (let task = 4; task < 10; task++) expect(spendOn(book, 10).ask).toBeNull();
+    for (let task = 0; task < 9; task++) endTask(book, keyId, null);
+    expect(spendOn(book, 1_050).ask).toMatchObject({ tasks: 20 });
+  });
+
   test("by nobody who asks seldom", () => {
     const book = createLeaseBook();
     for (let second = 0; second < 20; second++) {

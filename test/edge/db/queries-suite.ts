@@ -2,7 +2,9 @@ import { describe } from "vitest";
 import { describeAccounts } from "./accounts-suite.ts";
 import { describeManagedKeys } from "./keys-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
+import { describeInvitations } from "./invitations-suite.ts";
 import { describeListings } from "./listings-suite.ts";
+import { describePeople } from "./people-suite.ts";
 import { describeTasks } from "./tasks-suite.ts";
 import { describeWorkers } from "./workers-suite.ts";
 import type { MakeDatabase } from "./worlds.ts";
@@ -12,6 +14,8 @@ export function describeQueries(name: string, makeDatabase: MakeDatabase): void 
   describe(name, () => {
     describe("accounts and keys", () => describeAccounts(makeDatabase));
     describe("managed keys", () => describeManagedKeys(makeDatabase));
+    describe("people and members", () => describePeople(makeDatabase));
+    describe("invitations", () => describeInvitations(makeDatabase));
     describe("workers", () => describeWorkers(makeDatabase));
     describe("listings", () => describeListings(makeDatabase));
     describe("ledger", () => describeLedger(makeDatabase));

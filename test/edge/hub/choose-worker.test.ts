@@ -59,6 +59,15 @@ describe("a worker is found", () => {
     expect(listingFor(of, "other")).toBeNull();
   });
 
+  test("under its own names alone, however many others there are", () => {
+    const names = Array.from({ length: 100 }, (_, at) => `model-${at}`);
+    const sessions = names.map((name) => session(name, { listings: [listing({ model: name })] }));
+    for (const name of names) {
+      const choice = chooseWorker(task("a", { model: name }), sessions, none, random(0));
+      expect(choice).toMatchObject({ session: { id: name }, route: { excluded: { model: 99 } } });
+    }
+  });
+
   test("under what it lists now, not under what it listed before", () => {
     const of = session("v");
     expect(chooseWorker(task("a"), [of], none, random(0)).kind).toBe("chosen");

@@ -174,6 +174,23 @@ describe("a score", () => {
   });
 });
 
+test("whoever is left out is neither drawn nor compared with, and is back in the next choice", () => {
+  const all = [candidate("cheap", { price: 1 }), candidate("a"), candidate("b")];
+  const board = boardOf(all);
+  const { weights } = defaultRouting;
+  board.leaveOut(0);
+  board.score(weights);
+  expect(board.partsOf(1, weights).price).toBe(1);
+  for (const at of [1, 2]) {
+    expect(board.draw(defaultRouting, () => 0)).toMatchObject({ at });
+    expect(board.take(at)).toEqual([at]);
+  }
+  expect(board.draw(defaultRouting, () => 0)).toBeNull();
+  board.restart();
+  board.score(weights);
+  expect(board.draw(defaultRouting, () => 0.5)).toMatchObject({ at: 0 });
+});
+
 describe("among near-equals", () => {
   const many = Array.from({ length: 50 }, (_, at) => candidate(`w${at}`));
 

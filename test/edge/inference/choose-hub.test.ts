@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chooseHub } from "../../../edge/inference/choose-hub.ts";
+import { defaultRouting } from "../../../shared/openai/routing.ts";
 import { type OctoOptions, weightDemands } from "../../../shared/openai/octo-options.ts";
 import type { Ability } from "../../../shared/openai/demands.ts";
 import { failure, hub, model, price, query, weights } from "./digests.ts";
@@ -246,4 +247,26 @@ test("every hub that is asked can serve, and the hold covers it", () => {
       }
     }),
   );
+});
+
+test("a view that was asked before gives what a new one gives", () => {
+  const fresh = () => [
+    hub("a", model({ lowestPrice: price(1) })),
+    hub("b", model({ classCeiling: "private", abilitySets: [["chat", "tools"]] })),
+    { ...hub("c", model({ bestReputation: 90 })), region: "enam" as const },
+  ];
+  const queries = [
+    query(),
+    query({ class: "private" }),
+    query({ region: "enam" }),
+    query({ kind: "embedding" }),
+    query({}, ["chat", "tools"]),
+    query({ model: `sha256:${weights}` }),
+    query({ routing: { ...defaultRouting, reputationMin: 80 } }),
+    query(),
+  ];
+  const asked = fresh();
+  for (const of of queries) {
+    expect(chooseHub(of, asked, () => 0.5)).toEqual(chooseHub(of, fresh(), () => 0.5));
+  }
 });

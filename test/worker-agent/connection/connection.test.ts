@@ -69,6 +69,18 @@ test("a long body comes in parts, and is accepted before they have all come", as
   expect(end.receipt.receipt.prompt_hash).toBe(await sha256Hex(body));
 });
 
+test("the pace of the newest offer is that of what runs already", async () => {
+  await using hub = await FakeHub.start();
+  await using _worker = await runWorker(hub.edge);
+  const session = await hub.serving();
+  const body = chat("[synthetic tokens=1000 rate=200]");
+  const slow = session.offer({ body, pace_ms: 5_000 });
+  const deltas = () => session.all("task.delta").filter(({ attempt }) => attempt === slow.attempt);
+  await until("the first token is there", () => deltas().length === 1);
+  session.offer({ body, pace_ms: 0 });
+  await until("more of it comes before its own pace would have it", () => deltas().length > 3);
+});
+
 test("a listing that is refused is told, and grants nothing", async () => {
   await using hub = await FakeHub.start({ refusalOf: () => "too slow" });
   await using worker = await runWorker(hub.edge);

@@ -259,3 +259,11 @@ test("a body in parts that turns out malformed or too long fails, since it was a
   long.tell({ kind: "body", part: 1, text: "x".repeat(taskBytesMax) });
   expect(long.frames.at(-1)).toMatchObject({ type: "task.fail", code: "invalid_request" });
 });
+
+test("the pace of a newer offer counts from the next output on", () => {
+  const driver = new AttemptDriver();
+  driver.part({ text: "a" });
+  driver.tell({ kind: "paced", paceMs: 100 });
+  driver.part({ text: "b" });
+  expect(driver.timerAtMs).toBe(1_100);
+});

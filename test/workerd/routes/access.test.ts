@@ -1,33 +1,62 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { apiKeyHash, formatApiKey, newApiKey } from "../../../shared/crypto/api-key.ts";
-import { newId } from "../../../shared/ids.ts";
-import { type Permission, permissionsOf } from "../../../shared/permissions.ts";
 import { createApiKey } from "../../../edge/db/api-keys.ts";
 import { configOf } from "../../../edge/env.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import type { RouteDescription } from "../../../edge/openapi/description.ts";
 import { descriptions } from "../../../edge/routes/descriptions.ts";
+import { isLetIn, type KnownCaller, newCallers, wrongSessions } from "./callers.ts";
 import { call, env, newConsumer, openDatabase, refusal } from "./edge-client.ts";
+import {
+  callOn,
+  exampleBody,
+  fieldsOf,
+  newBelongings,
+  resourceOf,
+  unknownIds,
+} from "./route-samples.ts";
 
 const guarded = descriptions.filter(({ access }) => access !== "anyone");
 
-/** A call of a route on things that are not the caller's, with a body only where one is read. */
-function foreignCall(route: RouteDescription): string {
-  const idByResource: Record<string, string> = {
-    accounts: newId("acct"),
-    keys: "aaaaaaaa",
-    key: "aaaaaaaa",
-    team: newId("team"),
-    workers: "A".repeat(43),
-    tasks: newId("tsk"),
-  };
-  const [, resource = ""] = /([^/]+)\/:id/.exec(route.path) ?? [];
-  const path = route.path
-    .replace(":id", idByResource[resource] ?? "")
-    .replace(/:name\{.*\}$/, "a-model");
-  const query = path.endsWith("/stream") ? "?last_event_id=weur:0:0" : "";
-  return `${route.method.toUpperCase()} ${path}${query}`;
-}
+/** Fields that are nobody's to send, wherever a body does not have them. */
+const forbiddenFields = [
+  "account_id",
+  "accepted_by",
+  "access",
+  "archived_at",
+  "balance_micros",
+  "concurrency_max",
+  "counts",
+  "created_at",
+  "earned_micros",
+  "held_micros",
+  "id",
+  "kind",
+  "level",
+  "limits",
+  "object",
+  "permissions",
+  "person_id",
+  "revoked_at",
+  "role",
+  "scopes",
+  "secret_hash",
+  "status",
+  "verification",
+];
+
+/** What workers get is theirs to know: these bodies pass on fields that the edge does not. */
+const looseBodies = [
+  "/v1/chat/completions",
+  "/v1/completions",
+  "/v1/embeddings",
+  "/v1/rerank",
+  "/v1/classify",
+  "/v1/audio/transcriptions",
+  "/v1/images/generations",
+  "/api/v1/route",
+];
 
 async function expiredKey(accountId: string): Promise<string> {
   const key = newApiKey("test");
@@ -53,7 +82,7 @@ async function expiredKey(accountId: string): Promise<string> {
   return formatApiKey(key);
 }
 
-/** Keys that are wrong each in its way, as text or by a text a call: ids are locked in time. */
+/** Keys that are wrong each in its way, by a text a call: ids are locked in time. */
 async function wrongKeys(): Promise<Record<string, () => string>> {
   const revoked = await newConsumer("operator");
   await call(`DELETE /api/v1/keys/${revoked.keyId}`);
@@ -74,12 +103,28 @@ async function wrongKeys(): Promise<Record<string, () => string>> {
 }
 
 let wrong: Record<string, () => string>;
-let consumer: Awaited<ReturnType<typeof newConsumer>>;
+let wrongTokens: Record<string, string>;
+let callers: readonly KnownCaller[];
+let other: readonly KnownCaller[];
 
 beforeAll(async () => {
-  wrong = await wrongKeys();
-  consumer = await newConsumer();
+  [wrong, wrongTokens, callers, other] = await Promise.all([
+    wrongKeys(),
+    wrongSessions(),
+    newCallers(),
+    newCallers(),
+  ]);
 });
+
+async function answersTo(route: RouteDescription, keys: readonly string[]) {
+  const method = route.body === undefined ? {} : { body: {} };
+  const answers = new Set<string>();
+  for (const key of keys) {
+    const { status, text } = await call(callOn(route, unknownIds), { ...method, key });
+    answers.add(`${status} ${text}`);
+  }
+  return [...answers];
+}
 
 describe.each(guarded.map((route) => [`${route.method} ${route.path}`, route] as const))(
   "%s",
@@ -87,41 +132,93 @@ describe.each(guarded.map((route) => [`${route.method} ${route.path}`, route] as
     const method = route.body === undefined ? {} : { body: {} };
 
     test("a caller without a key is refused", async () => {
-      const error = await refusal(foreignCall(route), { ...method, key: null });
+      const error = await refusal(callOn(route, unknownIds), { ...method, key: null });
       expect(error).toMatchObject({ status: 401, code: "invalid_api_key" });
     });
 
-    test("every wrong key gets the same answer", async () => {
-      const answers = new Set<string>();
-      for (const wrongKey of Object.values(wrong)) {
-        const key = wrongKey();
-        const { status, text } = await call(foreignCall(route), { ...method, key });
-        answers.add(`${status} ${text}`);
+    test("every wrong key gets the same answer, and every wrong session", async () => {
+      const wrongTexts = Object.values(wrong).map((text) => text());
+      for (const keys of [wrongTexts, Object.values(wrongTokens)]) {
+        const answers = await answersTo(route, keys);
+        expect(answers).toHaveLength(1);
+        expect(answers[0]).toMatch(/^401 .*invalid_api_key/);
       }
-      expect(answers.size).toBe(1);
-      expect([...answers][0]).toMatch(/^401 .*invalid_api_key/);
     });
 
-    test.runIf(route.access === "network:operate")("a consumer is refused", async () => {
-      const error = await refusal(foreignCall(route), { ...method, key: consumer.key });
-      expect(error).toMatchObject({ status: 403, code: "insufficient_scope" });
+    test("of all roles and scopes those are let in that its access says", async () => {
+      // Wrong in what it says, so that nothing happens where it is let in.
+      const body = route.body === undefined ? {} : { body: { "no such field": 1 } };
+      const found: Record<string, string> = {};
+      const expected: Record<string, string> = {};
+      for (const caller of callers) {
+        const { status } = await call(callOn(route, unknownIds), { ...body, key: caller.key });
+        found[caller.name] = status === 403 ? "refused" : status === 401 ? "unknown" : "let in";
+        expected[caller.name] = isLetIn(route, caller) ? "let in" : "refused";
+      }
+      expect(found).toEqual(expected);
     });
 
     test.runIf(route.path.includes(":"))("what does not exist is not found", async () => {
-      const bodies: Record<string, unknown> = {
-        changeAccount: { name: "Bob" },
-        giveCredit: { amount_micros: 1 },
-        changeKey: { name: "desk" },
-        rotateKey: {},
-        updateVirtualKey: { rpm_limit: 1 },
-        updateVirtualTeam: { name: "search" },
-      };
-      const body = bodies[route.name];
-      const { access } = route;
-      const isOperators = permissionsOf(["operator"]).has(access as Permission);
-      const key = isOperators || access === "any key" ? {} : { key: consumer.key };
-      const options = { ...key, ...(body === undefined ? {} : { body }) };
-      expect((await refusal(foreignCall(route), options)).status).toBe(404);
+      const body = exampleBody(route);
+      const options = body === undefined ? {} : { body };
+      const caller = callers.find((one) => isLetIn(route, one));
+      const path = callOn(route, unknownIds);
+      expect((await refusal(path, { ...options, key: caller?.key ?? null })).status).toBe(404);
+    });
+  },
+);
+
+const owned = guarded.filter(
+  (route) => resourceOf(route) !== null && route.access !== "network:operate",
+);
+
+describe.each(owned.map((route) => [`${route.method} ${route.path}`, route] as const))(
+  "%s",
+  (_, route) => {
+    test("another account's is not found, by whoever is let in; one's own is", async () => {
+      const { owner, ids } = await newBelongings();
+      const path = callOn(route, ids);
+      const body = exampleBody(route);
+      const options = body === undefined ? {} : { body };
+      const strangers = other.filter((one) => isLetIn(route, one));
+      // An operator's word on keys and accounts goes for all of them.
+      const own = strangers.filter((one) => !one.permissions.has("network:operate"));
+      expect(own).not.toEqual([]);
+      for (const { key } of own) {
+        expect((await refusal(path, { ...options, key })).status).toBe(404);
+      }
+      // What is left of a stream is a hub's to know, and there was none.
+      if (route.path.endsWith("/stream")) return;
+      const { status } = await call(path, { ...options, key: owner.token });
+      expect(status).toBe(route.status ?? 200);
+    });
+  },
+);
+
+const bodied = descriptions.filter(({ body }) => body !== undefined);
+
+test("bodies take no other fields than theirs, but those that workers are to read", () => {
+  const loose = bodied.filter(({ body }) => body !== undefined && !fieldsOf(body).isStrict);
+  expect(loose.map(({ path }) => path).toSorted()).toEqual(looseBodies.toSorted());
+});
+
+const strict = bodied.filter(({ path }) => !looseBodies.includes(path));
+
+describe.each(strict.map((route) => [`${route.method} ${route.path}`, route] as const))(
+  "%s",
+  (_, route) => {
+    test("what is not the caller's to say is refused by name", async () => {
+      const { fields } = fieldsOf(route.body ?? z.never());
+      const caller = callers.find((one) => isLetIn(route, one));
+      const key = route.access === "anyone" ? null : (caller?.key ?? null);
+      const refused: Record<string, string> = {};
+      const foreign = forbiddenFields.filter((field) => !fields.includes(field));
+      for (const field of foreign) {
+        const body = { ...exampleBody(route), [field]: 1 };
+        const { status, param } = await refusal(callOn(route, unknownIds), { key, body });
+        refused[field] = `${status} ${param}`;
+      }
+      expect(refused).toEqual(Object.fromEntries(foreign.map((field) => [field, `400 ${field}`])));
     });
   },
 );

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createTeam } from "../../../edge/db/teams.ts";
 import { newId } from "../../../shared/ids.ts";
 import { call, newConsumer, openDatabase, refusal } from "./edge-client.ts";
+import { newMember, newOwner } from "./people.ts";
 
 type Consumer = Awaited<ReturnType<typeof newConsumer>>;
 
@@ -17,7 +18,7 @@ async function ownKey(owner: Consumer, change: Record<string, unknown> = {}) {
 async function newTeam(accountId: string): Promise<string> {
   const id = newId("team");
   await using db = openDatabase();
-  const team = { id, accountId, name: "search", limits: null, archivedAt: null };
+  const team = { id, accountId, name: "search", limits: null };
   await createTeam(db, { ...team, createdAt: Date.now() });
   return id;
 }
@@ -114,6 +115,20 @@ describe("a key gives no more than it has", () => {
       body: { name: "king", scopes: ["operator"] },
     });
     expect(error).toMatchObject({ status: 403, param: "scopes" });
+  });
+
+  test("and people give keys for inference, which they do not run themselves", async () => {
+    const owner = await newOwner();
+    const builder = await newMember(owner, "builder");
+    const give = async (key: string, scope: string) =>
+      (await call(`POST ${path}`, { key, body: { name: "bot", scopes: [scope] } })).status;
+    expect(await give(owner.token, "inference")).toBe(201);
+    expect(await give(owner.token, "management")).toBe(201);
+    expect(await give(owner.token, "operator")).toBe(403);
+    expect(await give(builder.token, "inference")).toBe(201);
+    for (const scope of ["management", "read-only", "operator"]) {
+      expect([scope, await give(builder.token, scope)]).toEqual([scope, 403]);
+    }
   });
 
   test("of models, addresses and time", async () => {
