@@ -123,6 +123,7 @@ test.each([
     OCTO_OPERATOR_KEY: formatApiKey(config.operatorKey),
     OCTO_EDGE_KEY: config.edgePrivateKey,
     OCTO_TICKET_SECRET: config.ticketSecret,
+    OCTO_KEY_PEPPER: config.keyPepper,
     LIBSQL_URL: "http://libsql.invalid",
     OCTO_ATTESTERS,
   } as unknown as Env;
