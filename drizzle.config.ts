@@ -7,6 +7,7 @@ export default defineConfig({
     "./edge/db/schema-ledger.ts",
     "./edge/db/schema-people.ts",
     "./edge/db/schema-money.ts",
+    "./edge/db/schema-checks.ts",
   ],
   out: "./migrations",
 });

@@ -7,7 +7,7 @@ import { applyMigrations } from "./edge/db/migrate.ts";
 import { createEndpoint } from "./dev/libsql/endpoint.ts";
 import { openLocalDatabase } from "./dev/libsql/open-local.ts";
 import { readMigrations } from "./dev/libsql/read-migrations.ts";
-import { newSecrets } from "./dev/secrets.ts";
+import { newDepositSecret, newSecrets } from "./dev/secrets.ts";
 
 /** The tests inside workerd share one database file: each of them makes accounts of its own. */
 async function workerdOptions(preflight: "on" | "off") {
@@ -16,6 +16,7 @@ async function workerdOptions(preflight: "on" | "off") {
   await applyMigrations(db, await readMigrations(), Date.now());
   const endpoint = createEndpoint({ path });
   const secrets = await newSecrets("test");
+  const depositSecrets = [newDepositSecret(), newDepositSecret()];
   return {
     wrangler: { configPath: "./wrangler.toml" },
     miniflare: {
@@ -33,6 +34,7 @@ async function workerdOptions(preflight: "on" | "off") {
         OCTO_QUEUE_MS: "1500",
         OCTO_STALL_MS: "2000",
         OCTO_PREFLIGHT: preflight,
+        OCTO_DEPOSIT_SECRETS: depositSecrets.join(","),
         OCTO_SIGN_UP: "open",
       },
       serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },

@@ -25,3 +25,8 @@ export async function newSecrets(keyEnv: string): Promise<Secrets> {
 export function newPepper(): string {
   return toBase64Url(randomBytes(32));
 }
+
+/** A secret for whoever tells of deposits, in the form of Standard Webhooks. */
+export function newDepositSecret(): string {
+  return `whsec_${btoa(String.fromCharCode(...randomBytes(32)))}`;
+}

@@ -8,6 +8,7 @@ import { drainBody } from "./drain-body.ts";
 import { errorResponse } from "./http-errors.ts";
 import { apiRoutes } from "./routes/api-routes.ts";
 import { allowedMethods } from "./routes/descriptions.ts";
+import { depositNoticeRoutes } from "./routes/deposits.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
 import { modelRoutes } from "./routes/models.ts";
@@ -41,6 +42,7 @@ app.use("*", async (c, next) => {
 app.route("/v1", inferenceRoutes);
 app.route("/v1", modelRoutes);
 app.route("/v1", streamRoutes);
+app.route("/", depositNoticeRoutes);
 app.route("/", workerRoutes);
 for (const { description, respond } of apiRoutes) {
   app.on(description.method, description.path, respond);

@@ -31,6 +31,8 @@ export interface Env {
   readonly OCTO_QUEUE_MS?: string;
   readonly OCTO_STALL_MS?: string;
   readonly OCTO_PREFLIGHT?: string;
+  readonly OCTO_DEPOSIT_SECRETS?: string;
+  readonly OCTO_FOUR_EYES_MICROS?: string;
   readonly OCTO_SIGN_UP?: string;
   readonly OCTO_ATTESTERS?: string;
 }
@@ -54,6 +56,10 @@ export interface Config {
   readonly stallMs: number;
   /** Whether what workers claim is probed before it is listed. */
   readonly preflight: boolean;
+  /** Who may tell of deposits: several at once while one replaces another; none takes none. */
+  readonly depositSecrets: readonly string[];
+  /** Amounts above this take two operators. */
+  readonly fourEyesMicros: bigint;
   /** Whether anybody may open an account of their own. */
   readonly signUp: "open" | "closed";
   /** Who may say what about accounts: public keys, each for one level. */
@@ -63,6 +69,7 @@ export interface Config {
 const duration = (fallback: number) =>
   z.coerce.number().int().min(50).max(600_000).default(fallback);
 
+const depositSecretsForm = "Standard Webhooks secrets, whsec_…, separated by commas";
 const attesterForm = /^(kyc|certified):([A-Za-z0-9_-]{43})$/;
 
 const attestersSchema = z.string().transform((text, ctx) => {
@@ -103,6 +110,17 @@ const configSchema = z.object({
   OCTO_STALL_MS: duration(30_000),
   // Off, workers' claims are believed: for networks whose workers are all one's own.
   OCTO_PREFLIGHT: z.enum(["on", "off"]).default("on"),
+  OCTO_DEPOSIT_SECRETS: z
+    .string()
+    .regex(/^whsec_[A-Za-z0-9+/=]{32,}(,whsec_[A-Za-z0-9+/=]{32,})*$/, depositSecretsForm)
+    .transform((text) => text.split(","))
+    .default([]),
+  // A thousand credits: what one operator may lose by a slip, or take.
+  OCTO_FOUR_EYES_MICROS: z
+    .string()
+    .regex(/^\d{1,15}$/, "a whole number of micros")
+    .transform(BigInt)
+    .default(1_000_000_000n),
   OCTO_SIGN_UP: z.enum(["open", "closed"], '"open" or "closed"').default("closed"),
   OCTO_ATTESTERS: attestersSchema.default([]),
 });
@@ -139,6 +157,8 @@ export function configOf(env: Env): Config {
     queueMs: values.OCTO_QUEUE_MS,
     stallMs: values.OCTO_STALL_MS,
     preflight: values.OCTO_PREFLIGHT === "on",
+    depositSecrets: values.OCTO_DEPOSIT_SECRETS,
+    fourEyesMicros: values.OCTO_FOUR_EYES_MICROS,
     signUp: values.OCTO_SIGN_UP,
     attesters: values.OCTO_ATTESTERS,
   };

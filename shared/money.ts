@@ -107,3 +107,13 @@ export function formatCredits(micros: Micros): string {
   const fraction = (absolute % MICROS_PER_CREDIT).toString().padStart(6, "0").replace(/0+$/, "");
   return `${sign}${absolute / MICROS_PER_CREDIT}${fraction === "" ? "" : `.${fraction}`}`;
 }
+
+/**
+ * The micros of a decimal credit amount that a person wrote, or null where it is none: digits, and
+ * at most six of them behind a point. Neither signs nor exponents, and never by way of a float.
+ */
+export function parseCredits(text: string): Micros | null {
+  const [, whole, fraction = ""] = /^(\d{1,15})(?:\.(\d{1,6}))?$/.exec(text) ?? [];
+  if (whole === undefined) return null;
+  return BigInt(whole) * MICROS_PER_CREDIT + BigInt(fraction.padEnd(6, "0"));
+}

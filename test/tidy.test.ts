@@ -48,6 +48,7 @@ describe("imports", () => {
     shared: ["shared"],
     edge: ["shared", "edge"],
     "worker-agent": ["shared", "worker-agent"],
+    cli: ["shared", "cli"],
   };
 
   test("parties meet only in what they share", () => {
@@ -100,7 +101,7 @@ describe("imports", () => {
   /** Where each package or platform may be imported; everything else may be imported anywhere. */
   const homes: readonly (readonly [RegExp, readonly string[]])[] = [
     [/^cloudflare:/, ["edge/worker.ts", ...objectClasses, "test"]],
-    [/^node:/, ["worker-agent", "dev", "bench", "test", "vitest.config.ts"]],
+    [/^node:/, ["worker-agent", "cli", "dev", "bench", "test", "vitest.config.ts"]],
     [/^drizzle-orm/, ["edge/db", "test/edge/db"]],
     [/^jose/, ["edge/sign-in", "test/workerd"]],
     [/^@libsql\/client/, ["edge/db", "dev", "test"]],
@@ -116,7 +117,7 @@ describe("imports", () => {
         "edge/openapi",
       ),
     ],
-    [/^(miniflare|esbuild)/, ["dev", "bench", "worker-agent/build.ts", "test"]],
+    [/^(miniflare|esbuild)/, ["dev", "bench", "worker-agent/build.ts", "cli/build.ts", "test"]],
   ];
 
   test("what belongs to one place is imported only there", () => {
@@ -163,14 +164,19 @@ describe("imports", () => {
 
   test("every file is imported, or is where something starts", () => {
     const imported = new Set(files.flatMap((file) => file.imports.map(({ path }) => path)));
-    const scripts = ["package.json", "worker-agent/package.json", "wrangler.toml"]
+    const scripts = [
+      "package.json",
+      "worker-agent/package.json",
+      "cli/package.json",
+      "wrangler.toml",
+    ]
       .map((path) => readRepositoryFile(path))
       .join("\n");
     const lost = files
       .map(({ path }) => path)
       .filter((path) => {
         if (imported.has(path) || /(\.test|\.config)\.ts$/.test(path)) return false;
-        const started = [path, posix.relative("worker-agent", path)];
+        const started = [path, ...["worker-agent", "cli"].map((of) => posix.relative(of, path))];
         const isStarted = (name: string) => new RegExp(`(?:node |")${name}\\b`).test(scripts);
         return !started.some(isStarted);
       });

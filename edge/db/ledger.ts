@@ -1,4 +1,4 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, type SQL, sql } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { assert } from "../../shared/assert.ts";
 import type { Micros } from "../../shared/money.ts";
@@ -33,14 +33,6 @@ export interface Balance {
   readonly balanceMicros: Micros;
 }
 
-/** The books of one asset: `sumMicros` is 0 or money was made or lost. */
-export interface Conservation {
-  readonly asset: string;
-  readonly sumMicros: Micros;
-  readonly accounts: number;
-  readonly transfers: number;
-}
-
 /** Inserts transfers, each at most once (L2); gives how many were new. */
 export async function recordTransfers(db: Database, rows: readonly NewTransfer[]): Promise<number> {
   if (rows.length === 0) return 0;
@@ -61,21 +53,49 @@ export function insertTransfers(orm: Orm, rows: readonly NewTransfer[]): Stateme
     .onConflictDoNothing({ target: transfers.id });
 }
 
-/** Both sides of every transfer, as one signed row each. */
-const entries = sql`(
-  select ${transfers.creditAccount} as account, ${transfers.asset} as asset,
-    ${transfers.amountMicros} as micros from ${transfers}
-  union all
-  select ${transfers.debitAccount}, ${transfers.asset}, -${transfers.amountMicros} from ${transfers}
-)`;
+/** Both sides of the transfers of a condition, as one signed row each: `account, asset, micros`. */
+export function entriesOf(condition: SQL | undefined): SQL {
+  return sql`(
+    select ${transfers.creditAccount} as account, ${transfers.asset} as asset,
+      ${transfers.amountMicros} as micros from ${transfers} where ${condition ?? sql`true`}
+    union all
+    select ${transfers.debitAccount}, ${transfers.asset}, -${transfers.amountMicros}
+    from ${transfers} where ${condition ?? sql`true`}
+  )`;
+}
 
-/** The balance of every ledger account in every asset it ever held. */
-export async function balances(db: Database): Promise<readonly Balance[]> {
+/**
+ * The balance of every ledger account in every asset it ever held, by all of its transfers, or by
+ * those up to a row of the ledger.
+ */
+export async function balances(db: Database, through?: number): Promise<readonly Balance[]> {
+  const upTo = through === undefined ? undefined : rowsUpTo(through);
   return db.read("read the balances", (orm) =>
     orm.all<Balance>(sql`
-      select account, asset, sum(micros) as "balanceMicros" from ${entries}
+      select account, asset, sum(micros) as "balanceMicros" from ${entriesOf(upTo)}
       group by account, asset order by account, asset`),
   );
+}
+
+/**
+ * The number of the last row of the ledger, 0 without any. Rows are only ever added, so that what
+ * is read up to one row is of one moment, however long the reading takes.
+ */
+export async function lastRow(db: Database): Promise<number> {
+  const rows = await db.read("find the end of the ledger", (orm) =>
+    orm.all<{ last: bigint | null }>(sql`select max(rowid) as "last" from ${transfers}`),
+  );
+  return Number(rows[0]?.last ?? 0n);
+}
+
+/** Transfers up to a row of the ledger, that one included. */
+export function rowsUpTo(row: number): SQL {
+  return sql`${transfers}.rowid <= ${BigInt(row)}`;
+}
+
+/** Transfers behind a row of the ledger. */
+export function rowsAfter(row: number): SQL {
+  return sql`${transfers}.rowid > ${BigInt(row)}`;
 }
 
 /** The balance of one ledger account in one asset; 0 where it never moved. */
@@ -94,24 +114,6 @@ export async function balanceOf(
         as "balanceMicros"`),
   );
   return rows[0]?.balanceMicros ?? 0n;
-}
-
-/** The books of every asset, each balance summed by account first, as an auditor would. */
-export async function conservation(db: Database): Promise<readonly Conservation[]> {
-  const rows = await db.read("audit the ledger", (orm) =>
-    orm.all<{ asset: string; sumMicros: bigint; accounts: bigint; entries: bigint }>(sql`
-      select asset, sum(balance) as "sumMicros", count(*) as accounts, sum(entries) as entries
-      from (
-        select account, asset, sum(micros) as balance, count(*) as entries from ${entries}
-        group by account, asset
-      ) group by asset order by asset`),
-  );
-  return rows.map((row) => ({
-    asset: row.asset,
-    sumMicros: row.sumMicros,
-    accounts: Number(row.accounts),
-    transfers: Number(row.entries) / 2,
-  }));
 }
 
 /** The transfers into and out of one ledger account, newest first. */

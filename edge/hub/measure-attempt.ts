@@ -14,7 +14,7 @@ const decodeTokensMin = 8;
 const decodeMsMin = 20;
 
 /** Outcomes of attempts that a worker is not to blame for, nor to be praised. */
-const neutralOutcomes: ReadonlySet<string> = new Set([
+export const neutralOutcomes: ReadonlySet<string> = new Set([
   "cancelled",
   "superseded",
   "invalid_request",

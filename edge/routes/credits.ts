@@ -2,17 +2,15 @@ import { z } from "zod";
 import { sha256Hex } from "../../shared/crypto/bytes.ts";
 import { OctoError } from "../../shared/errors.ts";
 import { newId } from "../../shared/ids.ts";
+import { assertWithinOwnPower } from "./approvals.ts";
 import { moneyFields, moneyToJson } from "./accounts.ts";
-import { accountIdField } from "./fields.ts";
+import { accountIdField, amountField } from "./fields.ts";
 import { knownAccount } from "./known-account.ts";
 import { defineRoute, type Route } from "./route.ts";
 
-/** A billion credits: a slip of the keyboard stays far below what a balance can hold. */
-const amountMax = 10 ** 15;
-
 const newCreditSchema = z
   .strictObject({
-    amount_micros: z.int().min(1).max(amountMax),
+    amount_micros: amountField,
     reason: z.string().max(200).optional(),
   })
   .meta({ id: "NewCredit", examples: [{ amount_micros: 5_000_000, reason: "welcome" }] });
@@ -45,6 +43,7 @@ export const creditRoutes: readonly Route[] = [
     answer: creditSchema,
     errors: ["not_found", "idempotency_conflict"],
     async handle({ ctx, params: { id }, body, idempotencyKey }) {
+      assertWithinOwnPower(ctx, body.amount_micros);
       const { object } = await knownAccount(ctx, id);
       const transferId =
         idempotencyKey === null ? newId("tfr") : `mint:${id}:${await sha256Hex(idempotencyKey)}`;

@@ -2,6 +2,7 @@ import { openApiDescription, type RouteDescription } from "../openapi/descriptio
 import { apiRoutes } from "./api-routes.ts";
 import { inferenceDescriptions } from "./describe-inference.ts";
 import { resultDescriptions } from "./describe-results.ts";
+import { depositNoticeDescription } from "./deposits.ts";
 import { healthDescriptions } from "./health.ts";
 import { modelDescriptions } from "./models.ts";
 import { streamDescription } from "./stream.ts";
@@ -14,6 +15,7 @@ export const descriptions: readonly RouteDescription[] = [
   ...modelDescriptions,
   streamDescription,
   ...apiRoutes.map(({ description }) => description),
+  depositNoticeDescription,
   workerDescription,
   ...healthDescriptions,
   openApiDescription,

@@ -25,6 +25,15 @@ export const nameField = z
 /** Simultaneous tasks of one account: the whole of a network's slots is far below. */
 export const concurrencyField = z.int().min(0).max(100_000);
 
+/**
+ * Micros that are to move: at most a billion credits, so that a slip of the keyboard stays far
+ * below what a balance can hold.
+ */
+export const amountField = z
+  .int()
+  .min(1)
+  .max(10 ** 15);
+
 export const microsField = z.int().meta({ description: "1 credit is 1,000,000 micros" });
 export const timeField = z.iso.datetime().meta({ examples: ["2026-11-05T09:30:00.000Z"] });
 
@@ -61,6 +70,11 @@ export const flagInQuery = z
 export const pageQuery = {
   cursor: z.string().max(1024).optional(),
   limit: wholeInQuery(1, 100).default(20),
+};
+
+/** Tables come as JSON, or as a file for a spreadsheet. */
+export const formatQuery = {
+  format: z.enum(["json", "csv"]).default("json").meta({ description: "`csv` is RFC 4180" }),
 };
 
 /** The shape of one page of a list. */

@@ -1,6 +1,7 @@
 import type { Context as HonoContext } from "hono";
 import { z } from "zod";
 import type { AppEnv } from "../app-env.ts";
+import { type CsvFile, toCsv } from "../../shared/csv.ts";
 import type { Caller, Context } from "../context.ts";
 import type { RouteAccess, RouteDescription } from "../openapi/description.ts";
 import { assertMayCall } from "./access.ts";
@@ -30,6 +31,8 @@ interface RouteSpec<Params, Query, Body, Answer> extends RouteDescription {
   readonly body?: z.ZodType<Body>;
   readonly answer: z.ZodType<Answer>;
   readonly handle: (input: RouteInput<Params, Query, Body>) => Promise<Answer>;
+  /** The answer as a file, where the query has `format` and it is `csv`. */
+  readonly csv?: (answer: NoInfer<Answer>) => CsvFile;
 }
 
 /** A described route with the function that answers it. */
@@ -56,15 +59,16 @@ export function defineRoute<Params, Query, Body, Answer>(
   const params = (spec.params ?? nothing) as z.ZodType<Params>;
   const query = (spec.query ?? nothing) as z.ZodType<Query>;
   return {
-    description: spec,
+    description: spec.csv === undefined ? spec : { ...spec, textAnswers: ["text/csv"] },
     async respond(c) {
       const caller = await activeCaller(c);
       assertMayCall(caller, spec.access);
+      const asked = single(c.req.queries());
       const answer = await spec.handle({
         ctx: c.get("ctx"),
         caller,
         params: checked(c.req.param(), params, "The path"),
-        query: checked(single(c.req.queries()), query, "The query"),
+        query: checked(asked, query, "The query"),
         body: (spec.body && parseBody(await readText(c.req.raw), spec.body)) as Body,
         idempotencyKey: checked(
           c.req.header("idempotency-key") ?? null,
@@ -73,9 +77,19 @@ export function defineRoute<Params, Query, Body, Answer>(
         ),
         header: (name) => c.req.header(name) ?? null,
       });
+      if (spec.csv !== undefined && asked["format"] === "csv") return csvAnswer(spec.csv(answer));
       return Response.json(answer, { status: spec.status ?? 200 });
     },
   };
+}
+
+function csvAnswer(file: CsvFile): Response {
+  return new Response(toCsv(file), {
+    headers: {
+      "content-type": "text/csv; charset=utf-8; header=present",
+      "content-disposition": `attachment; filename="${file.name}"`,
+    },
+  });
 }
 
 /**

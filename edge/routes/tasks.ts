@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { OctoError } from "../../shared/errors.ts";
-import type { Caller } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import {
   type Attempt,
@@ -10,7 +9,6 @@ import {
   type TaskSummary,
 } from "../db/tasks.ts";
 import {
-  accountIdField,
   microsToJson,
   pageQuery,
   pageSchema,
@@ -18,17 +16,11 @@ import {
   taskIdField,
   timeToJson,
 } from "./fields.ts";
-import { noSuchAccount } from "./known-account.ts";
 import { defineRoute, type Route } from "./route.ts";
 import { namesToJson, taskRouteSchema } from "./route-schema.ts";
 import type { attemptSchema, receiptSchema } from "./task-schema.ts";
 import { taskDetailSchema, taskSchema } from "./task-schema.ts";
-
-const accountQuery = {
-  account_id: accountIdField
-    .optional()
-    .meta({ description: "Whose; the caller's own unless an operator asks" }),
-};
+import { accountQuery, visibleAccount } from "./visible-account.ts";
 
 /** Tasks that have ended, for whoever asked for them; operators may look at any account's. */
 export const taskRoutes: readonly Route[] = [
@@ -93,15 +85,6 @@ export const taskRoutes: readonly Route[] = [
     },
   }),
 ];
-
-/**
- * The account whose tasks are looked at. Another's does not exist, as far as a consumer can tell.
- */
-function visibleAccount(caller: Caller, asked: string | undefined): string {
-  if (asked === undefined || asked === caller.accountId) return caller.accountId;
-  if (!caller.permissions.has("network:operate")) throw noSuchAccount(asked);
-  return asked;
-}
 
 function taskToJson(row: TaskSummary): z.infer<typeof taskSchema> {
   return {

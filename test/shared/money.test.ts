@@ -8,6 +8,7 @@ import {
   formatCredits,
   highestPrice,
   MICROS_PER_CREDIT,
+  parseCredits,
   type Split,
   splitParties,
 } from "../../shared/money.ts";
@@ -149,4 +150,23 @@ describe("credits for people", () => {
   ])("%s micros are %s credits", (micros, text) => {
     expect(formatCredits(micros)).toBe(text);
   });
+});
+
+describe("credits that a person wrote", () => {
+  test.each([
+    ["5", 5_000_000n],
+    ["0.25", 250_000n],
+    ["0.000001", 1n],
+    ["0", 0n],
+    ["123456789012345.999999", 123_456_789_012_345_999_999n],
+  ])("%s are %s micros, to the last", (text, micros) => {
+    expect(parseCredits(text)).toBe(micros);
+  });
+
+  test.each(["", ".5", "5.", "-1", "+1", "1e3", "1_000", "1,5", "0.0000001", " 1", "1".repeat(16)])(
+    "%j are none",
+    (text) => {
+      expect(parseCredits(text)).toBe(null);
+    },
+  );
 });

@@ -2,7 +2,8 @@ import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { newId } from "../../shared/ids.ts";
 import type { AccountSummary } from "../../edge/billing/account-answers.ts";
-import { balanceOf, conservation } from "../../edge/db/ledger.ts";
+import { conservation } from "../../edge/db/current-books.ts";
+import { balanceOf } from "../../edge/db/ledger.ts";
 import { findTask } from "../../edge/db/tasks.ts";
 import { accountObject, hubObject } from "../../edge/objects.ts";
 import {

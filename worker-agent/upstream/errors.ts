@@ -1,6 +1,6 @@
 import type { EngineErrorCode } from "../engine/engine.ts";
 import { EngineError } from "../engine/engine.ts";
-import { SseError } from "./sse.ts";
+import { SseError } from "../../shared/sse.ts";
 import { TransportError } from "./http.ts";
 import type { Secret } from "./secret.ts";
 

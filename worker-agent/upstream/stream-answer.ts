@@ -6,8 +6,8 @@ import { eventError, failedError, asEngineError, refusalError } from "./errors.t
 import type { Answer, Server } from "./http.ts";
 import { ask, readText, TransportError } from "./http.ts";
 import type { UpstreamRequest } from "./requests.ts";
-import type { SseEvent } from "./sse.ts";
-import { SseError, SseReader } from "./sse.ts";
+import type { SseEvent } from "../../shared/sse.ts";
+import { SseError, SseReader } from "../../shared/sse.ts";
 
 /** A server that loads a model of tens of gigabytes first; the hub's own deadline comes sooner. */
 const firstByteMs = 300_000;

@@ -1,12 +1,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import {
-  balanceOf,
-  balances,
-  conservation,
-  listTransfers,
-  recordTransfers,
-} from "../../../edge/db/ledger.ts";
+import { exportTransfers, listOwnTransfers } from "../../../edge/db/ledger-export.ts";
+import { conservation } from "../../../edge/db/current-books.ts";
+import { balanceOf, balances, recordTransfers } from "../../../edge/db/ledger.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleTransfer } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";
@@ -42,9 +38,9 @@ function describeBalances(makeDatabase: MakeDatabase): void {
     const account = "acct_paul:earned";
     await recordTransfers(db, [sampleTransfer({ amountMicros })]);
     expect(await balanceOf(db, account)).toBe(amountMicros);
-    expect((await listTransfers(db, { account, limit: 1 })).items[0]?.amountMicros).toBe(
-      amountMicros,
-    );
+    expect(
+      (await listOwnTransfers(db, { accountId: "acct_paul", limit: 1 })).items[0]?.amountMicros,
+    ).toBe(amountMicros);
     expect(await balanceOf(db, "acct_alice:available")).toBe(-amountMicros);
     expect(await balanceOf(db, "acct_alice:available", "OCTO")).toBe(0n);
   });
@@ -116,8 +112,53 @@ function describeTransferLists(makeDatabase: MakeDatabase): void {
     );
     const foreign = sampleTransfer({ id: "foreign", debitAccount: "acct_bob:available" });
     expect(await recordTransfers(db, [...rows, foreign])).toBe(10);
-    const listed = await allPages((cursor) => listTransfers(db, { account, cursor, limit: 2 }));
+    // What moves between the account's own books is listed once.
+    const release = sampleTransfer({
+      id: "t9",
+      createdAt: 99,
+      debitAccount: "acct_alice:earned",
+      creditAccount: account,
+    });
+    await recordTransfers(db, [release]);
+    const listed = await allPages((cursor) =>
+      listOwnTransfers(db, { accountId: "acct_alice", cursor, limit: 2 }),
+    );
     const defaults = { asset: "CREDIT", source: "", sourceSeq: 0, hash: "", reason: null };
-    expect(listed).toEqual(rows.toReversed().map((row) => ({ ...row, ...defaults })));
+    expect(listed).toEqual([release, ...rows.toReversed()].map((row) => ({ ...row, ...defaults })));
+  });
+
+  test("an export gives every transfer once, journal by journal, as of its first page", async () => {
+    await using db = await makeDatabase();
+    const places = [
+      ["acct_b", 2],
+      ["", 0],
+      ["acct_a", 1],
+      ["acct_b", 1],
+      ["", 0],
+      ["acct_a", 2],
+      ["acct_a", 3],
+    ] as const;
+    const rows = places.map(([source, sourceSeq], i) =>
+      sampleTransfer({ id: `t${i}`, source, sourceSeq, hash: source === "" ? "" : `h${i}` }),
+    );
+    await recordTransfers(db, rows);
+    for (const limit of [1, 2, 3, 7, 20]) {
+      const listed = await allPages(
+        (cursor) => exportTransfers(db, { cursor, limit }),
+        async (page) => {
+          const late = {
+            id: `late-${limit}-${page}`,
+            source: "acct_a",
+            sourceSeq: limit * 50 + page,
+          };
+          await recordTransfers(db, [sampleTransfer(late)]);
+        },
+      );
+      const early = listed.filter(({ id }) => !id.startsWith("late"));
+      expect(early.map(({ id }) => id)).toEqual(["t1", "t4", "t2", "t5", "t6", "t3", "t0"]);
+      expect(listed.filter(({ id }) => id.startsWith(`late-${limit}-`))).toEqual([]);
+    }
+    const { items } = await exportTransfers(db, { limit: 20, through: 2 });
+    expect(items.map(({ id }) => id)).toEqual(["t1", "t0"]);
   });
 }

@@ -54,6 +54,7 @@ const looseBodies = [
   "/v1/rerank",
   "/v1/classify",
   "/v1/audio/transcriptions",
+  "/api/v1/deposits/notices",
   "/v1/images/generations",
   "/api/v1/route",
 ];

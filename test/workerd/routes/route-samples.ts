@@ -12,6 +12,7 @@ export type Ids = Readonly<Record<string, string>>;
 /** Ids of things that do not exist: a resource that is new has to be named here. */
 export const unknownIds: Ids = {
   accounts: "acct_0000000000000000000000",
+  approvals: "apr_0000000000000000000000",
   attestations: `att_${"0".repeat(64)}`,
   invitations: "inv_0000000000000000000000",
   keys: "aaaaaaaa",
@@ -77,7 +78,11 @@ export function callOn(route: RouteDescription, ids: Ids): string {
   const resource = resourceOf(route);
   const id = resource === null ? "" : ids[resource];
   if (id === undefined) throw new Error(`route-samples.ts has no id of ${resource}: ${route.path}`);
-  const path = route.path.replace(":id", id).replace(/:name\{.*\}$/, "a-model");
+  const path = route.path
+    .replace(":id", id)
+    .replace(":month", "2020-01")
+    .replace(":asset", "GOLD")
+    .replace(/:name\{.*\}$/, "a-model");
   const rest = /:\w+/.exec(path)?.[0];
   if (rest !== undefined) throw new Error(`route-samples.ts knows no ${rest} of ${route.path}`);
   const query = path.endsWith("/stream") ? "?last_event_id=weur:0:0" : "";

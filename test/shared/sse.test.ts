@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { SseEvent } from "../../../worker-agent/upstream/sse.ts";
-import { SseError, SseReader } from "../../../worker-agent/upstream/sse.ts";
+import type { SseEvent } from "../../shared/sse.ts";
+import { SseError, SseReader } from "../../shared/sse.ts";
 
 function readAll(pieces: readonly Uint8Array[]): SseEvent[] {
   const reader = new SseReader();
@@ -103,4 +103,20 @@ describe("reading server-sent events", () => {
     };
     expect(push).toThrow(SseError);
   });
+});
+
+test("the id of the last whole event is known, and an event without one keeps it", () => {
+  const reader = new SseReader();
+  const seen = [
+    "data: a\n\n",
+    "id: weur:0:1\ndata: b\n",
+    "\n",
+    "data: c\n\n",
+    "id: a\0b\ndata: d\n\n",
+    "id\ndata: e\n\n",
+  ].map((text) => {
+    reader.push(Buffer.from(text));
+    return reader.lastEventId;
+  });
+  expect(seen).toEqual(["", "", "weur:0:1", "weur:0:1", "weur:0:1", ""]);
 });

@@ -18,13 +18,20 @@ export class SseError extends Error {
  * comments are skipped, several `data` lines are one event, and a piece may end inside a character.
  */
 export class SseReader {
-  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
   /** The pieces of a line whose end has not come yet: joined once, however many they are. */
   #pieces: string[] = [];
   #chars = 0;
   #isAfterReturn = false;
   #data: string[] = [];
   #name = "";
+  #id = "";
+  #lastEventId = "";
+
+  /** The id of the last whole event, or of one before it where that had none; empty at first. */
+  get lastEventId(): string {
+    return this.#lastEventId;
+  }
 
   /** The events that end within these bytes. Throws SseError. */
   push(bytes: Uint8Array): SseEvent[] {
@@ -93,6 +100,7 @@ export class SseReader {
       if (this.#data.length > 0) {
         events.push({ name: this.#name || "message", data: this.#data.join("\n") });
       }
+      this.#lastEventId = this.#id;
       this.#data = [];
       this.#name = "";
       this.#chars = 0;
@@ -106,5 +114,6 @@ export class SseReader {
     const value = colon < 0 ? "" : line.slice(start);
     if (field === "data") this.#data.push(value);
     else if (field === "event") this.#name = value;
+    else if (field === "id" && !value.includes("\0")) this.#id = value;
   }
 }

@@ -1,0 +1,104 @@
+import { z } from "zod";
+import { auditLedger, type AuditReport } from "../../shared/audit.ts";
+import { journalHash } from "../../shared/journal.ts";
+import {
+  journalHeadSchema,
+  type JournalHead,
+  ledgerBalanceSchema,
+  type LedgerRecord,
+  ledgerRecordSchema,
+} from "../../shared/ledger-record.ts";
+import type { EdgeClient } from "../http/edge-client.ts";
+import { readPages } from "../http/pages.ts";
+import { count } from "../screen/in-words.ts";
+import { plainLine } from "../screen/plain-text.ts";
+import { ProgressBar } from "../screen/progress-bar.ts";
+import { connect } from "../session/connection.ts";
+import type { Call } from "../words/parse-command-line.ts";
+import { amountOf } from "../words/values.ts";
+import type { World } from "../world.ts";
+import { isJson, writeJson } from "./command.ts";
+
+const recordPageSchema = z.looseObject({
+  data: z.array(ledgerRecordSchema),
+  next_cursor: z.string().nullable(),
+});
+
+const balancesSchema = z.looseObject({ through: z.int(), data: z.array(ledgerBalanceSchema) });
+
+const accountSchema = z.looseObject({ id: z.string() });
+const ledgerAccountSchema = z.looseObject({ journal: journalHeadSchema.nullable() });
+
+/** What an edge with default limits lets one account have in flight stays below. */
+const overdraftMaxCredits = "100";
+
+/** Recomputes the whole ledger from its transfers, and compares it with what the edge claims. */
+export async function audit(world: World, call: Call): Promise<number> {
+  const { options } = call;
+  const overdraft = amountOf(options["overdraft-max"] ?? overdraftMaxCredits, "--overdraft-max");
+  const { client } = await connect(world, call, true);
+  // The balances first: all that follows is of the same moment, whatever happens meanwhile.
+  const { through, data: balances } = await client.getPatiently(
+    "/api/v1/ledger/balances",
+    balancesSchema,
+  );
+  using bar = new ProgressBar("Auditing", world.terminal, world.nowMs);
+  const report = await auditLedger(
+    transfers(client, through, (done) => bar.draw(done, through)),
+    { balances, ...(options["accounts"] === undefined ? {} : { heads: await heads(client) }) },
+    { journalHash, overdraftMaxMicros: overdraft },
+  );
+  // Before anything is written: both may be on one screen.
+  bar[Symbol.dispose]();
+  if (isJson(call)) writeJson(world, { ok: report.fault === null, ...report });
+  else writeReport(world, report);
+  return report.fault === null ? 0 : 1;
+}
+
+/** Every transfer up to a moment, journal by journal. */
+async function* transfers(
+  client: EdgeClient,
+  through: number,
+  onPage: (done: number) => void,
+): AsyncGenerator<LedgerRecord, void, void> {
+  let done = 0;
+  let cursor: string | undefined;
+  do {
+    const query = { through, cursor };
+    const page = await client.getPatiently("/api/v1/ledger/transfers", recordPageSchema, query);
+    yield* page.data;
+    done += page.data.length;
+    onPage(done);
+    cursor = page.data.length === 0 ? undefined : (page.next_cursor ?? undefined);
+  } while (cursor !== undefined);
+}
+
+/** Where each account says that its journal ends. */
+async function heads(client: EdgeClient): Promise<JournalHead[]> {
+  const list = { path: "/api/v1/accounts", item: accountSchema, most: Infinity };
+  const found: JournalHead[] = [];
+  for (const { id } of await readPages(client, list)) {
+    const path = `/api/v1/ledger/accounts/${encodeURIComponent(id)}`;
+    const { journal } = await client.getPatiently(path, ledgerAccountSchema);
+    if (journal !== null) found.push(journal);
+  }
+  return found;
+}
+
+function writeReport({ terminal }: World, report: AuditReport): void {
+  const { fault, transfers, books, journals, unchained, overdrafts, behind } = report;
+  const chains = `${count(journals)} journals, ${count(books)} balances`;
+  const read = `${count(transfers)} transfers, ${chains}`;
+  if (fault === null) terminal.write(`${terminal.paint("green", "OK")}  ${read}: all adds up`);
+  else terminal.write(`${terminal.paint("red", "DIFFERENCE")}  ${plainLine(fault, 1_000)}`);
+  if (unchained > 0) {
+    terminal.write(`    ${count(unchained)} transfers are of before there were journals`);
+  }
+  for (const { book, balance } of overdrafts) {
+    terminal.write(`    ${plainLine(book, 100)} is overdrawn: ${balance} micros`);
+  }
+  if (behind.length > 0) {
+    const many = `${count(behind.length)} accounts have decided more than the ledger has`;
+    terminal.write(`    ${many}: on its way, where a later audit has it`);
+  }
+}

@@ -1,0 +1,39 @@
+import { accountForms } from "./account-forms.ts";
+import type { CommandForm } from "./form.ts";
+import { networkForms } from "./network-forms.ts";
+
+const forms = { ...networkForms, ...accountForms };
+
+export type CommandName = keyof typeof forms;
+
+/** In the order in which somebody new needs them. */
+export const commandNames = [
+  "login",
+  "logout",
+  "whoami",
+  "models",
+  "ask",
+  "chat",
+  "balance",
+  "usage",
+  "tasks",
+  "task",
+  "listings",
+  "keys list",
+  "keys create",
+  "keys revoke",
+  "keys rotate",
+  "top-up",
+  "audit",
+  "completion",
+] as const satisfies readonly CommandName[];
+
+/** What may follow a command, with its own names forgotten. */
+export function formOf(name: CommandName): CommandForm {
+  return forms[name];
+}
+
+/** A command's name with its arguments, as `--help` and errors show it. */
+export function commandInWords(name: CommandName): string {
+  return [name, ...formOf(name).args].join(" ");
+}

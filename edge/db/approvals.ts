@@ -1,0 +1,63 @@
+import { and, eq, ne } from "drizzle-orm";
+import type { Database } from "./database.ts";
+import { beforeInTime, newestFirst } from "./order.ts";
+import type { Page, PageRequest } from "./page.ts";
+import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
+import { approvals } from "./schema-money.ts";
+
+export type Approval = typeof approvals.$inferSelect;
+
+export async function createApproval(db: Database, row: Approval): Promise<void> {
+  await db.write("ask for approval", (orm) => [orm.insert(approvals).values(row)]);
+}
+
+export async function findApproval(db: Database, id: string): Promise<Approval | null> {
+  const rows = await db.read("find the approval", (orm) =>
+    orm.select().from(approvals).where(eq(approvals.id, id)),
+  );
+  return rows[0] ?? null;
+}
+
+/**
+ * Decides a pending approval; false where it was decided before, or whoever decides also asked for
+ * it. One conditional write, so that two deciding at once cannot both succeed.
+ */
+export async function decideApproval(
+  db: Database,
+  decision: {
+    readonly id: string;
+    readonly state: "approved" | "rejected";
+    readonly decidedBy: string;
+    readonly atMs: number;
+  },
+): Promise<boolean> {
+  const { id, state, decidedBy, atMs } = decision;
+  const [changed] = await db.write("decide the approval", (orm) => [
+    orm
+      .update(approvals)
+      .set({ state, decidedBy, decidedAt: atMs })
+      .where(
+        and(
+          eq(approvals.id, id),
+          eq(approvals.state, "pending"),
+          ne(approvals.requestedBy, decidedBy),
+        ),
+      ),
+  ]);
+  return changed === 1;
+}
+
+/** All approvals, newest first: for operators only. */
+export async function listApprovals(db: Database, query: PageRequest): Promise<Page<Approval>> {
+  const after = decodeCursor(timeCursorSchema, query.cursor);
+  const order = { time: approvals.createdAt, id: approvals.id };
+  const rows = await db.read("list the approvals", (orm) =>
+    orm
+      .select()
+      .from(approvals)
+      .where(beforeInTime(order, after))
+      .orderBy(...newestFirst(order))
+      .limit(query.limit + 1),
+  );
+  return toPage(rows, query.limit, (row) => [row.createdAt, row.id]);
+}

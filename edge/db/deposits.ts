@@ -1,0 +1,33 @@
+import { and, eq } from "drizzle-orm";
+import type { Database } from "./database.ts";
+import { beforeInTime, newestFirst } from "./order.ts";
+import type { Page, PageRequest } from "./page.ts";
+import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
+import { deposits } from "./schema-money.ts";
+
+export type Deposit = typeof deposits.$inferSelect;
+
+/** Stores a deposit once; a second time changes nothing. */
+export async function recordDeposit(db: Database, row: Deposit): Promise<void> {
+  await db.write("record the deposit", (orm) => [
+    orm.insert(deposits).values(row).onConflictDoNothing({ target: deposits.id }),
+  ]);
+}
+
+/** The deposits of an account, newest first. */
+export async function listDeposits(
+  db: Database,
+  query: PageRequest & { readonly accountId: string },
+): Promise<Page<Deposit>> {
+  const after = decodeCursor(timeCursorSchema, query.cursor);
+  const order = { time: deposits.createdAt, id: deposits.id };
+  const rows = await db.read("list the deposits", (orm) =>
+    orm
+      .select()
+      .from(deposits)
+      .where(and(eq(deposits.accountId, query.accountId), beforeInTime(order, after)))
+      .orderBy(...newestFirst(order))
+      .limit(query.limit + 1),
+  );
+  return toPage(rows, query.limit, (row) => [row.createdAt, row.id]);
+}
