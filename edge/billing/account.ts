@@ -1,18 +1,25 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Limits } from "../../shared/limits.ts";
-import type { Micros, TokenCounts } from "../../shared/money.ts";
+import type { Micros } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
 import { Later } from "../later.ts";
 import { accountObject } from "../objects.ts";
 import { createAccountState, hasMemory, holdCredit, resolutionKeptMs } from "./account-state.ts";
-import type { AccountSettings, AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
+import type {
+  AccountSettings,
+  AccountSummary,
+  HoldAnswer,
+  HoldAsk,
+  MintResult,
+} from "./account-answers.ts";
+import { AccountKeys, type KeyAnswer } from "./account-keys.ts";
 import { Books } from "./books.ts";
 import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
-import { holdRequestOf, notOpen } from "./hold-request.ts";
-import { isLimited, type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
-import { changeKey, changeLimits } from "./limiting.ts";
+import { holdRequestOf } from "./hold-request.ts";
+import { type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
+import { changeLimits } from "./limiting.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 import { Leasing } from "./leasing.ts";
@@ -34,6 +41,7 @@ export class Account extends DurableObject<Env> {
   readonly #handOver: HandOver;
   readonly #leasing: Leasing;
   readonly #moves: Moves;
+  readonly #keys: AccountKeys;
   /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
   readonly #awake = new Later(() => this.#stayAwake());
 
@@ -46,14 +54,15 @@ export class Account extends DurableObject<Env> {
     this.#replies = new Replies(books.store);
     const earn: Earn = (accountId, rows) =>
       accountObject(this.env, accountId).earn(books.opened.accountId, rows);
-    this.#handOver = new HandOver(ctx.storage, () => drainOutbox(books.store, this.env, earn));
     this.#leasing = new Leasing(books);
     this.#moves = new Moves(books);
-    // The object may have died between a change and the alarm for it.
-    const isDue = !books.store.isOutboxEmpty();
-    if (isDue || this.#moves.nextMs !== null) {
-      void ctx.blockConcurrencyWhile(() => this.#plan(isDue ? "soon" : null));
-    }
+    this.#keys = new AccountKeys(ctx.storage.sql, { env, books, leasing: this.#leasing });
+    this.#handOver = new HandOver(ctx.storage, {
+      drain: () => drainOutbox(books.store, this.env, earn),
+      isEmpty: () => books.store.isOutboxEmpty(),
+      nextMs: () => this.#moves.nextMs,
+    });
+    if (this.#handOver.isOwed) void ctx.blockConcurrencyWhile(() => this.#handOver.plan());
   }
 
   /** Opens the account, or changes the settings of an open one (L5). */
@@ -78,33 +87,39 @@ export class Account extends DurableObject<Env> {
     return this.#books.state !== null;
   }
 
-  /** Returns once a revoked key is refused everywhere, and its limits are obeyed (L5, G6). */
-  async setKey(keyId: string, status: "active" | "revoked", settings?: KeySettings) {
-    const { opened: state, store } = this.#books;
-    if (settings !== undefined) changeKey(state, store, keyId, settings);
-    state.keys.set(keyId, status);
-    store.saveKey(keyId, status);
-    if (status === "revoked" || isLimited(state.limits, keyId)) await this.#leasing.over(keyId);
+  /** Returns once a revoked key is refused everywhere, and its limits are obeyed (K1, L5, G6). */
+  setKey(keyId: string, status: "active" | "revoked", settings?: KeySettings): Promise<void> {
+    return this.#keys.set(keyId, status, settings);
   }
 
-  isKeyActive(keyId: string): boolean {
-    const { state } = this.#books;
-    return state?.keys.get(keyId) === "active" && state.status === "active";
+  /** Returns once nothing is begun by the key's settings of before (K2). */
+  changeKey(keyId: string, expiresMs: number | null, settings?: KeySettings): Promise<void> {
+    return this.#keys.change(keyId, expiresMs, settings);
+  }
+
+  /** Whether a key may be used by settings of so many changes, where nothing is held. */
+  useKey(keyId: string, changes: number): KeyAnswer {
+    return this.#keys.use(keyId, changes);
+  }
+
+  keyChanges(keyId: string): number {
+    return this.#keys.changesOf(keyId);
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
-  async hold(terms: Terms, tokensMax?: TokenCounts): Promise<HoldAnswer> {
-    const { state } = this.#books;
-    if (state === null) return notOpen;
-    const result = holdCredit(state, holdRequestOf(terms, tokensMax), Date.now());
+  async hold(terms: Terms, { tokensMax, keyChanges = 0 }: HoldAsk = {}): Promise<HoldAnswer> {
+    const refused = this.#keys.refuse(terms.key, keyChanges);
+    if (refused !== null) return refused;
+    const request = holdRequestOf(terms, tokensMax);
+    const result = holdCredit(this.#books.opened, request, Date.now());
     if (result.kind === "refused") return result;
     this.#awake.arm(awakeMs);
     return { ...result, ticket: await this.#seal.seal(terms) };
   }
 
   /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
-  lease(ask: LeaseAsk): LeaseGrant | null {
-    return this.#leasing.grant(ask);
+  lease(ask: LeaseAsk, keyChanges = 0): LeaseGrant | null {
+    return this.#keys.refuse(ask.keyId, keyChanges) === null ? this.#leasing.grant(ask) : null;
   }
 
   /** Isolates have done with leases. */
@@ -122,37 +137,34 @@ export class Account extends DurableObject<Env> {
     return closed.waiting;
   }
 
-  /**
-   * New credit from an operator, once per `id`: again changes nothing, and with another amount is
-   * refused.
-   */
+  /** New credit, once per `id`: again changes nothing, with another amount it is refused. */
   async mint(mint: { readonly id: string; readonly micros: Micros }): Promise<MintResult> {
-    const result = await this.#planned(this.#moves.mint(mint));
+    const result = await this.#handOver.planned(this.#moves.mint(mint));
     return result.kind === "refused" ? result : { kind: "minted", summary: this.summary() };
   }
 
   /** Moves money of any asset, all of it or none; the rules are in move-money.ts. */
   move(request: MoveRequest): Promise<MoveResult> {
-    return this.#planned(this.#moves.move(request));
+    return this.#handOver.planned(this.#moves.move(request));
   }
 
   /** Promises money; the rules of this and the next two are in pending-money.ts. */
   pend(request: PendRequest): Promise<PendResult> {
-    return this.#planned(this.#moves.pend(request));
+    return this.#handOver.planned(this.#moves.pend(request));
   }
 
   post(post: { readonly id: string; readonly micros: Micros | null }): Promise<PostResult> {
-    return this.#planned(this.#moves.post(post));
+    return this.#handOver.planned(this.#moves.post(post));
   }
 
   void(id: string): Promise<VoidResult> {
-    return this.#planned(this.#moves.void(id));
+    return this.#handOver.planned(this.#moves.void(id));
   }
 
   /** What another account's outbox gives this one; rows seen before are passed over. */
   async earn(source: string, rows: readonly Incoming[]): Promise<void> {
     this.#moves.take(source, rows, this.ctx.id.name ?? "");
-    await this.#plan(null);
+    await this.#handOver.plan();
   }
 
   summary(): AccountSummary {
@@ -175,19 +187,7 @@ export class Account extends DurableObject<Env> {
     this.#books.store.forgetBefore(Date.now() - resolutionKeptMs);
     this.#moves.passTime();
     await this.#handOver.run();
-    await this.#plan(null);
-  }
-
-  /** The alarm goes off when the outbox wants it, and when time changes something. */
-  async #plan(outbox: "soon" | "now" | null): Promise<void> {
-    if (outbox !== null) await this.#handOver.schedule(outbox);
-    await this.#handOver.wakeBy(this.#moves.nextMs);
-  }
-
-  /** A person waits for what comes of it. */
-  async #planned<T extends { readonly kind: string }>(result: T): Promise<T> {
-    if (!this.#books.store.isOutboxEmpty()) await this.#plan("now");
-    return result;
+    await this.#handOver.plan();
   }
 
   async #stayAwake(): Promise<void> {

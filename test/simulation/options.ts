@@ -156,12 +156,6 @@ export function calmOptions(seed: number, changes: Partial<Options> = {}): Optio
  * 2012): a fault that is always there hides the ones that need calm to do harm.
  */
 export function optionsOf(seed: number): Options {
-  const options = drawn(seed);
-  // Where all hubs are drained and limits leave nothing to do, nobody steps them: they stay shut.
-  return options.faultsPerMinute["hub-drain"] > 0 ? { ...options, limits: null } : options;
-}
-
-function drawn(seed: number): Options {
   const random = new Random(seed * 2 + 1);
   const rate = (most: number, present = 0.6) => (random.chance(present) ? random.next() * most : 0);
   const workers = random.int(1, 6);

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { accountObject } from "../../../edge/objects.ts";
 import { newId } from "../../../shared/ids.ts";
-import { call, env, newConsumer, refusal } from "./edge-client.ts";
+import { call, newConsumer, refusal } from "./edge-client.ts";
 
 describe("accounts", () => {
   test("an account is created open, with what was said and the defaults", async () => {
@@ -146,14 +145,14 @@ describe("credit", () => {
 
   test("a balance stops where JSON would round it, also when asked at the same time", async () => {
     const { accountId } = await newConsumer();
-    const account = accountObject(env, accountId);
-    // So much takes two operators; what they agreed on comes to the Account all the same.
-    const asked = Array.from({ length: 12 }, () =>
-      account.mint({ id: newId("tfr"), micros: 10n ** 15n }),
-    );
-    const kinds = (await Promise.all(asked)).map(({ kind }) => kind).toSorted();
-    const refused = ["refused", "refused", "refused"];
-    expect(kinds).toEqual([...Array<string>(9).fill("minted"), ...refused]);
+    // More than one operator gives alone.
+    const { key } = await newConsumer("operator");
+    const body = { kind: "mint", account_id: accountId, amount_micros: 1e15, reason: "a test" };
+    const asked = Array.from({ length: 12 }, () => call("POST /api/v1/approvals", { body }));
+    const ids = (await Promise.all(asked)).map(({ json }) => String(json["id"]));
+    const approved = ids.map((id) => call(`POST /api/v1/approvals/${id}/approve`, { key }));
+    const statuses = (await Promise.all(approved)).map(({ status }) => status).toSorted();
+    expect(statuses).toEqual([...Array<number>(9).fill(200), 400, 400, 400]);
     const { json } = await call(`GET /api/v1/accounts/${accountId}`);
     expect(json["balance_micros"]).toBe(9e15);
   });
