@@ -342,12 +342,16 @@ export function refuseMint(
   return refused("idempotency_conflict", `the same Idempotency-Key gave ${before} micros`);
 }
 
+/** Credit that an operator gives, under the id of its transfer. */
+export interface Mint {
+  readonly id: string;
+  readonly micros: Micros;
+  /** Why, in words. */
+  readonly reason?: string | undefined;
+}
+
 /** New credit, given by an operator (A5). */
-export function mintCredit(
-  state: AccountState,
-  mint: { readonly id: string; readonly micros: Micros },
-  nowMs: number,
-): Transfer {
+export function mintCredit(state: AccountState, mint: Mint, nowMs: number): Transfer {
   state.available += mint.micros;
   return {
     id: mint.id,
@@ -358,6 +362,6 @@ export function mintCredit(
     asset: "CREDIT",
     micros: mint.micros,
     createdMs: nowMs,
-    reason: null,
+    reason: mint.reason ?? null,
   };
 }

@@ -3,6 +3,7 @@ import type { Micros } from "../../shared/money.ts";
 import {
   type AccountState,
   createAccountState,
+  type Mint,
   mintCredit,
   type Refused,
   refused,
@@ -41,7 +42,7 @@ export class Moves {
   }
 
   /** New credit, once an id. */
-  mint(mint: { readonly id: string; readonly micros: Micros }): { kind: "minted" } | Refused {
+  mint(mint: Mint): { kind: "minted" } | Refused {
     const { opened: state, store } = this.#books;
     const before = store.resolvedMicros(mint.id);
     const why = refuseMint(state, mint.micros, before);
