@@ -4,13 +4,7 @@ import type { Micros } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
 import { Later } from "../later.ts";
 import { accountObject } from "../objects.ts";
-import {
-  createAccountState,
-  hasMemory,
-  holdCredit,
-  type Mint,
-  resolutionKeptMs,
-} from "./account-state.ts";
+import { createAccountState, hasMemory, holdCredit, resolutionKeptMs } from "./account-state.ts";
 import type {
   AccountSettings,
   AccountSummary,
@@ -144,7 +138,7 @@ export class Account extends DurableObject<Env> {
   }
 
   /** New credit, once per `id`: again changes nothing, with another amount it is refused. */
-  async mint(mint: Mint): Promise<MintResult> {
+  async mint(mint: Parameters<Moves["mint"]>[0]): Promise<MintResult> {
     const result = await this.#handOver.planned(this.#moves.mint(mint));
     return result.kind === "refused" ? result : { kind: "minted", summary: this.summary() };
   }
