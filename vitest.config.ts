@@ -28,6 +28,7 @@ async function workerdOptions(preflight: "on" | "off") {
         OCTO_OPERATOR_KEY: secrets.operatorKey,
         OCTO_EDGE_KEY: secrets.edgeKey,
         OCTO_TICKET_SECRET: secrets.ticketSecret,
+        OCTO_KEY_PEPPER: secrets.keyPepper,
         // Short enough for a test to see a deadline pass, long enough for a busy machine.
         OCTO_FIRST_TOKEN_MS: "1500",
         OCTO_QUEUE_MS: "1500",

@@ -131,6 +131,7 @@ function bindingsOf(options: EdgeOptions): Record<string, string> {
     OCTO_OPERATOR_KEY: options.secrets.operatorKey,
     OCTO_EDGE_KEY: options.secrets.edgeKey,
     OCTO_TICKET_SECRET: options.secrets.ticketSecret,
+    OCTO_KEY_PEPPER: options.secrets.keyPepper,
     ...options.vars,
   };
 }

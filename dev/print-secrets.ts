@@ -10,5 +10,6 @@ const byName = {
   OCTO_OPERATOR_KEY: secrets.operatorKey,
   OCTO_EDGE_KEY: secrets.edgeKey,
   OCTO_TICKET_SECRET: secrets.ticketSecret,
+  OCTO_KEY_PEPPER: secrets.keyPepper,
 };
 process.stdout.write(`${JSON.stringify(byName, null, 2)}\n`);

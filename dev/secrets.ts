@@ -8,6 +8,7 @@ export interface Secrets {
   readonly operatorKey: string;
   readonly edgeKey: string;
   readonly ticketSecret: string;
+  readonly keyPepper: string;
 }
 
 export async function newSecrets(keyEnv: string): Promise<Secrets> {
@@ -16,7 +17,13 @@ export async function newSecrets(keyEnv: string): Promise<Secrets> {
     operatorKey: formatApiKey(newApiKey(keyEnv)),
     edgeKey: privateKey,
     ticketSecret: toBase64Url(randomBytes(32)),
+    keyPepper: newPepper(),
   };
+}
+
+/** What the secrets of API keys are hashed under: 256 random bits. */
+export function newPepper(): string {
+  return toBase64Url(randomBytes(32));
 }
 
 /** A secret for whoever tells of deposits, in the form of Standard Webhooks. */

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from "node:fs
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { type Lock, LockError, lockName, takeLock } from "../worker-agent/state/lock.ts";
-import { newSecrets, type Secrets } from "./secrets.ts";
+import { newPepper, newSecrets, type Secrets } from "./secrets.ts";
 
 /** What keeps `npm start` from starting, in one sentence with what to do. */
 export class StartError extends Error {
@@ -16,6 +16,8 @@ const secretsSchema = z.strictObject({
   operatorKey: z.string(),
   edgeKey: z.string(),
   ticketSecret: z.string(),
+  // A folder of before there was one gets it at the next start; its consumer gets a new key.
+  keyPepper: z.string().optional(),
 });
 
 const consumerSchema = z.strictObject({ accountId: z.string(), apiKey: z.string() });
@@ -77,8 +79,8 @@ export class State {
 
   async secrets(): Promise<Secrets> {
     const known = await this.#read("secrets.json", secretsSchema);
-    if (known !== null) return known;
-    const made = await newSecrets("dev");
+    if (known?.keyPepper !== undefined) return { ...known, keyPepper: known.keyPepper };
+    const made = known === null ? await newSecrets("dev") : { ...known, keyPepper: newPepper() };
     await this.write("secrets.json", made);
     return made;
   }

@@ -34,6 +34,11 @@ app.use("*", async (c, next) => {
   allowAnyOrigin(c.res.headers);
 });
 
+app.use("*", async (c, next) => {
+  assertEncodedOnce(c.req.raw.url);
+  await next();
+});
+
 app.route("/v1", inferenceRoutes);
 app.route("/v1", modelRoutes);
 app.route("/v1", streamRoutes);
@@ -55,6 +60,12 @@ app.notFound((c) => {
   response.headers.set("allow", list);
   return response;
 });
+
+/** What is still encoded after one decoding may say another path to who decodes it again. */
+function assertEncodedOnce(url: string): void {
+  if (!url.includes("%25") || !/%25[0-9a-f]{2}/i.test(new URL(url).pathname)) return;
+  throw new OctoError("invalid_request", "The path is encoded twice; encode it once");
+}
 
 app.onError((error, c) => fail(c, error));
 

@@ -1,50 +1,22 @@
+import { isInBlock, parseAddress } from "../shared/addresses.ts";
 import { apiKeyHash, apiKeyIdOf, parseApiKey } from "../shared/crypto/api-key.ts";
 import { equalInConstantTime, utf8 } from "../shared/crypto/bytes.ts";
 import { OctoError } from "../shared/errors.ts";
-import { type OctoOptions, octoOptionsSchema } from "../shared/openai/octo-options.ts";
-import { type Permission, permissionsOf } from "../shared/permissions.ts";
+import type { Permission } from "../shared/permissions.ts";
 import type { Caller, Context } from "./context.ts";
-import { databaseOf } from "./database.ts";
-import { findApiKey } from "./db/api-keys.ts";
+import { knownKey, type KnownKey, provenKey, readKey, type Remembered } from "./keys/known-keys.ts";
+import { createLockouts, lockedForMs, noteFailure } from "./keys/lockout.ts";
+import { accountObject } from "./objects.ts";
 import { isToken } from "./sign-in/session.ts";
 import { sessionCaller } from "./sign-in/session-caller.ts";
 
-/**
- * What an isolate remembers of a key. Whether it is revoked is its Account's to say, at every hold
- * and before every lease.
- */
-interface KnownKey {
-  readonly secretHash: string;
-  readonly accountId: string;
-  readonly permissions: ReadonlySet<Permission>;
-  readonly teamId: string | null;
-  readonly projectId: string | null;
-  readonly env: string;
-  readonly expiresMs: number | null;
-  readonly revoked: boolean;
-  readonly routing: OctoOptions | null;
-}
+const lockouts = createLockouts();
 
-interface Remembered {
-  readonly key: KnownKey | null;
-  readonly untilMs: number;
-  /**
-   * The text that proved the key last, which needs no hashing to be known again. It stays in this
-   * isolate's memory, for as long as the entry.
-   */
-  provenBy: string | null;
-}
+/** A key that was used within a day is in use: it is not locked for its owner (X2). */
+const provenLatelyMs = 24 * 3_600_000;
 
-/**
- * A key's account and hash never change. Its account's routing may: a change is known everywhere
- * within a minute.
- */
-const knownMs = 60_000;
-/** An unknown id is remembered as briefly as a new key may take to work everywhere. */
-const unknownMs = 2_000;
-const cacheMax = 10_000;
-
-const cache = new Map<string, Remembered>();
+/** Compared with where an id is unknown, so that both take the same time; no hash is all zeros. */
+const noHash = utf8("0".repeat(64));
 
 /**
  * The caller of a request by its `Authorization: Bearer` key or session. Every wrong key gets the
@@ -59,26 +31,54 @@ export async function authenticate(ctx: Context, authorization: string | null): 
     );
   }
   if (isToken(presented)) return sessionCaller(ctx, presented);
-  const caller = provenCaller(ctx, presented) ?? (await callerOf(ctx, presented));
-  if (caller === null) throw wrongKey();
-  return caller;
+  const id = apiKeyIdOf(presented);
+  if (id === null) throw wrongKey();
+  const entry = provenKey(id, presented, ctx.startedMs) ?? (await proveKey(ctx, presented));
+  const refused = refusalOf(ctx, entry.key);
+  if (refused === null) return callerOf(id, entry);
+  // Old settings may refuse what the last ones allow.
+  const { key, changes } = entry;
+  const renewed = await renewedIfChanged(ctx, { id, accountId: key.accountId, changes });
+  if (renewed === null) throw refused;
+  return renewed;
 }
 
-/** The caller of a key that this isolate has seen, or null where it has to be hashed. */
-function provenCaller(ctx: Context, presented: string): Caller | null {
-  const id = apiKeyIdOf(presented);
-  const cached = id === null ? undefined : cache.get(id);
-  if (id === null || cached === undefined || cached.untilMs <= ctx.startedMs) return null;
-  const { key, provenBy } = cached;
-  if (key === null || provenBy === null) return null;
-  if (!equalInConstantTime(utf8(provenBy), utf8(presented))) return null;
-  return usableCaller(ctx, id, key);
+/**
+ * The same caller by what the registry says now: its Account has told of changes that the caller's
+ * settings are older than.
+ */
+export async function renewedCaller(ctx: Context, keyId: string, changes: number): Promise<Caller> {
+  const entry = await readKey(ctx, keyId, changes);
+  if (entry === null) throw wrongKey();
+  const refused = refusalOf(ctx, entry.key);
+  if (refused !== null) throw refused;
+  return callerOf(keyId, entry);
 }
 
 /** Refuses a caller who may not do this. */
 export function assertMay(caller: Caller, permission: Permission): void {
   if (caller.permissions.has(permission)) return;
   throw new OctoError("insufficient_scope", `This needs the permission ${permission}`);
+}
+
+/**
+ * The caller who may ask for a model, by the name that routing has found in the request: without
+ * the suffix of a strategy. Throws where its key has a list of models without this one.
+ */
+export async function modelCaller(ctx: Context, caller: Caller, model: string): Promise<Caller> {
+  if (mayAsk(caller, model)) return caller;
+  const { keyId: id, accountId, key } = caller;
+  const known = id === null ? null : { id, accountId, changes: key?.changes ?? 0 };
+  const renewed = known === null ? null : await renewedIfChanged(ctx, known);
+  if (renewed !== null && mayAsk(renewed, model)) return renewed;
+  throw new OctoError("insufficient_scope", `This API key may not ask for the model ${model}`, {
+    param: "model",
+  });
+}
+
+export function mayAsk({ key }: Caller, ...names: readonly string[]): boolean {
+  const models = key?.models ?? null;
+  return models === null || names.some((name) => models.includes(name));
 }
 
 /** One answer for unknown, revoked, expired and malformed keys: it tells a guesser nothing. */
@@ -89,80 +89,69 @@ export function wrongKey(): OctoError {
   );
 }
 
-async function callerOf(ctx: Context, text: string): Promise<Caller | null> {
+async function proveKey(ctx: Context, text: string): Promise<Remembered> {
   const presented = parseApiKey(text);
-  if (presented === null) return null;
+  if (presented === null) throw wrongKey();
   const { id } = presented;
-  const known = id === ctx.config.operatorKey.id ? await operatorKey(ctx) : await knownKey(ctx, id);
-  const hash = await apiKeyHash(presented);
-  // Compared also where the id is unknown, so that both take the same time.
-  const same = equalInConstantTime(utf8(known?.secretHash ?? "0".repeat(64)), utf8(hash));
-  if (known === null || !same || known.env !== presented.env) return null;
-  const cached = cache.get(id);
-  if (cached?.key === known) cached.provenBy = text;
-  return usableCaller(ctx, id, known);
+  const entry = await knownKey(ctx, id);
+  const hash = await apiKeyHash(presented, ctx.config.keyPepper);
+  const stored = entry === null ? noHash : utf8(entry.key.secretHash);
+  const isRight = equalInConstantTime(stored, utf8(hash));
+  const lockedMs = lockedForMs(lockouts, id, ctx.startedMs);
+  if (entry !== null && isRight && (lockedMs === 0 || isInUse(entry.key, ctx.startedMs))) {
+    entry.provenBy = text;
+    return entry;
+  }
+  if (lockedMs > 0) throw locked(lockedMs);
+  noteFailure(lockouts, id, ctx.startedMs);
+  throw wrongKey();
 }
 
-function usableCaller(ctx: Context, id: string, known: KnownKey): Caller | null {
-  if (known.revoked) return null;
-  if (known.expiresMs !== null && known.expiresMs <= ctx.startedMs) return null;
-  const { accountId, permissions, teamId, projectId, routing } = known;
-  return { accountId, keyId: id, personId: null, permissions, teamId, projectId, routing };
+function isInUse({ lastUsedMs }: KnownKey, nowMs: number): boolean {
+  return lastUsedMs !== null && nowMs - lastUsedMs < provenLatelyMs;
 }
 
-/** The operator's first key is a secret of the deployment: it works before there is any account. */
-async function operatorKey(ctx: Context): Promise<KnownKey> {
-  const own = ctx.config.operatorKey;
+function locked(forMs: number): OctoError {
+  return new OctoError(
+    "rate_limit_exceeded",
+    "The API key is locked for a while: its id came with wrong secrets too often",
+    { retryAfterS: Math.ceil(forMs / 1_000) },
+  );
+}
+
+/** The caller by a key's last settings, or null where these are the last already. */
+async function renewedIfChanged(
+  ctx: Context,
+  key: { readonly id: string; readonly accountId: string; readonly changes: number },
+): Promise<Caller | null> {
+  if (key.id === ctx.config.operatorKey.id) return null;
+  const changes = await accountObject(ctx.env, key.accountId).keyChanges(key.id);
+  return changes > key.changes ? renewedCaller(ctx, key.id, changes) : null;
+}
+
+function callerOf(id: string, { key, changes }: Remembered): Caller {
+  const { accountId, permissions, teamId, projectId, routing } = key;
+  const { models, addresses, expiresMs } = key;
   return {
-    secretHash: await apiKeyHash(own),
-    accountId: "system",
-    permissions: permissionsOf(["operator"]),
-    teamId: null,
-    projectId: null,
-    env: own.env,
-    expiresMs: null,
-    revoked: false,
-    routing: null,
+    accountId,
+    keyId: id,
+    personId: null,
+    permissions,
+    teamId,
+    projectId,
+    key: { models, addresses, expiresMs, changes },
+    routing,
   };
 }
 
-async function knownKey(ctx: Context, id: string): Promise<KnownKey | null> {
-  const cached = cache.get(id);
-  if (cached !== undefined && cached.untilMs > ctx.startedMs) return cached.key;
-  await using db = databaseOf(ctx.env);
-  const row = await findApiKey(db, id);
-  const key: KnownKey | null =
-    row === null
-      ? null
-      : {
-          secretHash: row.secretHash,
-          accountId: row.accountId,
-          permissions: permissionsOf(row.scopes),
-          teamId: row.teamId,
-          projectId: row.projectId,
-          env: row.env,
-          expiresMs: row.expiresAt,
-          revoked: row.revokedAt !== null,
-          routing: storedRouting(row.routing),
-        };
-  if (cache.size >= cacheMax) cache.clear();
-  const untilMs = ctx.startedMs + (key === null ? unknownMs : knownMs);
-  cache.set(id, { key, untilMs, provenBy: null });
-  return key;
-}
-
-/** Forgets the keys of an account whose routing this isolate's own caller just changed. */
-export function forgetKeysOf(accountId: string): void {
-  for (const [id, { key }] of cache) if (key?.accountId === accountId) cache.delete(id);
-}
-
-/** What has lost its form is from another build, and asks for nothing. */
-export function storedRouting(stored: unknown): OctoOptions | null {
-  const parsed = octoOptionsSchema.safeParse(stored);
-  return parsed.success ? parsed.data : null;
-}
-
-/** Forgets a key that this isolate's own caller just changed; other isolates ask the Account. */
-export function forgetKey(id: string): void {
-  cache.delete(id);
+/** Why a key that is proven may not be used, if so; an address not known is on no list. */
+function refusalOf(ctx: Context, { revoked, expiresMs, addresses }: KnownKey): OctoError | null {
+  if (revoked || (expiresMs !== null && expiresMs <= ctx.startedMs)) return wrongKey();
+  if (addresses === null) return null;
+  const address = ctx.address === null ? null : parseAddress(ctx.address);
+  if (address !== null && addresses.some((block) => isInBlock(address, block))) return null;
+  return new OctoError(
+    "insufficient_scope",
+    `This API key may not be used from ${ctx.address ?? "an address that is not known"}`,
+  );
 }

@@ -1,3 +1,4 @@
+import type { AddressBlock } from "../shared/addresses.ts";
 import type { OctoOptions } from "../shared/openai/octo-options.ts";
 import type { Permission } from "../shared/permissions.ts";
 import { regionOf, isRegion, type Region } from "../shared/regions.ts";
@@ -20,6 +21,16 @@ export interface Context {
   readonly waitUntil: (promise: Promise<unknown>) => void;
 }
 
+/** What an API key's own settings allow beside its scopes. */
+export interface KeyRules {
+  /** The models it may ask for, and the addresses it may come from; null for all. */
+  readonly models: readonly string[] | null;
+  readonly addresses: readonly AddressBlock[] | null;
+  readonly expiresMs: number | null;
+  /** How many changes of its settings these are of; its Account knows whether there are more. */
+  readonly changes: number;
+}
+
 /** Who is asking, once the key or the session is known. */
 export interface Caller {
   readonly accountId: string;
@@ -31,6 +42,8 @@ export interface Caller {
   /** What the key belongs to. */
   readonly teamId: string | null;
   readonly projectId: string | null;
+  /** Null in a person's session. */
+  readonly key: KeyRules | null;
   /** What its account asks of routing where a request does not say. */
   readonly routing: OctoOptions | null;
 }

@@ -31,7 +31,7 @@ export function preflight(request: Request): Response {
     status: 204,
     headers: {
       "access-control-allow-origin": anyOrigin,
-      "access-control-allow-methods": "GET, POST, PATCH, DELETE",
+      "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
       "access-control-allow-headers":
         request.headers.get("access-control-request-headers") ?? "authorization, content-type",
       "access-control-max-age": "86400",

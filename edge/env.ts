@@ -25,6 +25,7 @@ export interface Env {
   readonly OCTO_OPERATOR_KEY?: string;
   readonly OCTO_EDGE_KEY?: string;
   readonly OCTO_TICKET_SECRET?: string;
+  readonly OCTO_KEY_PEPPER?: string;
   readonly OCTO_REGION?: string;
   readonly OCTO_FIRST_TOKEN_MS?: string;
   readonly OCTO_QUEUE_MS?: string;
@@ -44,6 +45,8 @@ export interface Config {
   readonly operatorKey: ApiKey;
   readonly edgePrivateKey: string;
   readonly ticketSecret: string;
+  /** Under it the secrets of API keys are hashed: another one makes every key unknown. */
+  readonly keyPepper: string;
   readonly libsqlUrl: string;
   readonly libsqlAuthToken: string | null;
   /** Forces one region for every connection: for development, where `request.cf` knows no place. */
@@ -95,6 +98,9 @@ const configSchema = z.object({
   }),
   OCTO_EDGE_KEY: z.string("an Ed25519 private key, PKCS #8 in base64url").min(64),
   OCTO_TICKET_SECRET: z.string("at least 32 random characters").min(32),
+  OCTO_KEY_PEPPER: z
+    .string("at least 32 random characters, made by `npm run secrets`")
+    .min(32, "at least 32 random characters, made by `npm run secrets`"),
   LIBSQL_URL: z.url({ protocol: /^(libsql|https?)$/, error: "a libsql: or https: URL" }),
   LIBSQL_AUTH_TOKEN: z.string().optional(),
   OCTO_REGION: z.string().optional(),
@@ -143,6 +149,7 @@ export function configOf(env: Env): Config {
     operatorKey: values.OCTO_OPERATOR_KEY,
     edgePrivateKey: values.OCTO_EDGE_KEY,
     ticketSecret: values.OCTO_TICKET_SECRET,
+    keyPepper: values.OCTO_KEY_PEPPER,
     libsqlUrl: values.LIBSQL_URL,
     libsqlAuthToken: values.LIBSQL_AUTH_TOKEN ?? null,
     region: values.OCTO_REGION ?? null,

@@ -9,13 +9,14 @@ import { configOf, type Env } from "../../edge/env.ts";
 
 export { directoryObject, hubObject } from "../../edge/objects.ts";
 
-type UsedOnTheWay = Pick<Account, "isKeyActive" | "lease" | "returnLeases">;
+type UsedOnTheWay = Pick<Account, "useKey" | "keyChanges" | "lease" | "returnLeases">;
 
 /** An account of an edge without money. */
 export function accountObject(env: Env, _accountId: string) {
   const seal = new TicketSeal(configOf(env).ticketSecret);
   const free: UsedOnTheWay = {
-    isKeyActive: () => true,
+    useKey: () => ({ kind: "current" }),
+    keyChanges: () => 0,
     lease: () => null,
     returnLeases: () => {},
   };

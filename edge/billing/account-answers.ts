@@ -1,5 +1,6 @@
 import type { Limits } from "../../shared/limits.ts";
-import type { Micros } from "../../shared/money.ts";
+import type { Micros, TokenCounts } from "../../shared/money.ts";
+import type { KeyAnswer } from "./account-keys.ts";
 import type { HoldResult, Refused } from "./account-state.ts";
 import type { RateLimits } from "./rate-limits.ts";
 
@@ -13,9 +14,18 @@ export interface AccountSettings {
   readonly limits?: Limits | null;
 }
 
+/** What a hold needs to know beside its terms. */
+export interface HoldAsk {
+  /** The most tokens that the task can use. */
+  readonly tokensMax?: TokenCounts;
+  /** How many changes of its key the asker knows of (K2). */
+  readonly keyChanges?: number;
+}
+
 export type HoldAnswer =
   | { readonly kind: "held"; readonly ticket: string; readonly rates: RateLimits | null }
-  | Extract<HoldResult, { kind: "refused" }>;
+  | Extract<HoldResult, { kind: "refused" }>
+  | Extract<KeyAnswer, { kind: "changed" }>;
 
 /** Every amount an account has, and whether the ledger has heard of all of it. */
 export interface AccountSummary extends Required<AccountSettings> {

@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { assert } from "../../shared/assert.ts";
 import type { Limits } from "../../shared/limits.ts";
-import type { Micros, TokenCounts } from "../../shared/money.ts";
+import type { Micros } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
 import { Later } from "../later.ts";
 import { accountObject } from "../objects.ts";
@@ -15,15 +15,22 @@ import {
   refuseMint,
   resolutionKeptMs,
 } from "./account-state.ts";
-import type { AccountSettings, AccountSummary, HoldAnswer, MintResult } from "./account-answers.ts";
+import type {
+  AccountSettings,
+  AccountSummary,
+  HoldAnswer,
+  HoldAsk,
+  MintResult,
+} from "./account-answers.ts";
+import { AccountKeys, type KeyAnswer } from "./account-keys.ts";
 import { AccountStore } from "./account-store.ts";
 import { accountSummary } from "./account-summary.ts";
 import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
-import { holdRequestOf, notOpen } from "./hold-request.ts";
-import { isLimited, type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
-import { changeKey, changeLimits } from "./limiting.ts";
+import { holdRequestOf } from "./hold-request.ts";
+import { type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
+import { changeLimits } from "./limiting.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 import { Leasing } from "./leasing.ts";
@@ -42,6 +49,7 @@ export class Account extends DurableObject<Env> {
   readonly #replies: Replies;
   readonly #handOver: HandOver;
   readonly #leasing: Leasing;
+  readonly #keys: AccountKeys;
   /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
   readonly #awake = new Later(() => this.#stayAwake());
   #state: AccountState | null;
@@ -55,11 +63,10 @@ export class Account extends DurableObject<Env> {
     const earn: Earn = (accountId, rows) =>
       accountObject(this.env, accountId).earn(this.#opened().accountId, rows);
     this.#handOver = new HandOver(ctx.storage, () => drainOutbox(this.#store, this.env, earn));
-    this.#leasing = new Leasing(
-      this.#store,
-      () => this.#state,
-      (change) => this.#durably(change),
-    );
+    const state = () => this.#state;
+    this.#leasing = new Leasing(this.#store, state, (change) => this.#durably(change));
+    const parts = { env, store: this.#store, leasing: this.#leasing, state };
+    this.#keys = new AccountKeys(ctx.storage.sql, parts);
     // The object may have died between a row of the outbox and the alarm for it.
     if (!this.#store.isOutboxEmpty()) {
       void ctx.blockConcurrencyWhile(() => this.#handOver.schedule("soon"));
@@ -88,31 +95,38 @@ export class Account extends DurableObject<Env> {
     return this.#state !== null;
   }
 
-  /** Returns once a revoked key is refused everywhere, and its limits are obeyed (L5, G6). */
-  async setKey(keyId: string, status: "active" | "revoked", settings?: KeySettings) {
-    const state = this.#opened();
-    if (settings !== undefined) changeKey(state, this.#store, keyId, settings);
-    state.keys.set(keyId, status);
-    this.#store.saveKey(keyId, status);
-    if (status === "revoked" || isLimited(state.limits, keyId)) await this.#leasing.over(keyId);
+  /** Returns once a revoked key is refused everywhere, and its limits are obeyed (K1, L5, G6). */
+  setKey(keyId: string, status: "active" | "revoked", settings?: KeySettings): Promise<void> {
+    return this.#keys.set(keyId, status, settings);
   }
 
-  isKeyActive(keyId: string): boolean {
-    return this.#state?.keys.get(keyId) === "active" && this.#state.status === "active";
+  /** Returns once nothing is begun by the key's settings of before (K2). */
+  changeKey(keyId: string, expiresMs: number | null, settings?: KeySettings): Promise<void> {
+    return this.#keys.change(keyId, expiresMs, settings);
+  }
+
+  /** Whether a key may be used by settings of so many changes, where nothing is held. */
+  useKey(keyId: string, changes: number): KeyAnswer {
+    return this.#keys.use(keyId, changes);
+  }
+
+  keyChanges(keyId: string): number {
+    return this.#keys.changesOf(keyId);
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
-  async hold(terms: Terms, tokensMax?: TokenCounts): Promise<HoldAnswer> {
-    if (this.#state === null) return notOpen;
-    const result = holdCredit(this.#state, holdRequestOf(terms, tokensMax), Date.now());
+  async hold(terms: Terms, { tokensMax, keyChanges = 0 }: HoldAsk = {}): Promise<HoldAnswer> {
+    const refused = this.#keys.refuse(terms.key, keyChanges);
+    if (refused !== null) return refused;
+    const result = holdCredit(this.#opened(), holdRequestOf(terms, tokensMax), Date.now());
     if (result.kind === "refused") return result;
     this.#awake.arm(awakeMs);
     return { ...result, ticket: await this.#seal.seal(terms) };
   }
 
   /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
-  lease(ask: LeaseAsk): LeaseGrant | null {
-    return this.#leasing.grant(ask);
+  lease(ask: LeaseAsk, keyChanges = 0): LeaseGrant | null {
+    return this.#keys.refuse(ask.keyId, keyChanges) === null ? this.#leasing.grant(ask) : null;
   }
 
   /** Isolates have done with leases. */

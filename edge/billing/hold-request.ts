@@ -1,5 +1,5 @@
 import type { TokenCounts } from "../../shared/money.ts";
-import type { HoldRequest, Refused } from "./account-state.ts";
+import type { HoldRequest } from "./account-state.ts";
 import type { Terms } from "./ticket.ts";
 
 const noTokens: TokenCounts = { promptTokens: 0, completionTokens: 0 };
@@ -15,9 +15,3 @@ export function holdRequestOf(terms: Terms, tokensMax = noTokens): HoldRequest {
     expiresMs: terms.expires_ms,
   };
 }
-
-export const notOpen: Refused = {
-  kind: "refused",
-  code: "invalid_api_key",
-  reason: "the account is not open",
-};

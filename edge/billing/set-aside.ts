@@ -30,7 +30,9 @@ export type SetAside =
       /** The task runs no more, as far as its consumer can see. */
       readonly ended: () => void;
     }
-  | Refused;
+  | Refused
+  /** The caller's key has other settings by now. */
+  | { readonly kind: "changed"; readonly changes: number };
 
 /** A task that wants credit. */
 export interface Wanting {
@@ -39,6 +41,8 @@ export interface Wanting {
   readonly tokensMax: TokenCounts;
   /** Whether this isolate will hear of its end. */
   readonly isLeasable: boolean;
+  /** How many changes of its key are known here. */
+  readonly keyChanges: number;
 }
 
 const book = createLeaseBook();
@@ -51,13 +55,13 @@ const sealByConfig = new WeakMap<Config, TicketSeal>();
  * limits is given no lease.
  */
 export async function setAside(ctx: Context, wanting: Wanting): Promise<SetAside> {
-  const { terms } = wanting;
+  const { terms, keyChanges } = wanting;
   if (!wanting.isLeasable) return holdOne(ctx, wanting);
   const { account, key: keyId } = terms;
   const request = { keyId, limit: BigInt(terms.limit), newLeaseId: () => newId("lea") };
   const { leaseId, ask } = spend(book, request, Date.now());
   const ended = () => endTask(book, keyId, leaseId);
-  if (ask !== null) ctx.waitUntil(renew(ctx, account, ask));
+  if (ask !== null) ctx.waitUntil(renew(ctx, account, { ask, keyChanges }));
   if (leaseId !== null) {
     const leased = { ...terms, lease: leaseId };
     const ticket = await sealOf(ctx.config).seal(leased);
@@ -66,7 +70,7 @@ export async function setAside(ctx: Context, wanting: Wanting): Promise<SetAside
   let isHeld = false;
   try {
     const held = await holdOne(ctx, wanting);
-    if (held.kind === "refused") return held;
+    if (held.kind !== "held") return held;
     isHeld = true;
     return { ...held, ended };
   } finally {
@@ -75,9 +79,10 @@ export async function setAside(ctx: Context, wanting: Wanting): Promise<SetAside
 }
 
 /** With the Account, which knows itself when the task is over. */
-async function holdOne(ctx: Context, { terms, tokensMax }: Wanting): Promise<SetAside> {
-  const held = await accountObject(ctx.env, terms.account).hold(terms, tokensMax);
-  if (held.kind === "refused") return held;
+async function holdOne(ctx: Context, { terms, ...ask }: Wanting): Promise<SetAside> {
+  const { tokensMax, keyChanges } = ask;
+  const held = await accountObject(ctx.env, terms.account).hold(terms, { tokensMax, keyChanges });
+  if (held.kind !== "held") return held;
   const { ticket, rates } = held;
   return { kind: "held", terms, ticket, rates, ended: () => {} };
 }
@@ -86,11 +91,15 @@ async function holdOne(ctx: Context, { terms, tokensMax }: Wanting): Promise<Set
  * Asks for a lease, and tells the account of those before it; then of this one, once its time is
  * over and nobody has. Nobody waits for it.
  */
-async function renew(ctx: Context, accountId: string, ask: LeaseAsk): Promise<void> {
+async function renew(
+  ctx: Context,
+  accountId: string,
+  { ask, keyChanges }: { readonly ask: LeaseAsk; readonly keyChanges: number },
+): Promise<void> {
   const askedMs = Date.now();
   let grant: LeaseGrant | null = null;
   try {
-    grant = await accountObject(ctx.env, accountId).lease(ask);
+    grant = await accountObject(ctx.env, accountId).lease(ask, keyChanges);
     takeGrant(book, ask, grant, { askedMs, nowMs: Date.now() });
   } catch (error) {
     edgeLog("warn", "no answer to an ask for a lease", { error: describeError(error) });

@@ -1,8 +1,8 @@
 import { OctoError } from "../../shared/errors.ts";
-import { wrongKey } from "../authenticate.ts";
+import { assertMay, renewedCaller, wrongKey } from "../authenticate.ts";
 import type { Refused } from "../billing/account-state.ts";
 import type { RateLimits } from "../billing/rate-limits.ts";
-import { setAside } from "../billing/set-aside.ts";
+import { type SetAside, setAside } from "../billing/set-aside.ts";
 import type { Caller, Context } from "../context.ts";
 import { rateHeaders } from "../rate-headers.ts";
 import { type InferenceRequest, isGeneration } from "./engine-request.ts";
@@ -30,23 +30,37 @@ export async function holdTask(
   wanted: InferenceRequest,
 ): Promise<HeldTask> {
   const plan = await planTask(ctx, caller, wanted);
-  const held = await hold(ctx, plan);
+  const held = await hold(ctx, caller, plan);
   if (held.kind === "held") return held.task;
+  if (held.kind === "changed") {
+    // Planned anew by what the key is now; again only where it has changed again.
+    const renewed = await renewedCaller(ctx, plan.task.keyId, held.changes);
+    assertMay(renewed, "inference");
+    return holdTask(ctx, renewed, wanted);
+  }
   const bounded = boundedRequest(wanted, held.limit?.completionTokensMax ?? null);
   if (bounded === null) throw refusal(plan, held);
   const again = await planTask(ctx, caller, bounded);
-  const heldNow = await hold(ctx, again);
-  if (heldNow.kind === "refused") throw refusal(again, heldNow);
-  return heldNow.task;
+  const heldNow = await hold(ctx, caller, again);
+  if (heldNow.kind === "held") return heldNow.task;
+  if (heldNow.kind === "changed") return holdTask(ctx, caller, wanted);
+  throw refusal(again, heldNow);
 }
 
-async function hold(
-  ctx: Context,
-  { task, hubIds, tokensMax }: Plan,
-): Promise<Refused | { readonly kind: "held"; readonly task: HeldTask }> {
+type Held =
+  | { readonly kind: "held"; readonly task: HeldTask }
+  | Exclude<SetAside, { readonly kind: "held" }>;
+
+async function hold(ctx: Context, caller: Caller, plan: Plan): Promise<Held> {
   const plannedMs = Date.now();
-  const held = await setAside(ctx, { terms: task.terms, tokensMax, isLeasable: !task.resume });
-  if (held.kind === "refused") return held;
+  const { task, hubIds, tokensMax } = plan;
+  const held = await setAside(ctx, {
+    terms: task.terms,
+    tokensMax,
+    isLeasable: !task.resume,
+    keyChanges: caller.key?.changes ?? 0,
+  });
+  if (held.kind !== "held") return held;
   const { terms, ticket, rates, ended: over } = held;
   return {
     kind: "held",

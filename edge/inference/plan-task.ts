@@ -5,6 +5,7 @@ import type { OctoOptions } from "../../shared/openai/octo-options.ts";
 import { type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
 import { newId } from "../../shared/ids.ts";
 import type { TokenCounts } from "../../shared/money.ts";
+import { modelCaller } from "../authenticate.ts";
 import type { Caller, Context } from "../context.ts";
 import { agreeTerms } from "./agree-terms.ts";
 import { affinityKey } from "./affinity-key.ts";
@@ -27,12 +28,13 @@ export interface Plan {
 /** Chooses hubs and fixes the terms of one task. */
 export async function planTask(
   ctx: Context,
-  caller: Caller,
+  asking: Caller,
   asked: InferenceRequest,
 ): Promise<Plan> {
-  const { keyId } = caller;
+  const { keyId } = asking;
   assert(keyId !== null, "inference takes an API key");
-  const { wanted, options } = await routedRequest(ctx, caller, asked);
+  const { wanted, options } = await routedRequest(ctx, asking, asked);
+  const caller = await modelCaller(ctx, asking, wanted.request.model);
   const routed = routingDemands(options, await affinityKey(caller.accountId, wanted));
   const query = queryOf(ctx, wanted, routed);
   const choice = await chooseAnywhere(ctx, query);

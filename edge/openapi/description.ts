@@ -16,7 +16,7 @@ export type RouteAccess =
 export interface RouteDescription {
   /** What clients made from the document call it: `createAccount`. */
   readonly name: string;
-  readonly method: "get" | "post" | "patch" | "delete";
+  readonly method: "get" | "post" | "put" | "patch" | "delete";
   /** As the router takes it: `/api/v1/accounts/:id`. */
   readonly path: string;
   readonly summary: string;

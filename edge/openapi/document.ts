@@ -20,7 +20,8 @@ the same request may succeed later, and \`retry-after\` after how many seconds. 
 function errorsOf(access: RouteDescription["access"]): readonly ErrorCode[] {
   if (access === "anyone") return [];
   const scope = access === "any key" ? [] : (["insufficient_scope"] as const);
-  return ["invalid_request", "invalid_api_key", ...scope, "internal", "unavailable"];
+  const key = ["invalid_api_key", ...scope, "rate_limit_exceeded"] as const;
+  return ["invalid_request", ...key, "internal", "unavailable"];
 }
 const bodyErrors: readonly ErrorCode[] = ["invalid_json", "body_too_large"];
 

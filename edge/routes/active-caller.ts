@@ -1,6 +1,6 @@
 import type { Context as HonoContext } from "hono";
 import { type AppEnv, callerOf } from "../app-env.ts";
-import { wrongKey } from "../authenticate.ts";
+import { renewedCaller, wrongKey } from "../authenticate.ts";
 import type { Caller } from "../context.ts";
 import { accountObject } from "../objects.ts";
 
@@ -12,13 +12,20 @@ export const systemAccountId = "system";
 
 /**
  * The caller of a request that holds no credit. What an isolate remembers of a key may be a minute
- * old, so its Account is asked whether it was revoked since; inference asks the same with its hold
- * or lease.
+ * old, so its Account is asked whether it was revoked or changed since; inference asks the same
+ * with its hold or lease.
  */
 export async function activeCaller(c: HonoContext<AppEnv>): Promise<Caller> {
-  const caller = await callerOf(c);
-  if (caller.accountId === systemAccountId || caller.keyId === null) return caller;
-  const account = accountObject(c.get("ctx").env, caller.accountId);
-  if (!(await account.isKeyActive(caller.keyId))) throw wrongKey();
-  return caller;
+  const ctx = c.get("ctx");
+  let caller = await callerOf(c);
+  for (;;) {
+    const { accountId, keyId } = caller;
+    if (accountId === systemAccountId || keyId === null) return caller;
+    const account = accountObject(ctx.env, accountId);
+    const answer = await account.useKey(keyId, caller.key?.changes ?? 0);
+    if (answer.kind === "current") return caller;
+    if (answer.kind === "ended") throw wrongKey();
+    // Once for each change that happens meanwhile.
+    caller = await renewedCaller(ctx, keyId, answer.changes);
+  }
 }

@@ -5,6 +5,8 @@ import { alertRoutes } from "./alerts.ts";
 import { creditRoutes } from "./credits.ts";
 import { depositRoutes } from "./deposits.ts";
 import { dryRouteRoutes } from "./dry-route.ts";
+import { gatewayKeyRoutes } from "./gateway-keys.ts";
+import { gatewayTeamRoutes } from "./gateway-teams.ts";
 import { hubRoutes } from "./hubs.ts";
 import { invitationRoutes } from "./invitations.ts";
 import { invoiceRoutes } from "./invoices.ts";
@@ -18,6 +20,7 @@ import { personRoutes } from "./people.ts";
 import { projectRoutes } from "./projects.ts";
 import { providerStatementRoutes } from "./provider-statements.ts";
 import type { Route } from "./route.ts";
+import { spendRoutes } from "./spend.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { supplyRoutes } from "./supply.ts";
 import { taskRoutes } from "./tasks.ts";
@@ -26,7 +29,7 @@ import { transferRoutes } from "./transfers.ts";
 import { usageRoutes } from "./usage.ts";
 import { workerRegistryRoutes } from "./workers.ts";
 
-/** Everything under `/api/v1`. */
+/** Everything under `/api/v1`, and what the gateway specification has elsewhere. */
 export const apiRoutes: readonly Route[] = [
   ...signInRoutes,
   ...personRoutes,
@@ -50,6 +53,9 @@ export const apiRoutes: readonly Route[] = [
   ...approvalRoutes,
   ...depositRoutes,
   ...keyRoutes,
+  ...spendRoutes,
+  ...gatewayKeyRoutes,
+  ...gatewayTeamRoutes,
   ...workerRegistryRoutes,
   ...hubRoutes,
   ...ledgerRoutes,

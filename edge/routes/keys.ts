@@ -1,106 +1,75 @@
 import { z } from "zod";
-import { apiKeyHash, formatApiKey, newApiKey } from "../../shared/crypto/api-key.ts";
-import { OctoError } from "../../shared/errors.ts";
-import { keyScopes } from "../../shared/permissions.ts";
-import { forgetKey } from "../authenticate.ts";
 import { databaseOf } from "../database.ts";
-import {
-  type ApiKeySummary,
-  createApiKey,
-  findApiKey,
-  listApiKeys,
-  revokeApiKey,
-} from "../db/api-keys.ts";
+import { type ApiKeyChange, listApiKeys } from "../db/api-keys.ts";
 import {
   accountIdField,
   keyIdField,
-  nameField,
   pageQuery,
   pageSchema,
   pageToJson,
-  timeField,
-  timeToJson,
+  teamIdField,
 } from "./fields.ts";
+import { accountOfKey, subjectAccount } from "./key-rights.ts";
+import {
+  createdKeySchema,
+  graceField,
+  keyChangeSchema,
+  keySchema,
+  keyToJson,
+  newKeySchema,
+  rotatedKeySchema,
+} from "./key-schema.ts";
 import { knownAccount } from "./known-account.ts";
-import { pushKey } from "./push-limits.ts";
+import {
+  changeKey,
+  createKey,
+  expiryMs,
+  keyOfAccount,
+  revokeKey,
+  rotateKey,
+} from "./key-changes.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 const path = "/api/v1/keys";
+const params = z.strictObject({ id: keyIdField });
+const accountQuery = {
+  account_id: accountIdField
+    .optional()
+    .meta({ description: "Whose; the caller's own unless an operator says" }),
+};
 
-const keySchema = z
-  .object({
-    object: z.literal("key"),
-    id: keyIdField,
-    account_id: accountIdField,
-    name: z.string(),
-    scopes: z.array(z.enum(keyScopes)),
-    created_at: timeField,
-    expires_at: timeField.nullable(),
-    revoked_at: timeField.nullable(),
-  })
-  .meta({ id: "Key", description: "An API key, without its secret." });
+const about =
+  "Once this answers the change holds everywhere; for a key in use that takes two seconds. Tasks " +
+  "that are running end as usual.";
 
-const createdKeySchema = keySchema
-  .extend({
-    key: z.string().meta({ description: "The key itself. It is shown this once and not stored" }),
-  })
-  .meta({ id: "CreatedKey", description: "A new API key with its secret." });
-
-const newKeySchema = z
-  .strictObject({
-    account_id: accountIdField,
-    name: nameField,
-    scopes: z.array(z.enum(keyScopes)).min(1).default(["inference", "read-only"]),
-    expires_at: z.iso.datetime({ offset: true }).nullish(),
-  })
-  .meta({
-    id: "NewKey",
-    examples: [
-      {
-        account_id: "acct_0000000000000000000000",
-        name: "laptop",
-        scopes: ["inference", "read-only"],
-      },
-    ],
-  });
-
-/** API keys, for operators. */
+/** The API keys of an account, for its own callers; operators name the account. */
 export const keyRoutes: readonly Route[] = [
   defineRoute({
     name: "createKey",
     method: "post",
     path,
     summary: "Create an API key",
-    access: "network:operate",
+    about:
+      "A caller gives scopes whose permissions it has itself. A key that is limited to models, " +
+      "addresses or a time gives keys within its own limits.",
+    access: ["keys:write", "network:operate"],
     body: newKeySchema,
     status: 201,
     answer: createdKeySchema,
-    errors: ["not_found"],
-    async handle({ ctx, body }) {
-      await knownAccount(ctx, body.account_id);
-      const key = newApiKey(ctx.config.keyEnv);
-      const row = {
-        id: key.id,
-        accountId: body.account_id,
+    errors: ["not_found", "conflict"],
+    async handle({ ctx, caller, body }) {
+      const { row, key } = await createKey(ctx, caller, {
+        accountId: subjectAccount(caller, body.account_id),
         name: body.name,
-        scopes: [...new Set(body.scopes)],
-        teamId: null,
-        projectId: null,
-        models: null,
-        addresses: null,
-        limits: null,
-        lastUsedAt: null,
-        replaces: null,
-        env: key.env,
-        createdAt: ctx.startedMs,
+        scopes: body.scopes,
+        teamId: body.team_id ?? null,
+        projectId: body.project_id ?? null,
+        models: body.models ?? null,
+        addresses: body.addresses ?? null,
+        limits: body.limits ?? null,
         expiresAt: expiryMs(body.expires_at ?? null, ctx.startedMs),
-      };
-      await using db = databaseOf(ctx.env);
-      await createApiKey(db, { ...row, secretHash: await apiKeyHash(key) });
-      // Last: a key that nobody was shown must not work.
-      await pushKey(ctx, { ...row, status: "active" });
-      forgetKey(key.id);
-      return { ...keyToJson({ ...row, revokedAt: null }), key: formatApiKey(key) };
+      });
+      return { ...keyToJson(row), key };
     },
   }),
   defineRoute({
@@ -108,14 +77,72 @@ export const keyRoutes: readonly Route[] = [
     method: "get",
     path,
     summary: "List the API keys of an account, newest first",
-    access: "network:operate",
-    query: z.strictObject({ ...pageQuery, account_id: accountIdField }),
+    access: "keys:read",
+    query: z.strictObject({ ...pageQuery, ...accountQuery, team_id: teamIdField.optional() }),
     answer: pageSchema(keySchema).meta({ id: "KeyPage" }),
     errors: ["not_found"],
-    async handle({ ctx, query: { account_id: accountId, ...page } }) {
+    async handle({ ctx, caller, query: { account_id: asked, team_id: teamId, ...page } }) {
+      const accountId = subjectAccount(caller, asked);
       await knownAccount(ctx, accountId);
       await using db = databaseOf(ctx.env);
-      return pageToJson(await listApiKeys(db, { accountId, ...page }), keyToJson);
+      return pageToJson(await listApiKeys(db, { accountId, teamId, ...page }), keyToJson);
+    },
+  }),
+  defineRoute({
+    name: "readKey",
+    method: "get",
+    path: `${path}/:id`,
+    summary: "Read an API key",
+    access: "keys:read",
+    params,
+    query: z.strictObject(accountQuery),
+    answer: keySchema,
+    errors: ["not_found"],
+    async handle({ ctx, caller, params: { id }, query: { account_id: asked } }) {
+      const accountId = await accountOfKey(ctx, caller, { id, asked });
+      return keyToJson(await keyOfAccount(ctx, { accountId, id }));
+    },
+  }),
+  defineRoute({
+    name: "changeKey",
+    method: "patch",
+    path: `${path}/:id`,
+    summary: "Change what an API key is called, belongs to and may be used for",
+    about,
+    access: ["keys:write", "network:operate"],
+    params,
+    query: z.strictObject(accountQuery),
+    body: keyChangeSchema,
+    answer: keySchema,
+    errors: ["not_found", "conflict"],
+    async handle({ ctx, caller, params: { id }, query: { account_id: asked }, body }) {
+      const accountId = await accountOfKey(ctx, caller, { id, asked });
+      const change = changeOf(body, ctx.startedMs);
+      return keyToJson(await changeKey(ctx, caller, { accountId, id, change }));
+    },
+  }),
+  defineRoute({
+    name: "rotateKey",
+    method: "post",
+    path: `${path}/:id/rotate`,
+    summary: "Replace an API key by a new one with everything of the old",
+    about:
+      "The old key goes on working for the grace, and then ends. Whoever lost an answer rotates " +
+      "again and revokes the key that nobody has.",
+    access: ["keys:write", "network:operate"],
+    params,
+    query: z.strictObject(accountQuery),
+    body: z
+      .strictObject({ grace_s: graceField })
+      .meta({ id: "KeyRotation", examples: [{ grace_s: 3_600 }] }),
+    status: 201,
+    answer: rotatedKeySchema,
+    errors: ["not_found", "conflict"],
+    async handle({ ctx, caller, params: { id }, query: { account_id: asked }, body }) {
+      const accountId = await accountOfKey(ctx, caller, { id, asked });
+      const rotation = { accountId, id, graceS: body.grace_s };
+      const { row, key, replaced } = await rotateKey(ctx, caller, rotation);
+      return { ...keyToJson(row), key, replaced: keyToJson(replaced) };
     },
   }),
   defineRoute({
@@ -126,48 +153,30 @@ export const keyRoutes: readonly Route[] = [
     about:
       "Once this answers the key is refused everywhere; for a key in use that takes two seconds. " +
       "Tasks that are running end as usual.",
-    access: "network:operate",
-    params: z.strictObject({ id: keyIdField }),
+    access: ["keys:write", "network:operate"],
+    params,
+    query: z.strictObject(accountQuery),
     answer: z
       .object({ object: z.literal("key"), id: keyIdField, revoked: z.literal(true) })
       .meta({ id: "RevokedKey" }),
     errors: ["not_found"],
-    async handle({ ctx, params: { id } }) {
-      await using db = databaseOf(ctx.env);
-      const row = await findApiKey(db, id);
-      if (row === null) throw new OctoError("not_found", `There is no API key ${id}`);
-      const { accountId } = row;
-      // The Account first: holds and leases are its own, so the key is dead before the registry
-      // knows.
-      const { object } = await knownAccount(ctx, accountId);
-      await object.setKey(id, "revoked");
-      await revokeApiKey(db, { accountId, id, atMs: ctx.startedMs });
-      forgetKey(id);
+    async handle({ ctx, caller, params: { id }, query: { account_id: asked } }) {
+      await revokeKey(ctx, { accountId: await accountOfKey(ctx, caller, { id, asked }), id });
       return { object: "key", id, revoked: true };
     },
   }),
 ];
 
-function expiryMs(expiresAt: string | null, nowMs: number): number | null {
-  if (expiresAt === null) return null;
-  const ms = Date.parse(expiresAt);
-  if (ms <= nowMs) {
-    throw new OctoError("invalid_request", `expires_at: ${expiresAt} has passed`, {
-      param: "expires_at",
-    });
-  }
-  return ms;
-}
-
-function keyToJson(row: Omit<ApiKeySummary, "env">): z.infer<typeof keySchema> {
+function changeOf(body: z.infer<typeof keyChangeSchema>, nowMs: number): ApiKeyChange {
+  const { name, limits, models, addresses } = body;
+  const { team_id: teamId, project_id: projectId, expires_at: expiresAt } = body;
   return {
-    object: "key",
-    id: row.id,
-    account_id: row.accountId,
-    name: row.name,
-    scopes: [...row.scopes],
-    created_at: timeToJson(row.createdAt),
-    expires_at: timeToJson(row.expiresAt),
-    revoked_at: timeToJson(row.revokedAt),
+    ...(name === undefined ? {} : { name }),
+    ...(limits === undefined ? {} : { limits }),
+    ...(models === undefined ? {} : { models }),
+    ...(addresses === undefined ? {} : { addresses }),
+    ...(teamId === undefined ? {} : { teamId }),
+    ...(projectId === undefined ? {} : { projectId }),
+    ...(expiresAt === undefined ? {} : { expiresAt: expiryMs(expiresAt, nowMs) }),
   };
 }

@@ -2,6 +2,8 @@ import { Hono } from "hono";
 import { OctoError } from "../../shared/errors.ts";
 import { z } from "zod";
 import type { AppEnv } from "../app-env.ts";
+import { mayAsk } from "../authenticate.ts";
+import type { Caller } from "../context.ts";
 import { measuredSpeeds, type ModelDigest } from "../directory/digest.ts";
 import { viewOfAll } from "../directory/network-view.ts";
 import { isNamed } from "../inference/named-offers.ts";
@@ -12,14 +14,14 @@ import { activeCaller } from "./active-caller.ts";
 /** `GET /v1/models`: what the network serves just now, from the hubs' own digests. */
 export const modelRoutes = new Hono<AppEnv>()
   .get("/models", async (c) => {
-    await activeCaller(c);
-    return c.json({ object: "list", data: await modelsNow(c.get("ctx")) });
+    const caller = await activeCaller(c);
+    return c.json({ object: "list", data: await modelsFor(c.get("ctx"), caller) });
   })
   // Model names hold slashes and colons, so the rest of the path is the name.
   .get("/models/:name{.+}", async (c) => {
-    await activeCaller(c);
+    const caller = await activeCaller(c);
     const name = c.req.param("name");
-    const models = await modelsNow(c.get("ctx"), (model) => isNamed(model, name));
+    const models = await modelsFor(c.get("ctx"), caller, (model) => isNamed(model, name));
     const model = models[0];
     if (model === undefined) {
       throw new OctoError("model_not_found", `The model ${name} is not offered`, {
@@ -52,10 +54,20 @@ export const modelDescriptions: readonly RouteDescription[] = [
 
 type ListedModel = z.infer<typeof modelSchema>;
 
+/** The models that the caller's key may ask for, by their names or their digests. */
+export function modelsFor(
+  ctx: AppEnv["Variables"]["ctx"],
+  caller: Caller,
+  wanted: (model: ModelDigest) => boolean = () => true,
+): Promise<ListedModel[]> {
+  const isAllowed = ({ model, digest }: ModelDigest) => mayAsk(caller, model, `sha256:${digest}`);
+  return modelsNow(ctx, (model) => wanted(model) && isAllowed(model));
+}
+
 /** One entry a name and digest, over all hubs. */
 async function modelsNow(
   ctx: AppEnv["Variables"]["ctx"],
-  wanted: (model: ModelDigest) => boolean = () => true,
+  wanted: (model: ModelDigest) => boolean,
 ): Promise<ListedModel[]> {
   const byKey = new Map<string, { models: ModelDigest[]; regions: Set<string> }>();
   for (const hub of await viewOfAll(ctx, true)) {

@@ -1,5 +1,5 @@
 import type { Limits } from "../../shared/limits.ts";
-import type { GroupId, KeySettings } from "../billing/limit-chain.ts";
+import type { GroupId } from "../billing/limit-chain.ts";
 import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { changeProject, findProject } from "../db/projects.ts";
@@ -11,20 +11,6 @@ import { knownAccount } from "./known-account.ts";
  * then the registry, so that nobody is shown a limit that does not hold yet. Where the key was in
  * use, this takes two seconds: until then tasks may begin under a lease that knows no limit.
  */
-
-/** A key as its Account has to know it. */
-export interface PushedKey extends KeySettings {
-  readonly accountId: string;
-  readonly id: string;
-  readonly status: "active" | "revoked";
-}
-
-/** Tells its Account what a key belongs to, what it may use and whether it may be used. */
-export async function pushKey(ctx: Context, key: PushedKey): Promise<void> {
-  const { accountId, id, status, teamId, projectId, limits } = key;
-  const { object } = await knownAccount(ctx, accountId);
-  await object.setKey(id, status, { teamId, projectId, limits });
-}
 
 /** Tells an Account what a team, a project or all of the account together may use. */
 export async function pushGroup(

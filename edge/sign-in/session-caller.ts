@@ -16,7 +16,7 @@ export async function sessionCaller(ctx: Context, token: string): Promise<Caller
   const session = await readSession(ctx, token);
   if (session === null) throw wrongSession();
   const { personId, accountId } = session;
-  const caller = { keyId: null, personId, teamId: null, projectId: null, routing: null };
+  const caller = { keyId: null, personId, teamId: null, projectId: null, key: null, routing: null };
   if (accountId === null) {
     return { ...caller, accountId: noAccountId, permissions: new Set() };
   }

@@ -103,7 +103,7 @@ test("an account that is evicted keeps its balance and its keys", async () => {
   await untilSettled(consumer);
   await evictDurableObject(objectOf(consumer));
   expect(await summaryOf(consumer)).toMatchObject({ balance: 5_000n, held: 0n });
-  expect(await objectOf(consumer).isKeyActive(consumer.keyId)).toBe(true);
+  expect(await objectOf(consumer).useKey(consumer.keyId, 0)).toEqual({ kind: "current" });
 });
 
 describe.each(lossesOfMemory)("an account that is %s", (_how, loseMemory) => {
@@ -119,8 +119,8 @@ describe.each(lossesOfMemory)("an account that is %s", (_how, loseMemory) => {
       held: 0n,
       concurrencyMax: 128,
     });
-    expect(await objectOf(consumer).isKeyActive(consumer.keyId)).toBe(true);
-    expect(await objectOf(consumer).isKeyActive("revokedk")).toBe(false);
+    expect(await objectOf(consumer).useKey(consumer.keyId, 0)).toEqual({ kind: "current" });
+    expect(await objectOf(consumer).useKey("revokedk", 0)).toEqual({ kind: "ended" });
     const name = await runInDurableObject(objectOf(consumer), (_, { id }) => id.name);
     expect(name).toBe(consumer.accountId);
   });

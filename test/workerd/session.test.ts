@@ -11,11 +11,12 @@ const nowS = startedMs / 1000;
 const session = { personId: "K".repeat(43), accountId: "acct_0000000000000000000000" };
 
 async function makeEdge() {
-  const { operatorKey, edgeKey, ticketSecret } = await newSecrets("test");
+  const { operatorKey, edgeKey, ticketSecret, keyPepper } = await newSecrets("test");
   const env = {
     OCTO_OPERATOR_KEY: operatorKey,
     OCTO_EDGE_KEY: edgeKey,
     OCTO_TICKET_SECRET: ticketSecret,
+    OCTO_KEY_PEPPER: keyPepper,
     LIBSQL_URL: "http://libsql.invalid",
   } as unknown as Env;
   return { config: configOf(env), url: "https://edge.test/api/v1/me", startedMs };
@@ -122,6 +123,7 @@ test.each([
     OCTO_OPERATOR_KEY: formatApiKey(config.operatorKey),
     OCTO_EDGE_KEY: config.edgePrivateKey,
     OCTO_TICKET_SECRET: config.ticketSecret,
+    OCTO_KEY_PEPPER: config.keyPepper,
     LIBSQL_URL: "http://libsql.invalid",
     OCTO_ATTESTERS,
   } as unknown as Env;

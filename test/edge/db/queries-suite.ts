@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { describeAccounts } from "./accounts-suite.ts";
+import { describeManagedKeys } from "./keys-suite.ts";
 import { describeChecks } from "./checks-suite.ts";
 import { describeAlerts } from "./alerts-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
@@ -17,6 +18,7 @@ import type { MakeDatabase } from "./worlds.ts";
 export function describeQueries(name: string, makeDatabase: MakeDatabase): void {
   describe(name, () => {
     describe("accounts and keys", () => describeAccounts(makeDatabase));
+    describe("managed keys", () => describeManagedKeys(makeDatabase));
     describe("people and members", () => describePeople(makeDatabase));
     describe("invitations", () => describeInvitations(makeDatabase));
     describe("workers", () => describeWorkers(makeDatabase));

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -6,7 +7,6 @@ import {
   newApiKey,
   parseApiKey,
 } from "../../../shared/crypto/api-key.ts";
-import { sha256Hex } from "../../../shared/crypto/bytes.ts";
 
 const printable = [..."_-0aA zZ9\n"];
 
@@ -64,9 +64,24 @@ describe("API keys", () => {
     expect(parseApiKey(text)).toBeNull();
   });
 
-  test("what is stored is the hash of the secret, the same for the same secret only", async () => {
+  test("what is stored is an HMAC of the whole key under the pepper, as OpenSSL makes it", async () => {
+    const key = { env: "dev", id: "awsbvuRJ", secret: "7".repeat(43) };
+    const pepper = "p".repeat(32);
+    const hash = await apiKeyHash(key, pepper);
+    const body = `octo_sk_dev_awsbvuRJ_${"7".repeat(43)}`;
+    expect(hash).toBe(createHmac("sha256", pepper).update(body).digest("hex"));
+  });
+
+  test("another secret, id, environment or pepper is another hash", async () => {
     const key = newApiKey("live");
-    expect(await apiKeyHash(key)).toBe(await sha256Hex(key.secret));
-    expect(await apiKeyHash(newApiKey("live"))).not.toBe(await apiKeyHash(key));
+    const pepper = "p".repeat(32);
+    const hashes = await Promise.all([
+      apiKeyHash(key, pepper),
+      apiKeyHash({ ...key, secret: newApiKey("live").secret }, pepper),
+      apiKeyHash({ ...key, id: newApiKey("live").id }, pepper),
+      apiKeyHash({ ...key, env: "dev" }, pepper),
+      apiKeyHash(key, "q".repeat(32)),
+    ]);
+    expect(new Set(hashes).size).toBe(hashes.length);
   });
 });

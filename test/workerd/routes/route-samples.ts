@@ -16,10 +16,12 @@ export const unknownIds: Ids = {
   attestations: `att_${"0".repeat(64)}`,
   invitations: "inv_0000000000000000000000",
   keys: "aaaaaaaa",
+  key: "aaaaaaaa",
   members: "A".repeat(43),
   projects: "prj_0000000000000000000000",
   tasks: "tsk_0000000000000000000000",
   teams: "team_0000000000000000000000",
+  team: "team_0000000000000000000000",
   workers: "A".repeat(43),
 };
 
@@ -55,14 +57,18 @@ export async function newBelongings() {
   const tasks = [sampleTask({ id: taskId, accountId, route: JSON.stringify(routeOfTask) })];
   await recordSettlements(db, { tasks, attempts: [], transfers: [], receipts: [] });
   const made = await call("POST /api/v1/keys", { body: { account_id: accountId, name: "k" } });
+  const keyId = String(made.json["id"]);
+  const teamId = await make("/api/v1/teams", { name: "research" });
   const ids: Ids = {
     accounts: accountId,
     invitations: await make("/api/v1/invitations", { name: "Bob", role: "builder" }),
-    keys: String(made.json["id"]),
+    keys: keyId,
+    key: keyId,
     members: member.id,
     projects: await make("/api/v1/projects", { name: "search" }),
     tasks: taskId,
-    teams: await make("/api/v1/teams", { name: "research" }),
+    teams: teamId,
+    team: teamId,
   };
   return { owner, ids };
 }

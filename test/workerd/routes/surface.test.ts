@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { app } from "../../../edge/app.ts";
+import { configOf } from "../../../edge/env.ts";
 import { descriptions } from "../../../edge/routes/descriptions.ts";
 import { call, env, refusal } from "./edge-client.ts";
 
@@ -11,6 +12,7 @@ test("the edge is healthy and ready", async () => {
 test.each([
   ["database", { LIBSQL: { fetch: () => Promise.reject(new Error("secret of the database")) } }],
   ["configuration", { OCTO_TICKET_SECRET: "short" }],
+  ["configuration", { OCTO_KEY_PEPPER: undefined }],
   ["directory", { DIRECTORY: { idFromName: () => "", get: () => ({}) } }],
 ])("an edge whose %s fails is alive but not ready, and says no more", async (part, broken) => {
   const bindings = { ...env, ...broken };
@@ -23,6 +25,16 @@ test.each([
   expect(error.code).toBe("unavailable");
   expect(error.message).toBe(`Not ready: failed parts are ${part}`);
 });
+
+test.each([[undefined], [""], ["too short"]])(
+  "an edge whose pepper is %j does not start, and says what it wants",
+  (pepper) => {
+    const { OCTO_KEY_PEPPER: _, ...rest } = env;
+    const bindings = pepper === undefined ? rest : { ...rest, OCTO_KEY_PEPPER: pepper };
+    const accepted = "at least 32 random characters, made by `npm run secrets`";
+    expect(() => configOf(bindings)).toThrow(`Cannot start: OCTO_KEY_PEPPER must be ${accepted}`);
+  },
+);
 
 test("every mounted route is in the document, and nothing else is", async () => {
   const { json } = await call("GET /openapi.json", { key: null });
