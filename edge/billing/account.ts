@@ -35,6 +35,7 @@ import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 import { Leasing } from "./leasing.ts";
 import { drainOutbox, type Earn } from "./outbox.ts";
+import { type PurchaseAnswer, type PurchaseAsk, Purchases } from "./purchases.ts";
 import { recordMint } from "./record-mint.ts";
 import { takeEarnings } from "./take-earnings.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
@@ -50,6 +51,7 @@ export class Account extends DurableObject<Env> {
   readonly #handOver: HandOver;
   readonly #leasing: Leasing;
   readonly #keys: AccountKeys;
+  readonly #purchases: Purchases;
   /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
   readonly #awake = new Later(() => this.#stayAwake());
   #state: AccountState | null;
@@ -67,8 +69,9 @@ export class Account extends DurableObject<Env> {
     this.#leasing = new Leasing(this.#store, state, (change) => this.#durably(change));
     const parts = { env, store: this.#store, leasing: this.#leasing, state };
     this.#keys = new AccountKeys(ctx.storage.sql, parts);
+    this.#purchases = new Purchases(ctx.storage, { env, state, account: this });
     // The object may have died between a row of the outbox and the alarm for it.
-    if (!this.#store.isOutboxEmpty()) {
+    if (!this.#store.isOutboxEmpty() || this.#purchases.isDue) {
       void ctx.blockConcurrencyWhile(() => this.#handOver.schedule("soon"));
     }
   }
@@ -161,6 +164,16 @@ export class Account extends DurableObject<Env> {
     return { kind: "minted", summary: this.summary() };
   }
 
+  /** Buys credit with a signed transfer, for one task; the rules are in purchases.ts. */
+  buy(ask: PurchaseAsk): Promise<PurchaseAnswer> {
+    return this.#purchases.buy(ask);
+  }
+
+  /** Nothing came of the task that credit was bought for (P2). */
+  returnPurchase(id: string, taskId: string): void {
+    this.#purchases.giveBack(id, taskId);
+  }
+
   /** What this account earned by rows of another's outbox; rows seen before are passed over. */
   earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
     this.#durably(() => takeEarnings(this.#opened(), this.#store, { source, rows }));
@@ -186,6 +199,7 @@ export class Account extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#store.forgetBefore(Date.now() - resolutionKeptMs);
     await this.#handOver.run();
+    await this.#purchases.run();
   }
 
   #opened(): AccountState {
