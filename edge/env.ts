@@ -32,6 +32,7 @@ export interface Env {
   readonly OCTO_QUEUE_MS?: string;
   readonly OCTO_STALL_MS?: string;
   readonly OCTO_PREFLIGHT?: string;
+  readonly OCTO_DISPUTE_MS?: string;
   readonly OCTO_DEPOSIT_SECRETS?: string;
   readonly OCTO_FOUR_EYES_MICROS?: string;
   readonly OCTO_SIGN_UP?: string;
@@ -65,6 +66,8 @@ export interface Config {
   readonly stallMs: number;
   /** Whether what workers claim is probed before it is listed. */
   readonly preflight: boolean;
+  /** How long what workers earn waits before it can leave the network. */
+  readonly disputeMs: number;
   /** Who may tell of deposits: several at once while one replaces another; none takes none. */
   readonly depositSecrets: readonly string[];
   /** Amounts above this take two operators. */
@@ -80,6 +83,7 @@ export interface Config {
 const duration = (fallback: number) =>
   z.coerce.number().int().min(50).max(600_000).default(fallback);
 
+const dayMs = 24 * 3_600_000;
 const depositSecretsForm = "Standard Webhooks secrets, whsec_…, separated by commas";
 const attesterForm = /^(kyc|certified):([A-Za-z0-9_-]{43})$/;
 
@@ -121,6 +125,13 @@ const configSchema = z.object({
   OCTO_STALL_MS: duration(30_000),
   // Off, workers' claims are believed: for networks whose workers are all one's own.
   OCTO_PREFLIGHT: z.enum(["on", "off"]).default("on"),
+  // A day to notice a fraud; over a month nobody would lend their machine.
+  OCTO_DISPUTE_MS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(31 * dayMs)
+    .default(dayMs),
   OCTO_DEPOSIT_SECRETS: z
     .string()
     .regex(/^whsec_[A-Za-z0-9+/=]{32,}(,whsec_[A-Za-z0-9+/=]{32,})*$/, depositSecretsForm)
@@ -169,6 +180,7 @@ export function configOf(env: Env): Config {
     queueMs: values.OCTO_QUEUE_MS,
     stallMs: values.OCTO_STALL_MS,
     preflight: values.OCTO_PREFLIGHT === "on",
+    disputeMs: values.OCTO_DISPUTE_MS,
     depositSecrets: values.OCTO_DEPOSIT_SECRETS,
     fourEyesMicros: values.OCTO_FOUR_EYES_MICROS,
     signUp: values.OCTO_SIGN_UP,

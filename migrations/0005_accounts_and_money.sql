@@ -145,8 +145,6 @@ CREATE TABLE `withdrawals` (
 	`address` text NOT NULL,
 	`state` text NOT NULL,
 	`payout_id` text,
-	`cumulative_micros` integer,
-	`proof` text,
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL,
 	FOREIGN KEY (`account_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action,

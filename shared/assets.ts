@@ -35,3 +35,14 @@ export const systemBooks = {
 export function bookOf(accountId: string, bucket: Bucket): string {
   return `${accountId}:${bucket}`;
 }
+
+const ownedBookPattern = new RegExp(`^(acct_[0-9A-Za-z]{22,43}):(${buckets.join("|")})$`);
+
+/** Whose ledger account this is and which bucket of theirs; null for one of the network's own. */
+export function ownerOf(
+  book: string,
+): { readonly accountId: string; readonly bucket: Bucket } | null {
+  const [, accountId, bucket] = ownedBookPattern.exec(book) ?? [];
+  if (accountId === undefined || bucket === undefined) return null;
+  return { accountId, bucket: bucket as Bucket };
+}

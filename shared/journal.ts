@@ -1,6 +1,6 @@
 import { toHex } from "./crypto/bytes.ts";
 import { sha256Sync } from "./crypto/sha256-sync.ts";
-import type { Micros } from "./money.ts";
+import type { JournaledTransfer } from "./ledger-record.ts";
 
 /**
  * The journal of an account: every transfer it decided, in order, each under a hash that covers the
@@ -8,40 +8,24 @@ import type { Micros } from "./money.ts";
  * in.
  */
 
-/** A transfer as its hash covers it. */
-export interface JournalTransfer {
-  readonly id: string;
-  readonly taskId: string | null;
-  readonly kind: string;
-  readonly debitAccount: string;
-  readonly creditAccount: string;
-  readonly asset: string;
-  readonly amountMicros: Micros;
-  readonly createdAt: number;
-  readonly reason: string | null;
-  /** The account whose journal it is in, and its place there, from 1. */
-  readonly source: string;
-  readonly sourceSeq: number;
-}
-
-export interface JournalRow extends JournalTransfer {
+export interface JournalRow extends JournaledTransfer {
   readonly hash: string;
 }
 
 /** How far a journal goes: the place and the hash of its last transfer. */
-export interface JournalHead {
+export interface JournalPlace {
   readonly seq: number;
   readonly hash: string;
 }
 
 /** Before the first transfer. */
-export const emptyJournal: JournalHead = { seq: 0, hash: "" };
+export const emptyJournal: JournalPlace = { seq: 0, hash: "" };
 
 /**
  * SHA-256 in hex over the hash before it (64 hex digits, or nothing for the first) and the
  * canonical JSON (RFC 8785) of the transfer, amounts as decimal text.
  */
-export function journalHash(previous: string, transfer: JournalTransfer): string {
+export function journalHash(previous: string, transfer: JournaledTransfer): string {
   return toHex(sha256Sync(previous + canonicalTransfer(transfer)));
 }
 
@@ -49,7 +33,7 @@ export function journalHash(previous: string, transfer: JournalTransfer): string
  * The canonical JSON of a transfer. Written out, its members in order: five are hashed a task, and
  * sorting them took as long as the hash.
  */
-export function canonicalTransfer(transfer: JournalTransfer): string {
+export function canonicalTransfer(transfer: JournaledTransfer): string {
   const { reason, taskId } = transfer;
   return (
     `{"amount_micros":"${transfer.amountMicros}","asset":${quoted(transfer.asset)},` +
@@ -70,7 +54,7 @@ function quoted(text: string): string {
 
 /** What a journal was found to be. */
 export type JournalVerdict =
-  | { readonly kind: "whole"; readonly head: JournalHead }
+  | { readonly kind: "whole"; readonly head: JournalPlace }
   /** The first transfer that is not what the hashes say, and in what. */
   | { readonly kind: "broken"; readonly seq: number; readonly id: string; readonly what: string };
 
@@ -80,7 +64,7 @@ export type JournalVerdict =
  */
 export function verifyJournal(
   rows: Iterable<JournalRow>,
-  head: JournalHead = emptyJournal,
+  head: JournalPlace = emptyJournal,
 ): JournalVerdict {
   let { seq, hash } = head;
   let source: string | null = null;

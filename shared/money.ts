@@ -23,11 +23,13 @@ export interface TokenCounts {
 }
 
 /**
- * The cost of `counts` at `price`, in micros, rounded up once over the whole sum. No tokens cost
- * nothing. Throws AssertionError on counts or prices that are not safe integers of zero or more.
+ * The cost of `counts` at `percent` percent of `price`, in micros, rounded up once over the whole
+ * sum. No tokens cost nothing. Throws AssertionError on counts, prices or percentages that are not
+ * safe integers of zero or more.
  */
-export function costMicros(counts: TokenCounts, price: Price): Micros {
+export function costMicros(counts: TokenCounts, price: Price, percent = 100): Micros {
   for (const value of [
+    percent,
     counts.promptTokens,
     counts.completionTokens,
     price.inputMicrosPerMillion,
@@ -38,7 +40,7 @@ export function costMicros(counts: TokenCounts, price: Price): Micros {
   const scaled =
     BigInt(counts.promptTokens) * BigInt(price.inputMicrosPerMillion) +
     BigInt(counts.completionTokens) * BigInt(price.outputMicrosPerMillion);
-  return (scaled + 999_999n) / 1_000_000n;
+  return (scaled * BigInt(percent) + 99_999_999n) / 100_000_000n;
 }
 
 /** Both sides together, in micros: what tells a cheap offer from a dear one. */

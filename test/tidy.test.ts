@@ -266,7 +266,13 @@ describe("files and names", () => {
 
 describe("reducers", () => {
   const pure = [
+    "edge/billing/account-leases.ts",
     "edge/billing/account-state.ts",
+    "edge/billing/buckets.ts",
+    "edge/billing/earnings-window.ts",
+    "edge/billing/enter-journal.ts",
+    "edge/billing/move-money.ts",
+    "edge/billing/pending-money.ts",
     "edge/billing/budgets.ts",
     "edge/billing/limit-chain.ts",
     "edge/billing/limits-state.ts",
@@ -280,7 +286,9 @@ describe("reducers", () => {
     "edge/hub/step-hub.ts",
     "edge/hub/take-output.ts",
     "edge/inference/choose-hub.ts",
+    "shared/journal.ts",
     "shared/money.ts",
+    "shared/tariff.ts",
     "worker-agent/connection/greeting.ts",
     "worker-agent/connection/session-state.ts",
     "worker-agent/connection/session.ts",

@@ -1,4 +1,6 @@
 import type { Limits } from "../../shared/limits.ts";
+import type { Asset, Bucket } from "../../shared/assets.ts";
+import type { JournalPlace } from "../../shared/journal.ts";
 import type { Micros, TokenCounts } from "../../shared/money.ts";
 import type { KeyAnswer } from "./account-keys.ts";
 import type { HoldResult, Refused } from "./account-state.ts";
@@ -29,9 +31,25 @@ export type HoldAnswer =
 
 /** Every amount an account has, and whether the ledger has heard of all of it. */
 export interface AccountSummary extends Required<AccountSettings> {
+  /** Credit that can be spent, what is held included: what is available and what is earned. */
   readonly balance: Micros;
+  /** Credit that can be spent, or leave the network. */
+  readonly available: Micros;
+  /** Set aside for tasks that run. */
   readonly held: Micros;
+  /** Credit that was earned and is in its window still. */
   readonly earned: Micros;
+  /** Credit that is in dispute. */
+  readonly disputed: Micros;
+  /** Credit that is promised: to a withdrawal, say. */
+  readonly pending: Micros;
+  /** Every bucket of every asset that there is anything in. */
+  readonly buckets: readonly {
+    readonly asset: Asset;
+    readonly bucket: Bucket;
+    readonly micros: Micros;
+  }[];
+  readonly journal: JournalPlace;
   readonly outboxEmpty: boolean;
 }
 

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { assert } from "../../shared/assert.ts";
 import { describeError } from "../../shared/log.ts";
 import { databaseOf } from "../database.ts";
 import { recordKeyUses } from "../db/api-keys.ts";
@@ -7,8 +6,7 @@ import type { Env } from "../env.ts";
 import { Later } from "../later.ts";
 import { edgeLog } from "../log.ts";
 import type { HoldAnswer } from "./account-answers.ts";
-import type { AccountState } from "./account-state.ts";
-import type { AccountStore } from "./account-store.ts";
+import type { Books } from "./books.ts";
 import type { Leasing } from "./leasing.ts";
 import { isLimited, type KeySettings } from "./limit-chain.ts";
 import { changeKey } from "./limiting.ts";
@@ -43,9 +41,7 @@ const gatherMs = 2_000;
 /** What the keys need of their Account. */
 interface Parts {
   readonly env: Env;
-  readonly store: AccountStore;
-  /** Null before the account is opened. */
-  readonly state: () => AccountState | null;
+  readonly books: Books;
   readonly leasing: Leasing;
 }
 
@@ -71,8 +67,8 @@ export class AccountKeys {
 
   /** Makes a key known, or revokes it (K1); returns once its limits are obeyed (G6). */
   async set(keyId: string, status: "active" | "revoked", settings?: KeySettings): Promise<void> {
-    const { store, leasing } = this.#parts;
-    const state = this.#opened();
+    const { books, leasing } = this.#parts;
+    const { opened: state, store } = books;
     if (settings !== undefined) changeKey(state, store, keyId, settings);
     state.keys.set(keyId, status);
     store.saveKey(keyId, status);
@@ -81,7 +77,8 @@ export class AccountKeys {
 
   /** A key has other settings from now on (K2), and ends when they say (K1). */
   async change(keyId: string, expiresMs: number | null, settings?: KeySettings): Promise<void> {
-    if (settings !== undefined) changeKey(this.#opened(), this.#parts.store, keyId, settings);
+    const { books } = this.#parts;
+    if (settings !== undefined) changeKey(books.opened, books.store, keyId, settings);
     const changes = this.changesOf(keyId) + 1;
     const sql = "INSERT OR REPLACE INTO key_terms VALUES (?, ?, ?)";
     this.#sql.exec(sql, keyId, expiresMs, changes);
@@ -95,7 +92,7 @@ export class AccountKeys {
 
   /** Whether a key may be used by settings of so many changes; notes the use where it may (K3). */
   use(keyId: string, changes: number): KeyAnswer {
-    const state = this.#parts.state();
+    const { state } = this.#parts.books;
     if (state?.keys.get(keyId) !== "active" || state.status !== "active") return { kind: "ended" };
     const nowMs = Date.now();
     const terms = this.#terms.get(keyId);
@@ -109,18 +106,12 @@ export class AccountKeys {
 
   /** Why nothing is set aside for a key, if so; a suspended account says that itself. */
   refuse(keyId: string, changes: number): Exclude<HoldAnswer, { kind: "held" }> | null {
-    if (this.#parts.state()?.status === "suspended") return null;
+    if (this.#parts.books.state?.status === "suspended") return null;
     const answer = this.use(keyId, changes);
     if (answer.kind === "current") return null;
     if (answer.kind === "changed") return answer;
     const reason = "the API key is unknown, revoked or expired";
     return { kind: "refused", code: "invalid_api_key", reason };
-  }
-
-  #opened(): AccountState {
-    const state = this.#parts.state();
-    assert(state !== null, "the account is open before it has keys");
-    return state;
   }
 
   #note(keyId: string, minute: number): void {
@@ -130,8 +121,8 @@ export class AccountKeys {
   }
 
   async #writeUses(): Promise<void> {
-    const { env, state } = this.#parts;
-    const accountId = state()?.accountId;
+    const { env, books } = this.#parts;
+    const accountId = books.state?.accountId;
     if (accountId === undefined) return;
     const uses = new Map(this.#unwritten);
     this.#unwritten.clear();

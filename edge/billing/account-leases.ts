@@ -1,5 +1,6 @@
 import type { Micros } from "../../shared/money.ts";
 import type { AccountState } from "./account-state.ts";
+import { freeCredit } from "./buckets.ts";
 import { isLimited } from "./limit-chain.ts";
 import { type LeaseAsk, type LeaseGrant, leaseMs, type LeaseReport } from "./lease-terms.ts";
 import { holdMs, type Terms } from "./ticket.ts";
@@ -67,7 +68,7 @@ export function grantLease(state: AccountState, ask: LeaseAsk, nowMs: number): L
   expireLeases(state, nowMs);
   const known = state.leases.get(ask.id);
   if (known !== undefined) return { limit: known.limit, tasksMax: known.tasksMax };
-  const limit = least(ask.limit, (state.balance - state.held) / creditShare);
+  const limit = least(ask.limit, freeCredit(state) / creditShare);
   const freeTasks = state.concurrencyMax - state.holds.size - state.leasedTasks;
   const tasksMax = Math.min(ask.tasks, Math.floor(freeTasks / tasksShare));
   // Tasks that are free would fit any limit: an account without credit has no standing to lease.

@@ -1,4 +1,6 @@
 import type { ErrorCode } from "../../shared/errors.ts";
+import { type Asset, bookOf, systemBooks } from "../../shared/assets.ts";
+import { emptyJournal, type JournalPlace } from "../../shared/journal.ts";
 import {
   costMicros,
   divideBySplit,
@@ -8,6 +10,7 @@ import {
 } from "../../shared/money.ts";
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
 import { closeLeased, expireLeases, isLeaseOpen, type Lease } from "./account-leases.ts";
+import { freeCredit, spendable } from "./buckets.ts";
 import type { TaskClosing } from "./closing.ts";
 import { createLimitsState, type LimitsState } from "./limit-chain.ts";
 import {
@@ -23,19 +26,27 @@ import type { RateLimits } from "./rate-limits.ts";
 
 /**
  * The money of one account. Invariants:
- * A1. Holds never exceed the balance when they are made: two tasks cannot spend the same credit.
+ * A1. Holds never exceed what can be spent when they are made: two tasks cannot spend the same
+ *     credit. What can be spent is what is available and what was earned, in its window or not.
  * A2. A task is posted or voided at most once, whoever says so and however often.
  * A3. A post is at most the limit its terms agreed to; the parts of its split add up to it exactly.
- * A4. A hold that its object forgot (it is memory) is still honoured at the post; the balance may
- *     then go below zero by what was in flight, and never by more.
+ * A4. A hold that its object forgot (it is memory) is still honoured at the post; what can be
+ *     spent may then go below zero by what was in flight, and never by more.
  * A5. Every change of a balance is a transfer with a debit and a credit side, under an id that says
- *     what it is for.
+ *     what it is for, and has its place in the account's journal (shared/journal.ts).
+ * A6. Who serves its own account's tasks is not paid for it: nothing moves.
  */
 export interface AccountState {
   readonly accountId: string;
   status: "active" | "suspended";
-  balance: Micros;
+  /** Credit, which every task moves, by bucket. */
+  available: Micros;
   earned: Micros;
+  /** All other assets and buckets that there is anything in; see buckets.ts. */
+  readonly others: Map<string, Micros>;
+  /** What was earned, by when its window ends; see earnings-window.ts. */
+  readonly lots: Map<number, Micros>;
+  journal: JournalPlace;
   concurrencyMax: number;
   readonly keys: Map<string, "active" | "revoked">;
   readonly holds: Map<string, Hold>;
@@ -57,23 +68,15 @@ export interface Hold {
 export interface Transfer {
   readonly id: string;
   readonly taskId: string | null;
-  readonly kind: "mint" | "task";
+  /** What it was for: `mint`, `task`, `release`, or as whoever moved it named it. */
+  readonly kind: string;
   readonly debit: string;
   readonly credit: string;
+  readonly asset: Asset;
   readonly micros: Micros;
   readonly createdMs: number;
+  readonly reason: string | null;
 }
-
-/** The names of ledger accounts: an owner and what the money is to it. */
-export const ledgerName = {
-  available: (accountId: string) => `${accountId}:available`,
-  earned: (accountId: string) => `${accountId}:earned`,
-  mint: "system:mint",
-  orchestrator: "system:orchestrator",
-  treasury: "system:treasury",
-  burn: "system:burn",
-  stakers: "system:stakers",
-} as const;
 
 export interface HoldRequest extends LimitedRequest {
   readonly expiresMs: number;
@@ -105,8 +108,11 @@ export function createAccountState(accountId: string): AccountState {
   return {
     accountId,
     status: "active",
-    balance: 0n,
+    available: 0n,
     earned: 0n,
+    others: new Map(),
+    lots: new Map(),
+    journal: emptyJournal,
     concurrencyMax: 0,
     keys: new Map(),
     holds: new Map(),
@@ -140,9 +146,9 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
       );
     }
   }
-  if (request.limit > state.balance - state.held) {
+  if (request.limit > freeCredit(state)) {
     expireHolds(state, nowMs);
-    const free = state.balance - state.held;
+    const free = freeCredit(state);
     if (request.limit > free) {
       return refused(
         "insufficient_quota",
@@ -155,7 +161,7 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   return { kind: "held", rates: takeAdmitted(state.limits, admission, request, nowMs) };
 }
 
-function refused(code: ErrorCode, reason: string): Refused {
+export function refused(code: ErrorCode, reason: string): Refused {
   return { kind: "refused", code, reason };
 }
 
@@ -229,7 +235,8 @@ export interface Resolution {
 
 /**
  * Posts or voids a task (A2, A3). The caller has made sure that it was not resolved before, stores
- * the resolution in the same transaction, and drops the state where that fails.
+ * the resolution in the same transaction, after what covers a deficit of what is available, and
+ * drops the state where that fails.
  */
 export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: number): Resolution {
   const taskId = closing.terms.task;
@@ -240,7 +247,7 @@ export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: nu
     finishTask(state.limits, { taskId, keyId, model, cost: 0n, tokens: 0 }, nowMs);
     return { taskId, kind: "void", cost: 0n, transfers: [], earnings: [] };
   }
-  const costs = boundedCosts(closing);
+  const costs = boundedCosts(state, closing);
   const transfers: Transfer[] = [];
   const earnings: { accountId: string; micros: Micros }[] = [];
   for (const [at, { providerAccountId }] of closing.shares.entries()) {
@@ -251,10 +258,12 @@ export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: nu
         id: at === 0 ? `${taskId}:${party}` : `${taskId}:${party}:${at + 1}`,
         taskId,
         kind: "task",
-        debit: ledgerName.available(state.accountId),
-        credit: party === "provider" ? ledgerName.earned(providerAccountId) : ledgerName[party],
+        debit: bookOf(state.accountId, "available"),
+        credit: party === "provider" ? bookOf(providerAccountId, "earned") : systemBooks[party],
+        asset: "CREDIT",
         micros: parts[party],
         createdMs: nowMs,
+        reason: null,
       });
     }
     if (parts.provider > 0n) {
@@ -262,17 +271,25 @@ export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: nu
     }
   }
   const cost = costs.reduce((sum, micros) => sum + micros, 0n);
-  state.balance -= cost;
+  state.available -= cost;
   const tokens = closing.counts.promptTokens + closing.counts.completionTokens;
   finishTask(state.limits, { taskId, keyId, model, cost, tokens }, nowMs);
   return { taskId, kind: "posted", cost, transfers, earnings };
 }
 
-/** What each share costs: together at most what was agreed (A3), the last ones giving way. */
-function boundedCosts(closing: Extract<TaskClosing, { kind: "post" }>): Micros[] {
-  let left = isNothing(closing) ? 0n : BigInt(closing.terms.limit);
-  return closing.shares.map(({ counts, price }) => {
-    const cost = costMicros(counts, price);
+/**
+ * What each share costs: together at most what was agreed (A3), the last ones giving way, and
+ * nothing where it is the account's own worker's (A6).
+ */
+function boundedCosts(
+  { accountId }: AccountState,
+  closing: Extract<TaskClosing, { kind: "post" }>,
+): Micros[] {
+  const { limit, factor } = closing.terms;
+  let left = isNothing(closing) ? 0n : BigInt(limit);
+  return closing.shares.map(({ counts, price, providerAccountId }) => {
+    if (providerAccountId === accountId) return 0n;
+    const cost = costMicros(counts, price, factor);
     const bounded = cost < left ? cost : left;
     left -= bounded;
     return bounded;
@@ -295,15 +312,17 @@ function isNothing({ terms, counts, record }: TaskClosing & { readonly kind: "po
 export function limitOf(
   bounds: { readonly promptTokensMax: number; readonly completionTokensMax: number },
   price: Price,
+  factor?: number,
 ): Micros {
   return costMicros(
     { promptTokens: bounds.promptTokensMax, completionTokens: bounds.completionTokensMax },
     price,
+    factor,
   );
 }
 
 /** Balances stay where SQL values and JSON carry them exactly; nobody has nine billion credits. */
-const balanceMax = BigInt(Number.MAX_SAFE_INTEGER);
+export const balanceMax = BigInt(Number.MAX_SAFE_INTEGER);
 
 /**
  * Why new credit cannot be given, if so; `before` is what the same transfer id gave already, if it
@@ -315,27 +334,34 @@ export function refuseMint(
   before: Micros | null,
 ): Refused | null {
   if (before === null) {
-    if (state.balance + micros <= balanceMax) return null;
-    return refused("invalid_request", `the balance is ${state.balance} and may be ${balanceMax}`);
+    const balance = spendable(state);
+    if (balance + micros <= balanceMax) return null;
+    return refused("invalid_request", `the balance is ${balance} and may be ${balanceMax}`);
   }
   if (before === micros) return null;
   return refused("idempotency_conflict", `the same Idempotency-Key gave ${before} micros`);
 }
 
+/** Credit that an operator gives, under the id of its transfer. */
+export interface Mint {
+  readonly id: string;
+  readonly micros: Micros;
+  /** Why, in words. */
+  readonly reason?: string | undefined;
+}
+
 /** New credit, given by an operator (A5). */
-export function mintCredit(
-  state: AccountState,
-  mint: { readonly id: string; readonly micros: Micros },
-  nowMs: number,
-): Transfer {
-  state.balance += mint.micros;
+export function mintCredit(state: AccountState, mint: Mint, nowMs: number): Transfer {
+  state.available += mint.micros;
   return {
     id: mint.id,
     taskId: null,
     kind: "mint",
-    debit: ledgerName.mint,
-    credit: ledgerName.available(state.accountId),
+    debit: systemBooks.mint,
+    credit: bookOf(state.accountId, "available"),
+    asset: "CREDIT",
     micros: mint.micros,
     createdMs: nowMs,
+    reason: mint.reason ?? null,
   };
 }

@@ -35,6 +35,17 @@ export class AccountStore {
         issued_micros INTEGER, issued_tasks INTEGER, closed_micros INTEGER NOT NULL,
         closed_tasks INTEGER NOT NULL);
     `);
+    this.#addJournal();
+  }
+
+  /** Accounts of before there were journals begin one. */
+  #addJournal(): void {
+    const columns = this.#sql.exec("SELECT name FROM pragma_table_info('account')").toArray();
+    if (columns.some(({ name }) => name === "journal_seq")) return;
+    this.#sql.exec(`
+      ALTER TABLE account ADD COLUMN journal_seq INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE account ADD COLUMN journal_hash TEXT NOT NULL DEFAULT '';
+    `);
   }
 
   /** The state as stored, or null for an account that was never opened. */
@@ -44,8 +55,9 @@ export class AccountStore {
     const account = accountRow.parse(row);
     const state = createAccountState(account.account_id);
     state.status = account.status;
-    state.balance = BigInt(account.balance);
+    state.available = BigInt(account.balance);
     state.earned = BigInt(account.earned);
+    state.journal = { seq: account.journal_seq, hash: account.journal_hash };
     state.concurrencyMax = account.concurrency_max;
     for (const key of this.#sql.exec("SELECT * FROM keys")) {
       const { key_id, status } = keyRow.parse(key);
@@ -58,14 +70,19 @@ export class AccountStore {
 
   save(state: AccountState): void {
     this.#sql.exec(
-      `INSERT INTO account VALUES (1, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+      `INSERT INTO account (id, account_id, status, balance, earned, concurrency_max,
+           journal_seq, journal_hash)
+         VALUES (1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
          status = excluded.status, balance = excluded.balance, earned = excluded.earned,
-         concurrency_max = excluded.concurrency_max`,
+         concurrency_max = excluded.concurrency_max, journal_seq = excluded.journal_seq,
+         journal_hash = excluded.journal_hash`,
       state.accountId,
       state.status,
-      Number(state.balance),
+      Number(state.available),
       Number(state.earned),
       state.concurrencyMax,
+      state.journal.seq,
+      state.journal.hash,
     );
   }
 
@@ -189,6 +206,8 @@ const accountRow = z.object({
   balance: z.int(),
   earned: z.int(),
   concurrency_max: z.int(),
+  journal_seq: z.int(),
+  journal_hash: z.string(),
 });
 const keyRow = z.object({ key_id: z.string(), status: z.enum(["active", "revoked"]) });
 const leaseRow = z.object({

@@ -1,20 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
-import { assert } from "../../shared/assert.ts";
 import type { Limits } from "../../shared/limits.ts";
-import type { Micros } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
-import { Later } from "../later.ts";
 import { accountObject } from "../objects.ts";
-import {
-  type AccountState,
-  createAccountState,
-  expireHolds,
-  hasMemory,
-  holdCredit,
-  keepMemory,
-  refuseMint,
-  resolutionKeptMs,
-} from "./account-state.ts";
+import { createAccountState, holdCredit, resolutionKeptMs } from "./account-state.ts";
 import type {
   AccountSettings,
   AccountSummary,
@@ -23,79 +11,80 @@ import type {
   MintResult,
 } from "./account-answers.ts";
 import { AccountKeys, type KeyAnswer } from "./account-keys.ts";
-import { AccountStore } from "./account-store.ts";
-import { accountSummary } from "./account-summary.ts";
+import { Awake } from "./awake.ts";
+import { Books } from "./books.ts";
 import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
 import { HandOver } from "./hand-over.ts";
 import { holdRequestOf } from "./hold-request.ts";
 import { type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
 import { changeLimits } from "./limiting.ts";
+import { type PurchaseAnswer, type PurchaseAsk, Purchases } from "./purchases.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 import { Leasing } from "./leasing.ts";
+import type { Incoming, MoveRequest, MoveResult } from "./move-money.ts";
+import { Moves } from "./moves.ts";
 import { drainOutbox, type Earn } from "./outbox.ts";
-import { type PurchaseAnswer, type PurchaseAsk, Purchases } from "./purchases.ts";
-import { recordMint } from "./record-mint.ts";
-import { takeEarnings } from "./take-earnings.ts";
+import type { PendRequest, PendResult, PostResult, VoidResult } from "./pending-money.ts";
+import { summarise } from "./summarise.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
-
-/** An object without a timer is put to sleep after ten seconds and evicted after a minute or so. */
-const awakeMs = 5_000;
 
 /** One account's money: a single writer, so nothing races. The rules are in account-state.ts. */
 export class Account extends DurableObject<Env> {
-  readonly #store: AccountStore;
+  readonly #books: Books;
   readonly #seal: TicketSeal;
   readonly #replies: Replies;
   readonly #handOver: HandOver;
   readonly #leasing: Leasing;
+  readonly #moves: Moves;
   readonly #keys: AccountKeys;
   readonly #purchases: Purchases;
-  /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
-  readonly #awake = new Later(() => this.#stayAwake());
-  #state: AccountState | null;
+  readonly #awake: Awake;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#store = new AccountStore(ctx.storage.sql);
-    this.#state = this.#store.load();
-    this.#seal = new TicketSeal(configOf(env).ticketSecret);
-    this.#replies = new Replies(this.#store);
+    const config = configOf(env);
+    const books = new Books(ctx.storage, config.disputeMs);
+    this.#books = books;
+    this.#seal = new TicketSeal(config.ticketSecret);
+    this.#replies = new Replies(books.store);
+    this.#awake = new Awake(books, this.#replies);
     const earn: Earn = (accountId, rows) =>
-      accountObject(this.env, accountId).earn(this.#opened().accountId, rows);
-    this.#handOver = new HandOver(ctx.storage, () => drainOutbox(this.#store, this.env, earn));
-    const state = () => this.#state;
-    this.#leasing = new Leasing(this.#store, state, (change) => this.#durably(change));
-    const parts = { env, store: this.#store, leasing: this.#leasing, state };
-    this.#keys = new AccountKeys(ctx.storage.sql, parts);
-    this.#purchases = new Purchases(ctx.storage, { env, state, account: this });
-    // The object may have died between a row of the outbox and the alarm for it.
-    if (!this.#store.isOutboxEmpty() || this.#purchases.isDue) {
-      void ctx.blockConcurrencyWhile(() => this.#handOver.schedule("soon"));
-    }
+      accountObject(this.env, accountId).earn(books.opened.accountId, rows);
+    this.#leasing = new Leasing(books);
+    this.#moves = new Moves(books);
+    this.#keys = new AccountKeys(ctx.storage.sql, { env, books, leasing: this.#leasing });
+    this.#handOver = new HandOver(ctx.storage, {
+      drain: () => drainOutbox(books.store, this.env, earn),
+      isEmpty: () => books.store.isOutboxEmpty(),
+      nextMs: () => [this.#moves.nextMs, this.#purchases.nextMs],
+    });
+    const parts = { env, books, account: this, handOver: this.#handOver };
+    this.#purchases = new Purchases(ctx.storage.sql, parts);
+    if (this.#handOver.isOwed) void ctx.blockConcurrencyWhile(() => this.#handOver.plan());
   }
 
   /** Opens the account, or changes the settings of an open one (L5). */
   async open({ accountId: id, status, concurrencyMax, limits }: AccountSettings): Promise<void> {
-    const state = this.#state ?? createAccountState(id);
+    const state = this.#books.state ?? createAccountState(id);
     state.status = status;
     state.concurrencyMax = concurrencyMax;
-    this.#store.save(state);
-    this.#state = state;
+    this.#books.store.save(state);
+    this.#books.state = state;
     if (limits !== undefined) await this.setLimits({ scope: "account", id }, limits);
     if (status === "suspended") await this.#leasing.over(null);
   }
 
   /** Returns once limits of the account, or of a group of keys, are obeyed everywhere (L5, G6). */
   async setLimits(of: GroupId, limits: Limits | null) {
-    const state = this.#opened();
-    changeLimits(state, this.#store, of, limits);
+    const { opened: state, store } = this.#books;
+    changeLimits(state, store, of, limits);
     if (limits !== null) await this.#leasing.allOver(keysUnder(state.limits, of));
   }
 
   isOpen(): boolean {
-    return this.#state !== null;
+    return this.#books.state !== null;
   }
 
   /** Returns once a revoked key is refused everywhere, and its limits are obeyed (K1, L5, G6). */
@@ -121,9 +110,10 @@ export class Account extends DurableObject<Env> {
   async hold(terms: Terms, { tokensMax, keyChanges = 0 }: HoldAsk = {}): Promise<HoldAnswer> {
     const refused = this.#keys.refuse(terms.key, keyChanges);
     if (refused !== null) return refused;
-    const result = holdCredit(this.#opened(), holdRequestOf(terms, tokensMax), Date.now());
+    const request = holdRequestOf(terms, tokensMax);
+    const result = holdCredit(this.#books.opened, request, Date.now());
     if (result.kind === "refused") return result;
-    this.#awake.arm(awakeMs);
+    this.#awake.stay();
     return { ...result, ticket: await this.#seal.seal(terms) };
   }
 
@@ -137,31 +127,17 @@ export class Account extends DurableObject<Env> {
     this.#leasing.take(reports);
   }
 
-  /**
-   * Posts or voids tasks; returns once that is durable. Tasks that were resolved before are passed
-   * over (A2). Gives the tasks that must wait and be brought again.
-   */
+  /** Posts or voids tasks durably, each once (A2); gives those that must be brought again. */
   async close(closings: readonly TaskClosing[]): Promise<readonly string[]> {
-    const state = this.#opened();
-    const closed = this.#durably(() => closeTasks(state, this.#store, closings, Date.now()));
+    const closed = this.#books.durably(() => closeTasks(this.#books, closings, Date.now()));
     if (closed.items.length > 0) await this.#handOver.schedule("soon");
     return closed.waiting;
   }
 
-  /**
-   * New credit from an operator, once per `id`: again changes nothing, and with another amount is
-   * refused.
-   */
-  async mint(mint: { readonly id: string; readonly micros: Micros }): Promise<MintResult> {
-    const state = this.#opened();
-    const before = this.#store.resolvedMicros(mint.id);
-    const refused = refuseMint(state, mint.micros, before);
-    if (refused !== null) return refused;
-    if (before === null) {
-      this.#durably(() => recordMint(state, this.#store, mint));
-      await this.#handOver.schedule("now");
-    }
-    return { kind: "minted", summary: this.summary() };
+  /** New credit, once per `id`: again changes nothing, with another amount it is refused. */
+  async mint(mint: Parameters<Moves["mint"]>[0]): Promise<MintResult> {
+    const result = await this.#handOver.planned(this.#moves.mint(mint));
+    return result.kind === "refused" ? result : { kind: "minted", summary: this.summary() };
   }
 
   /** Buys credit with a signed transfer, for one task; the rules are in purchases.ts. */
@@ -169,25 +145,43 @@ export class Account extends DurableObject<Env> {
     return this.#purchases.buy(ask);
   }
 
-  /** Nothing came of the task that credit was bought for (P2). */
+  /** Nothing came of the task that it was for. */
   returnPurchase(id: string, taskId: string): void {
-    this.#purchases.giveBack(id, taskId);
+    this.#purchases.takeBack(id, taskId);
   }
 
-  /** What this account earned by rows of another's outbox; rows seen before are passed over. */
-  earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
-    this.#durably(() => takeEarnings(this.#opened(), this.#store, { source, rows }));
+  /** Moves money of any asset, all of it or none; the rules are in move-money.ts. */
+  move(request: MoveRequest): Promise<MoveResult> {
+    return this.#handOver.planned(this.#moves.move(request));
+  }
+
+  /** Promises money; the rules of this and the next two are in pending-money.ts. */
+  pend(request: PendRequest): Promise<PendResult> {
+    return this.#handOver.planned(this.#moves.pend(request));
+  }
+
+  post(post: Parameters<Moves["post"]>[0]): Promise<PostResult> {
+    return this.#handOver.planned(this.#moves.post(post));
+  }
+
+  void(id: string): Promise<VoidResult> {
+    return this.#handOver.planned(this.#moves.void(id));
+  }
+
+  /** What another account's outbox gives this one; rows seen before are passed over. */
+  async earn(source: string, rows: readonly Incoming[]): Promise<void> {
+    this.#moves.take(source, rows, this.ctx.id.name ?? "");
+    await this.#handOver.plan();
   }
 
   summary(): AccountSummary {
-    const state = this.#opened();
-    expireHolds(state, Date.now());
-    return accountSummary(state, this.#store.isOutboxEmpty());
+    this.#moves.passTime();
+    return summarise(this.#books);
   }
 
   /** Claims an idempotency key for a request; see `Replies`. */
   claimReply(key: string, requestHash: string): ReplyClaim {
-    this.#awake.arm(awakeMs);
+    this.#awake.stay();
     return this.#replies.claim(key, requestHash, Date.now());
   }
 
@@ -197,32 +191,10 @@ export class Account extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.#store.forgetBefore(Date.now() - resolutionKeptMs);
+    this.#books.store.forgetBefore(Date.now() - resolutionKeptMs);
+    this.#moves.passTime();
     await this.#handOver.run();
     await this.#purchases.run();
-  }
-
-  #opened(): AccountState {
-    assert(this.#state !== null, "the account is open before its money moves");
-    return this.#state;
-  }
-
-  async #stayAwake(): Promise<void> {
-    const isHolding = this.#state !== null && hasMemory(this.#state, Date.now());
-    if (isHolding || this.#replies.isRunning) this.#awake.arm(awakeMs);
-  }
-
-  /**
-   * Memory follows storage: where the transaction fails, memory is read again from what is stored.
-   */
-  #durably<T>(change: () => T): T {
-    try {
-      return this.ctx.storage.transactionSync(change);
-    } catch (error) {
-      const before = this.#state;
-      this.#state = this.#store.load();
-      if (this.#state !== null && before !== null) keepMemory(this.#state, before);
-      throw error;
-    }
+    await this.#handOver.plan();
   }
 }

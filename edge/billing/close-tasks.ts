@@ -1,9 +1,11 @@
 import { assert } from "../../shared/assert.ts";
-import { type AccountState, isClosable, mustWait, resolveTask } from "./account-state.ts";
-import type { AccountStore } from "./account-store.ts";
+import { isClosable, mustWait, resolveTask } from "./account-state.ts";
+import type { Books } from "./books.ts";
 import { takeUnsaved } from "./budgets.ts";
 import type { TaskClosing } from "./closing.ts";
-import { type OutboxItem, outboxPayload } from "./outbox-payload.ts";
+import { coverDeficit } from "./earnings-window.ts";
+import type { OutboxItem } from "./outbox-payload.ts";
+import { recordDecided } from "./record-decided.ts";
 
 /** What a group of closings came to. */
 export interface Closed {
@@ -14,14 +16,10 @@ export interface Closed {
 
 /**
  * Posts or voids tasks in memory and storage; runs inside one transaction. Tasks that were resolved
- * before are passed over (A2).
+ * before are passed over (A2). What they cost more than is available is covered by earnings first.
  */
-export function closeTasks(
-  state: AccountState,
-  store: AccountStore,
-  closings: readonly TaskClosing[],
-  nowMs: number,
-): Closed {
+export function closeTasks(books: Books, closings: readonly TaskClosing[], nowMs: number): Closed {
+  const { opened: state, store } = books;
   const items: OutboxItem[] = [];
   const waiting: string[] = [];
   const resolved = store.resolvedAmong(closings.map(({ terms }) => terms.task));
@@ -42,13 +40,12 @@ export function closeTasks(
       return { id, kind, micros };
     });
     store.saveResolutions(rows, nowMs);
-    store.save(state);
     store.saveLeases(
       state,
       items.flatMap(({ closing }) => closing.terms.lease ?? []),
     );
     store.limits.saveSpent(spent);
-    store.appendOutbox(outboxPayload(items, [], alerts));
+    recordDecided(books, { ...coverDeficit(state, nowMs), earnings: [] }, items, alerts);
   }
   return { items, waiting };
 }

@@ -12,24 +12,63 @@ const gatherMs = { least: 250, most: 2_000, timesTaken: 20 } as const;
  */
 const retryMs = 5_000;
 
-/** When an account's outbox is handed over: by alarm, which survives a crash of its object. */
+/** What there is to do, now and later. */
+export interface HandOverWork {
+  readonly drain: () => Promise<void>;
+  readonly isEmpty: () => boolean;
+  /** When time changes something of the account; null for never. */
+  readonly nextMs: () => readonly (number | null)[];
+}
+
+/**
+ * When an account's outbox is handed over: by alarm, which survives a crash of its object. There is
+ * one alarm for an object: it also wakes it when time changes something.
+ */
 export class HandOver {
   readonly #storage: DurableObjectStorage;
-  readonly #drain: () => Promise<void>;
+  readonly #work: HandOverWork;
   #running: Promise<void> | null = null;
   #gatherMs: number = gatherMs.least;
+  /** A database that was away just now is left alone until then. */
+  #notBeforeMs = 0;
 
-  constructor(storage: DurableObjectStorage, drain: () => Promise<void>) {
+  constructor(storage: DurableObjectStorage, work: HandOverWork) {
     this.#storage = storage;
-    this.#drain = drain;
+    this.#work = work;
+  }
+
+  /** Whether an alarm is owed: the object may have died between a change and the alarm for it. */
+  get isOwed(): boolean {
+    return !this.#work.isEmpty() || this.#work.nextMs().some((ms) => ms !== null);
   }
 
   /** Soon, or at once where a person is waiting. */
   async schedule(when: "soon" | "now"): Promise<void> {
-    // Only where no alarm is set, as every alarm costs a row.
-    if ((await this.#storage.getAlarm()) === null) {
-      await this.#storage.setAlarm(Date.now() + (when === "now" ? 0 : this.#gatherMs));
+    const atMs = Date.now() + (when === "now" ? 0 : this.#gatherMs);
+    await this.#wakeBy(Math.max(atMs, this.#notBeforeMs));
+  }
+
+  /** For whatever is to be done next, if anything. */
+  async plan(outbox: "soon" | "now" = "soon"): Promise<void> {
+    if (!this.#work.isEmpty()) await this.schedule(outbox);
+    for (const nextMs of this.#work.nextMs()) {
+      if (nextMs !== null) await this.#wakeBy(nextMs);
     }
+  }
+
+  /** The same, for a person who waits for what comes of it. */
+  async planned<T>(result: T): Promise<T> {
+    await this.plan("now");
+    return result;
+  }
+
+  /** The alarm goes off then, or earlier: now, if that is over. */
+  async #wakeBy(wantedMs: number): Promise<void> {
+    // The platform refuses a time of 0, at which what was earned before there were lots is due.
+    const atMs = Math.max(wantedMs, Date.now());
+    const setMs = await this.#storage.getAlarm();
+    // Only where none is set that will do, as every alarm costs a row.
+    if (setMs === null || setMs > atMs) await this.#storage.setAlarm(atMs);
   }
 
   async run(): Promise<void> {
@@ -40,14 +79,16 @@ export class HandOver {
   async #runOnce(): Promise<void> {
     const startMs = Date.now();
     try {
-      await this.#drain();
+      await this.#work.drain();
+      this.#notBeforeMs = 0;
       const wantedMs = (Date.now() - startMs) * gatherMs.timesTaken;
       this.#gatherMs = Math.min(gatherMs.most, Math.max(gatherMs.least, wantedMs));
     } catch (error) {
       // The rows stay where they are, so nothing is lost: they are handed over when the database is
       // back.
       edgeLog("warn", "outbox not handed over", { error: describeError(error) });
-      await this.#storage.setAlarm(Date.now() + retryMs);
+      this.#notBeforeMs = Date.now() + retryMs;
+      await this.#wakeBy(this.#notBeforeMs);
     }
   }
 }

@@ -1,41 +1,31 @@
 import { grantLease, issuableUntilMs, returnLease } from "./account-leases.ts";
-import type { AccountState } from "./account-state.ts";
-import type { AccountStore } from "./account-store.ts";
+import type { Books } from "./books.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 
 /** The leases of one account, stored as they change; the rules are in account-leases.ts. */
 export class Leasing {
-  readonly #store: AccountStore;
-  readonly #state: () => AccountState | null;
-  readonly #durably: <T>(change: () => T) => T;
+  readonly #books: Books;
 
-  /** `state` gives null before the account is opened. */
-  constructor(
-    store: AccountStore,
-    state: () => AccountState | null,
-    durably: <T>(change: () => T) => T,
-  ) {
-    this.#store = store;
-    this.#state = state;
-    this.#durably = durably;
+  constructor(books: Books) {
+    this.#books = books;
   }
 
   grant(ask: LeaseAsk): LeaseGrant | null {
-    const state = this.#state();
+    const { state, store } = this.#books;
     if (state === null) return null;
-    return this.#durably(() => {
+    return this.#books.durably(() => {
       const grant = grantLease(state, ask, Date.now());
-      if (grant !== null) this.#store.saveLeases(state, [ask.id]);
+      if (grant !== null) store.saveLeases(state, [ask.id]);
       return grant;
     });
   }
 
   take(reports: readonly LeaseReport[]): void {
-    const state = this.#state();
+    const { state, store } = this.#books;
     if (state === null) return;
-    this.#durably(() => {
+    this.#books.durably(() => {
       for (const report of reports) returnLease(state, report);
-      this.#store.saveLeases(
+      store.saveLeases(
         state,
         reports.map(({ id }) => id),
       );
@@ -45,7 +35,7 @@ export class Leasing {
   /** Resolves once nothing can be issued from leases of the key, or of any where null (L5). */
   async over(keyId: string | null): Promise<void> {
     for (;;) {
-      const state = this.#state();
+      const { state } = this.#books;
       const nowMs = Date.now();
       const untilMs = state === null ? null : issuableUntilMs(state, keyId, nowMs);
       if (untilMs === null) return;

@@ -1,12 +1,14 @@
+import type { Asset, Bucket } from "../../shared/assets.ts";
 import type { Micros } from "../../shared/money.ts";
 import { canonicalReceipt } from "../../shared/protocol/receipt.ts";
 import type { NewAlert } from "../db/alerts.ts";
 import type { NewTransfer } from "../db/ledger.ts";
 import type { NewTask, Settlements } from "../db/tasks.ts";
-import type { Resolution, Transfer } from "./account-state.ts";
+import type { Resolution } from "./account-state.ts";
 import { alertRow } from "./alert-row.ts";
 import type { BudgetAlert } from "./budgets.ts";
 import type { TaskClosing } from "./closing.ts";
+import type { Earning } from "./move-money.ts";
 
 export interface OutboxItem {
   readonly closing: TaskClosing;
@@ -16,35 +18,33 @@ export interface OutboxItem {
 /** One outbox row: what the ledger and the providers' accounts are told. */
 export type Payload = PayloadOf<Micros>;
 
-/** One outbox row for everything a transaction decided. */
+/**
+ * One outbox row for everything a transaction decided: the tasks that ended, all transfers, and
+ * what other accounts are given besides the earnings of those tasks.
+ */
 export function outboxPayload(
   items: readonly OutboxItem[],
-  transfers: readonly Transfer[],
+  transfers: readonly NewTransfer[],
+  moved: readonly Earning[],
   alerts: readonly BudgetAlert[] = [],
 ): string {
-  const micros = new Map<string, Micros>();
+  const earned = new Map<string, Micros>();
   for (const { resolution } of items) {
-    for (const { accountId, micros: more } of resolution.earnings) {
-      micros.set(accountId, (micros.get(accountId) ?? 0n) + more);
+    for (const { accountId, micros } of resolution.earnings) {
+      earned.set(accountId, (earned.get(accountId) ?? 0n) + micros);
     }
   }
-  const all = [...transfers, ...items.flatMap((item) => item.resolution.transfers)];
+  const earnings: Earning[] = [...earned].map(([accountId, micros]) => {
+    return { accountId, asset: "CREDIT", bucket: "earned", micros };
+  });
   const payload: Payload = {
     settlements: {
       tasks: items.map(taskRow),
       attempts: items.flatMap((item) => attemptRows(item)),
-      transfers: all.map((transfer) => ({
-        id: transfer.id,
-        taskId: transfer.taskId,
-        kind: transfer.kind,
-        debitAccount: transfer.debit,
-        creditAccount: transfer.credit,
-        amountMicros: transfer.micros,
-        createdAt: transfer.createdMs,
-      })),
+      transfers,
       receipts: items.flatMap((item) => receiptRows(item)),
     },
-    earnings: [...micros].map(([accountId, amount]) => ({ accountId, micros: amount })),
+    earnings: [...earnings, ...moved],
     alerts: alerts.map(alertRow),
   };
   return JSON.stringify(moneyAs(payload, (amount) => amount.toString()));
@@ -73,7 +73,13 @@ interface PayloadOf<M> {
     })[];
     readonly receipts: Settlements["receipts"];
   };
-  readonly earnings: readonly { readonly accountId: string; readonly micros: M }[];
+  readonly earnings: readonly {
+    readonly accountId: string;
+    /** Credit that was earned, where an older build wrote it. */
+    readonly asset?: Asset;
+    readonly bucket?: Bucket;
+    readonly micros: M;
+  }[];
   readonly alerts: readonly (Omit<NewAlert, "spentMicros" | "budgetMicros"> & {
     readonly spentMicros: M;
     readonly budgetMicros: M;
@@ -99,7 +105,7 @@ function moneyAs<From, To>(payload: PayloadOf<From>, convert: (amount: From) => 
         amountMicros: convert(transfer.amountMicros),
       })),
     },
-    earnings: earnings.map(({ accountId, micros }) => ({ accountId, micros: convert(micros) })),
+    earnings: earnings.map((earning) => ({ ...earning, micros: convert(earning.micros) })),
     alerts: alerts.map((alert) => ({
       ...alert,
       spentMicros: convert(alert.spentMicros),

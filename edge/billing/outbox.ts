@@ -1,10 +1,10 @@
-import type { Micros } from "../../shared/money.ts";
 import { databaseOf } from "../database.ts";
 import { recordAlerts } from "../db/alerts.ts";
 import { recordSettlements } from "../db/tasks.ts";
 import type { Env } from "../env.ts";
 import type { AccountStore } from "./account-store.ts";
 import { logAlerts } from "./alert-row.ts";
+import type { Incoming } from "./move-money.ts";
 import { readPayload } from "./outbox-payload.ts";
 
 /**
@@ -19,11 +19,8 @@ import { readPayload } from "./outbox-payload.ts";
 /** Rows handed over at once: with 64 tasks a row at most, about a megabyte of JSON. */
 const rowsAtOnce = 32;
 
-/** Tells an account what it earned by these rows of the outbox. */
-export type Earn = (
-  accountId: string,
-  rows: { readonly seq: number; readonly micros: Micros }[],
-) => Promise<unknown>;
+/** Tells an account what it is given by these rows of the outbox. */
+export type Earn = (accountId: string, rows: Incoming[]) => Promise<unknown>;
 
 /**
  * Hands everything in the outbox over, oldest first (O1). Throws where a party cannot take it now.
@@ -44,11 +41,11 @@ export async function drainOutbox(store: AccountStore, env: Env, earn: Earn): Pr
     const alerts = payloads.flatMap((payload) => payload.alerts);
     await recordAlerts(db, alerts);
     logAlerts(alerts);
-    const rowsByAccount = new Map<string, { seq: number; micros: Micros }[]>();
+    const rowsByAccount = new Map<string, Incoming[]>();
     for (const { seq, earnings } of payloads) {
-      for (const { accountId, micros } of earnings) {
+      for (const { accountId, ...given } of earnings) {
         const list = rowsByAccount.get(accountId) ?? [];
-        list.push({ seq, micros });
+        list.push({ seq, ...given });
         rowsByAccount.set(accountId, list);
       }
     }

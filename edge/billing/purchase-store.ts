@@ -71,6 +71,11 @@ export class PurchaseStore {
     this.#sql.exec("DELETE FROM purchases WHERE id = ?", id);
   }
 
+  /** Whether there is anything to ask or to tell. */
+  isDue(): boolean {
+    return this.settling().length > 0 || this.untold().length > 0;
+  }
+
   settling(): Purchase[] {
     return this.#all("state = 'settling'");
   }

@@ -8,7 +8,10 @@ import { edgeLog } from "../log.ts";
 import { askToSettle } from "../x402/facilitator.ts";
 import { guestKeyId } from "../x402/payer.ts";
 import type { AccountSettings, MintResult } from "./account-answers.ts";
-import { type AccountState, expireHolds } from "./account-state.ts";
+import type { Books } from "./books.ts";
+import { freeCredit } from "./buckets.ts";
+import type { HandOver } from "./hand-over.ts";
+import { type AccountState, expireHolds, type Mint } from "./account-state.ts";
 import { type Purchase, PurchaseStore } from "./purchase-store.ts";
 
 /**
@@ -61,27 +64,34 @@ const keptMs = 24 * 3_600_000;
 /** What purchases need of their Account. */
 interface Parts {
   readonly env: Env;
-  readonly state: () => AccountState | null;
+  readonly books: Books;
   readonly account: Purse;
+  /** Sees to it that an alarm goes off at `nextMs`. */
+  readonly handOver: Pick<HandOver, "plan">;
 }
 
 /** The Account itself, as far as it matters here. */
 interface Purse {
   open(settings: AccountSettings): Promise<void>;
   setKey(keyId: string, status: "active"): Promise<void>;
-  mint(mint: { readonly id: string; readonly micros: Micros }): Promise<MintResult>;
+  mint(mint: Mint): Promise<MintResult>;
 }
 
 export class Purchases {
-  readonly #storage: DurableObjectStorage;
   readonly #store: PurchaseStore;
   readonly #parts: Parts;
   readonly #asking = new Map<string, Promise<Told>>();
+  #nextMs: number | null;
 
-  constructor(storage: DurableObjectStorage, parts: Parts) {
-    this.#storage = storage;
-    this.#store = new PurchaseStore(storage.sql);
+  constructor(sql: SqlStorage, parts: Parts) {
+    this.#store = new PurchaseStore(sql);
     this.#parts = parts;
+    this.#nextMs = this.#store.isDue() ? 0 : null;
+  }
+
+  /** When there is something to ask or to tell; null for never. */
+  get nextMs(): number | null {
+    return this.#nextMs;
   }
 
   async buy(ask: PurchaseAsk): Promise<PurchaseAnswer> {
@@ -101,20 +111,15 @@ export class Purchases {
     const told = await this.#settle(id);
     if (told.kind === "credited") {
       const transaction = this.#store.find(id)?.transaction ?? "";
-      return { kind: "bought", transaction, free: freeOf(this.#parts.state() ?? state) };
+      return { kind: "bought", transaction, free: freeOf(this.#parts.books.opened) };
     }
     this.#store.takeBack(id, taskId);
     return told.kind === "refused" ? told : { kind: told.kind };
   }
 
   /** Nothing came of the task that had it (P2). */
-  giveBack(id: string, taskId: string): void {
+  takeBack(id: string, taskId: string): void {
     this.#store.takeBack(id, taskId);
-  }
-
-  /** Whether there is anything that an alarm has to see to. */
-  get isDue(): boolean {
-    return this.#store.settling().length > 0 || this.#store.untold().length > 0;
   }
 
   /** By alarm: asks again, tells the registry, forgets. */
@@ -122,7 +127,7 @@ export class Purchases {
     for (const { id } of this.#store.settling()) await this.#settle(id);
     await this.#tell();
     this.#store.forgetBefore(Date.now() - keptMs);
-    if (this.isDue) await this.#wake(retryMs);
+    this.#nextMs = this.#store.isDue() ? Date.now() + retryMs : null;
   }
 
   /** Once at a time for each: whoever comes meanwhile hears the same. */
@@ -158,7 +163,11 @@ export class Purchases {
 
   async #credit(purchase: Purchase): Promise<Told> {
     const { id, micros } = purchase;
-    const minted = await this.#parts.account.mint({ id, micros });
+    const minted = await this.#parts.account.mint({
+      id,
+      micros,
+      reason: `x402 ${purchase.transaction}`,
+    });
     if (minted.kind === "refused") return this.#doubt(purchase, minted.reason);
     this.#store.end(id, "credited");
     await this.#wake(0);
@@ -176,11 +185,10 @@ export class Purchases {
   }
 
   async #tell(): Promise<void> {
-    const accountId = this.#parts.state()?.accountId;
-    if (accountId === undefined) return;
     for (const { id, micros, payer, transaction } of this.#store.untold()) {
       try {
         await using db = databaseOf(this.#parts.env);
+        const { accountId } = this.#parts.books.opened;
         const createdAt = Date.now();
         const account = { id: accountId, name: payer, concurrencyMax, createdAt };
         const deposit = { id, asset: "CREDIT", amountMicros: micros, reference: transaction };
@@ -196,28 +204,25 @@ export class Purchases {
 
   /** Nobody is in the registry before a transfer is credited: a signature alone is free to make. */
   async #opened(accountId: string): Promise<AccountState> {
-    const { account, state } = this.#parts;
-    if (state()?.keys.has(guestKeyId) !== true) {
+    const { account, books } = this.#parts;
+    if (books.state?.keys.has(guestKeyId) !== true) {
       // One that only earned may run nothing.
-      const { status = "active", concurrencyMax: before = 0 } = state() ?? {};
+      const { status = "active", concurrencyMax: before = 0 } = books.state ?? {};
       const most = before === 0 ? concurrencyMax : before;
       await account.open({ accountId, status, concurrencyMax: most });
       await account.setKey(guestKeyId, "active");
     }
-    const opened = state();
-    assert(opened !== null, "an account that was opened is open");
-    return opened;
+    return books.opened;
   }
 
   async #wake(afterMs: number): Promise<void> {
-    const atMs = Date.now() + afterMs;
-    const alarmMs = await this.#storage.getAlarm();
-    if (alarmMs === null || alarmMs > atMs) await this.#storage.setAlarm(atMs);
+    this.#nextMs = Date.now() + afterMs;
+    await this.#parts.handOver.plan();
   }
 }
 
-/** What an account has and holds for nothing. */
-function freeOf({ balance, held }: AccountState): Micros {
-  const free = balance - held;
+/** What an account can spend and holds for nothing. */
+function freeOf(state: AccountState): Micros {
+  const free = freeCredit(state);
   return free > 0n ? free : 0n;
 }

@@ -8,6 +8,7 @@ import {
 import type { Split } from "../../shared/money.ts";
 import { taskModes } from "../../shared/openai/octo-options.ts";
 import { taskKinds } from "../../shared/openai/task-kinds.ts";
+import { factorMax, factorMin } from "../../shared/tariff.ts";
 
 const percent = z.int().min(0).max(100);
 
@@ -42,6 +43,8 @@ export const termsSchema = z.strictObject({
   expires_ms: z.int(),
   /** How long it may wait, which has a price; `realtime` where it does not say. */
   mode: z.enum(taskModes).optional(),
+  /** What its mode costs, in percent of the price; 100 where it does not say. */
+  factor: z.int().min(factorMin).max(factorMax).optional(),
   /** The hash of the tariff that it is agreed under. */
   tariff: z.string().optional(),
   /** What its key belongs to. */

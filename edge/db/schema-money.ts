@@ -90,7 +90,10 @@ export const approvals = sqliteTable(
   ],
 );
 
-/** Payouts: many withdrawals under one Merkle root. */
+/**
+ * Payouts: all that was ever withdrawn up to one, under one Merkle root. The root is empty while
+ * the payout is made.
+ */
 export const payouts = sqliteTable("payouts", {
   id: text("id").primaryKey(),
   asset: text("asset").notNull(),
@@ -115,9 +118,6 @@ export const withdrawals = sqliteTable(
     address: text("address").notNull(),
     state: text("state", { enum: withdrawalStates }).notNull(),
     payoutId: text("payout_id").references(() => payouts.id),
-    /** What the address may have claimed in all with this payout, and the proof of it. */
-    cumulativeMicros: micros("cumulative_micros"),
-    proof: text("proof", { mode: "json" }).$type<readonly string[]>(),
     createdAt: whole("created_at").notNull(),
     updatedAt: whole("updated_at").notNull(),
   },

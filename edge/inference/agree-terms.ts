@@ -1,4 +1,5 @@
-import { defaultSplit, type Price } from "../../shared/money.ts";
+import type { Price } from "../../shared/money.ts";
+import type { Tariff } from "../../shared/tariff.ts";
 import { limitOf } from "../billing/account-state.ts";
 import { holdMs, type Terms } from "../billing/ticket.ts";
 import type { Caller } from "../context.ts";
@@ -17,8 +18,9 @@ export interface Agreement extends Pick<
 }
 
 /** The terms of a task: they are frozen here, and everything that is paid later obeys them. */
-export function agreeTerms(caller: Caller, agreement: Agreement): Terms {
-  const { price, createdMs } = agreement;
+export function agreeTerms(caller: Caller, agreement: Agreement, tariff: Tariff): Terms {
+  const { price, createdMs, mode } = agreement;
+  const factor = tariff.body.modes[mode];
   return {
     v: 1,
     task: agreement.id,
@@ -29,13 +31,15 @@ export function agreeTerms(caller: Caller, agreement: Agreement): Terms {
     region: agreement.region,
     strategy: agreement.strategy,
     streamed: agreement.streamed,
-    mode: agreement.mode,
+    mode,
+    factor,
+    tariff: tariff.hash,
     ...(caller.teamId === null ? {} : { team: caller.teamId }),
     ...(caller.projectId === null ? {} : { project: caller.projectId }),
-    limit: limitOf(agreement, price).toString(),
+    limit: limitOf(agreement, price, factor).toString(),
     input_micros_per_million: price.inputMicrosPerMillion,
     output_micros_per_million: price.outputMicrosPerMillion,
-    split: defaultSplit,
+    split: tariff.body.split,
     created_ms: createdMs,
     expires_ms: createdMs + holdMs,
   };

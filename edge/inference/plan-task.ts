@@ -10,6 +10,7 @@ import type { Caller, Context } from "../context.ts";
 import { agreeTerms } from "./agree-terms.ts";
 import { affinityKey } from "./affinity-key.ts";
 import { chooseAnywhere } from "./choose-anywhere.ts";
+import { currentTariff } from "./current-tariff.ts";
 import type { HubQuery } from "./choose-hub.ts";
 import { engineBody, type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { resultShapeOf } from "./result-shape.ts";
@@ -37,7 +38,7 @@ export async function planTask(
   const caller = await modelCaller(ctx, asking, wanted.request.model);
   const routed = routingDemands(options, await affinityKey(caller.accountId, wanted));
   const query = queryOf(ctx, wanted, routed);
-  const choice = await chooseAnywhere(ctx, query);
+  const [choice, tariff] = await Promise.all([chooseAnywhere(ctx, query), currentTariff(ctx)]);
   const body = engineBody(wanted);
   const bounds = boundsOf(wanted, body, choice);
   const task = {
@@ -61,12 +62,13 @@ export async function planTask(
     earlierAttempts: [],
   };
   const completionTokensMax = bounds.completionTokensMax ?? choice.contextTokens * task.choices;
-  const terms = agreeTerms(caller, {
+  const agreement = {
     ...task,
     strategy: query.routing.strategy,
     completionTokensMax,
     price: choice.price,
-  });
+  };
+  const terms = agreeTerms(caller, agreement, tariff);
   const tokensMax = {
     promptTokens: bounds.promptTokensMax,
     completionTokens: completionTokensMax,

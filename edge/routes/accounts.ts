@@ -47,9 +47,18 @@ const accountSchema = z
 
 /** What an account has, in micros. */
 export const moneyFields = {
-  balance_micros: microsField.meta({ description: "Credit to spend, what is held included" }),
+  balance_micros: microsField.meta({
+    description: "Credit to spend: what is available and earned, what is held included",
+  }),
+  available_micros: microsField.meta({
+    description: "Credit that may leave the network, as far as it is not held",
+  }),
   held_micros: microsField.meta({ description: "Set aside for tasks that are running" }),
-  earned_micros: microsField.meta({ description: "Earned by the account's workers" }),
+  earned_micros: microsField.meta({
+    description: "Earned by the account's workers, and available once its window has passed",
+  }),
+  disputed_micros: microsField.meta({ description: "Credit in dispute" }),
+  pending_micros: microsField.meta({ description: "Promised, to a withdrawal say" }),
 };
 
 const accountWithMoneySchema = accountSchema
@@ -193,7 +202,10 @@ function withMoney(row: Account, summary: AccountSummary): z.infer<typeof accoun
 export function moneyToJson(summary: AccountSummary) {
   return {
     balance_micros: microsToJson(summary.balance),
+    available_micros: microsToJson(summary.available),
     held_micros: microsToJson(summary.held),
     earned_micros: microsToJson(summary.earned),
+    disputed_micros: microsToJson(summary.disputed),
+    pending_micros: microsToJson(summary.pending),
   };
 }

@@ -19,14 +19,17 @@ import { ownAccountRoutes } from "./own-account.ts";
 import { personRoutes } from "./people.ts";
 import { projectRoutes } from "./projects.ts";
 import { providerStatementRoutes } from "./provider-statements.ts";
+import { payoutRoutes } from "./payouts.ts";
 import type { Route } from "./route.ts";
 import { spendRoutes } from "./spend.ts";
+import { tariffRoutes } from "./tariffs.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { supplyRoutes } from "./supply.ts";
 import { taskRoutes } from "./tasks.ts";
 import { teamRoutes } from "./teams.ts";
 import { transferRoutes } from "./transfers.ts";
 import { usageRoutes } from "./usage.ts";
+import { withdrawalRoutes } from "./withdrawals.ts";
 import { workerRegistryRoutes } from "./workers.ts";
 
 /** Everything under `/api/v1`, and what the gateway specification has elsewhere. */
@@ -52,6 +55,8 @@ export const apiRoutes: readonly Route[] = [
   ...creditRoutes,
   ...approvalRoutes,
   ...depositRoutes,
+  ...withdrawalRoutes,
+  ...payoutRoutes,
   ...keyRoutes,
   ...spendRoutes,
   ...gatewayKeyRoutes,
@@ -59,5 +64,6 @@ export const apiRoutes: readonly Route[] = [
   ...workerRegistryRoutes,
   ...hubRoutes,
   ...ledgerRoutes,
+  ...tariffRoutes,
   ...ledgerExportRoutes,
 ];

@@ -171,7 +171,11 @@ async function decided(
 /** Under an id of the approval's: however often it is carried out, it gives the credit once. */
 async function carryOut(ctx: Context, row: Approval): Promise<void> {
   const { object } = await knownAccount(ctx, row.accountId);
-  const result = await object.mint({ id: `approval:${row.id}`, micros: row.amountMicros });
+  const result = await object.mint({
+    id: `approval:${row.id}`,
+    micros: row.amountMicros,
+    reason: row.reason,
+  });
   if (result.kind === "minted") return;
   throw new OctoError(result.code, `Cannot carry out ${row.id}: ${result.reason}`);
 }

@@ -48,7 +48,11 @@ export const creditRoutes: readonly Route[] = [
       const transferId =
         idempotencyKey === null ? newId("tfr") : `mint:${id}:${await sha256Hex(idempotencyKey)}`;
       const micros = body.amount_micros;
-      const result = await object.mint({ id: transferId, micros: BigInt(micros) });
+      const result = await object.mint({
+        id: transferId,
+        micros: BigInt(micros),
+        reason: body.reason,
+      });
       if (result.kind === "refused") {
         const { code, reason } = result;
         throw new OctoError(code, `Cannot give ${micros} micros to ${id}: ${reason}`);

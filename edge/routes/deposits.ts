@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
+import { bookOf, systemBooks } from "../../shared/assets.ts";
 import { OctoError } from "../../shared/errors.ts";
 import type { AppEnv } from "../app-env.ts";
 import type { Context } from "../context.ts";
@@ -60,14 +61,15 @@ export const depositNoticeRoutes = new Hono<AppEnv>().post(noticePath, async (c)
  * gives nothing twice.
  */
 async function take(ctx: Context, notice: DepositNotice): Promise<void> {
-  const { id, accountId, amountMicros } = notice;
-  if (notice.asset !== "CREDIT") {
-    throw new OctoError("invalid_request", `Cannot take ${notice.asset}: only credit comes in`, {
-      param: "data.asset",
-    });
-  }
+  const { id, accountId, asset, amountMicros } = notice;
   const { object } = await knownAccount(ctx, accountId);
-  const result = await object.mint({ id: `deposit:${id}`, micros: BigInt(amountMicros) });
+  const credit = bookOf(accountId, "available");
+  const result = await object.move({
+    id: `deposit:${id}`,
+    kind: "deposit",
+    reason: `${notice.rail} ${notice.reference}`,
+    legs: [{ debit: systemBooks.mint, credit, asset, micros: BigInt(amountMicros) }],
+  });
   if (result.kind === "refused") {
     throw new OctoError(result.code, `Cannot take deposit ${id}: ${result.reason}`);
   }
@@ -75,7 +77,7 @@ async function take(ctx: Context, notice: DepositNotice): Promise<void> {
   await recordDeposit(db, {
     id,
     accountId,
-    asset: notice.asset,
+    asset,
     amountMicros: BigInt(amountMicros),
     rail: notice.rail,
     reference: notice.reference,

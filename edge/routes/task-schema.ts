@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { classes } from "../../shared/protocol/listing.ts";
+import { taskModes } from "../../shared/openai/octo-options.ts";
 import { taskKinds } from "../../shared/openai/task-kinds.ts";
 import { taskStates } from "../db/schema-ledger.ts";
 import { accountIdField, microsField, taskIdField, timeField, workerIdField } from "./fields.ts";
@@ -16,6 +17,11 @@ export const taskSchema = z
     digest: z.string().nullable(),
     region: z.string(),
     strategy: z.string(),
+    mode: z.enum(taskModes),
+    tariff: z
+      .string()
+      .nullable()
+      .meta({ description: "The hash of the tariff it was agreed under; see /api/v1/tariffs" }),
     class: z.enum(classes),
     streamed: z.boolean(),
     attempts_made: z.int(),

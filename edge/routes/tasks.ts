@@ -97,6 +97,8 @@ function taskToJson(row: TaskSummary): z.infer<typeof taskSchema> {
     digest: row.digest === null ? null : `sha256:${row.digest}`,
     region: row.region,
     strategy: row.strategy,
+    mode: row.mode,
+    tariff: row.tariff,
     class: row.class,
     streamed: row.streamed,
     attempts_made: row.attempts,

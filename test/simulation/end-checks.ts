@@ -1,4 +1,6 @@
-import { ledgerName } from "../../edge/billing/account-state.ts";
+import { bucketOf, spendable } from "../../edge/billing/buckets.ts";
+import { assets, bookOf, buckets } from "../../shared/assets.ts";
+import { verifyJournal } from "../../shared/journal.ts";
 import { hold } from "./truth.ts";
 import type { World } from "./world.ts";
 
@@ -50,9 +52,11 @@ export function checkHealed(world: World): void {
  */
 export function checkMoney(world: World): void {
   const balances = world.ledger.balances();
-  let sum = 0n;
-  for (const micros of balances.values()) sum += micros;
-  hold(sum === 0n, "I3", () => `all accounts add up to ${sum}`);
+  for (const asset of assets) {
+    let sum = 0n;
+    for (const [book, micros] of balances) if (book.startsWith(`${asset} `)) sum += micros;
+    hold(sum === 0n, "I3", () => `all accounts add up to ${sum} ${asset}`);
+  }
   for (const [id, account] of world.accounts) {
     account.expire();
     const { state } = account;
@@ -60,12 +64,19 @@ export function checkMoney(world: World): void {
     hold(state.leases.size === 0, "L4", () => `${id} still leases to somebody`);
     hold(state.held === 0n, "I7", () => `${id} holds ${state.held} for nobody`);
     hold(account.outboxLength === 0, "I12", () => `${id} has not told the ledger everything`);
-    const available = balances.get(ledgerName.available(id)) ?? 0n;
-    hold(available === state.balance, "I12", () => `${id}: ${state.balance}, ledger ${available}`);
-    const earned = balances.get(ledgerName.earned(id)) ?? 0n;
-    hold(earned === state.earned, "I12", () => `${id} earned ${state.earned}, ledger ${earned}`);
+    for (const asset of assets) {
+      for (const bucket of buckets) {
+        const told = balances.get(`${asset} ${bookOf(id, bucket)}`) ?? 0n;
+        const has = bucketOf(state, asset, bucket);
+        hold(told === has, "I12", () => `${id}: ${has} ${asset} ${bucket}, ledger ${told}`);
+      }
+    }
     const { unheldCost } = account.checks;
-    hold(state.balance >= -unheldCost, "A4", () => `${id} is overdrawn by ${-state.balance}`);
+    hold(spendable(state) >= -unheldCost, "A4", () => `${id} is overdrawn by ${-spendable(state)}`);
+    const verdict = verifyJournal(world.ledger.journalOf(id));
+    const isWhole = verdict.kind === "whole" && verdict.head.hash === state.journal.hash;
+    const why = verdict.kind === "whole" ? "ends elsewhere" : `${verdict.id}: ${verdict.what}`;
+    hold(isWhole, "J1", () => `the journal of ${id} is broken: ${why}`);
   }
 }
 

@@ -8,7 +8,7 @@ import { patienceMs } from "../../edge/hub/queue.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
 import { boundsOf } from "../../edge/inference/token-bounds.ts";
 import { type ErrorCode, OctoError } from "../../shared/errors.ts";
-import { defaultSplit, type TokenCounts } from "../../shared/money.ts";
+import type { TokenCounts } from "../../shared/money.ts";
 import { routingDemands } from "../../shared/openai/routing.ts";
 import { Consumer } from "./consumer.ts";
 import type { Isolate } from "./isolate.ts";
@@ -127,6 +127,8 @@ export class Front {
       throw error;
     }
     const createdMs = this.isolate.nowMs;
+    const tariff = this.#world.tariffs.current;
+    const factor = tariff.body.modes[mode];
     const body = engineBody(wanted);
     const bounds = boundsOf(wanted, body, choice);
     const completionTokensMax = bounds.completionTokensMax ?? choice.contextTokens * choices;
@@ -140,10 +142,13 @@ export class Front {
       model,
       region: "weur",
       streamed,
-      limit: limitOf(most, choice.price).toString(),
+      mode,
+      factor,
+      tariff: tariff.hash,
+      limit: limitOf(most, choice.price, factor).toString(),
       input_micros_per_million: choice.price.inputMicrosPerMillion,
       output_micros_per_million: choice.price.outputMicrosPerMillion,
-      split: defaultSplit,
+      split: tariff.body.split,
       created_ms: createdMs,
       expires_ms: createdMs + holdMs,
     };

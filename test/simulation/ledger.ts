@@ -1,4 +1,5 @@
 import type { Settlements } from "../../edge/db/tasks.ts";
+import type { JournalRow } from "../../shared/journal.ts";
 import type { Micros } from "../../shared/money.ts";
 import { hold } from "./truth.ts";
 
@@ -20,14 +21,23 @@ export class Ledger {
     }
   }
 
-  /** Every ledger account's balance; they add up to zero because every row has two sides. */
+  /** What an account decided, in the order of its journal. */
+  journalOf(accountId: string): JournalRow[] {
+    const rows = [...this.#transfers.values()].filter(({ source }) => source === accountId);
+    return (rows as JournalRow[]).toSorted((a, b) => a.sourceSeq - b.sourceSeq);
+  }
+
+  /**
+   * Every ledger account's balance by asset and name; they add up to zero because every row has two
+   * sides.
+   */
   balances(): Map<string, Micros> {
     const balances = new Map<string, Micros>();
     const add = (name: string, micros: Micros) =>
       balances.set(name, (balances.get(name) ?? 0n) + micros);
-    for (const { debitAccount, creditAccount, amountMicros } of this.#transfers.values()) {
-      add(debitAccount, -amountMicros);
-      add(creditAccount, amountMicros);
+    for (const row of this.#transfers.values()) {
+      add(`${row.asset} ${row.debitAccount}`, -row.amountMicros);
+      add(`${row.asset} ${row.creditAccount}`, row.amountMicros);
     }
     return balances;
   }

@@ -7,7 +7,9 @@ import type {
   Resolution,
   Transfer,
 } from "../../edge/billing/account-state.ts";
+import { bucketOf, freeCredit, spendable } from "../../edge/billing/buckets.ts";
 import type { PaidShare, TaskClosing } from "../../edge/billing/closing.ts";
+import { type Asset, assets, bookOf, type Bucket, ownerOf } from "../../shared/assets.ts";
 import { attemptId } from "../../shared/ids.ts";
 import { costMicros, type Micros } from "../../shared/money.ts";
 import { hold } from "./truth.ts";
@@ -27,7 +29,8 @@ export class MoneyChecks {
    * What was posted for tasks whose hold the object had forgotten: the most it may be overdrawn.
    */
   #unheldCost = 0n;
-  #fold = 0n;
+  /** What transfers add up to, by asset and bucket. */
+  readonly #folds = new Map<string, Micros>();
   readonly #leases = new Map<string, { readonly limit: Micros; readonly untilMs: number }>();
   readonly #closedByLease = new Map<string, Micros>();
 
@@ -54,7 +57,7 @@ export class MoneyChecks {
     }
     this.#everHeld.add(taskId);
     hold(!before.has(taskId), "A1", () => `${taskId} is held twice`);
-    hold(state.held <= state.balance, "A1 I4", () => `${state.held} held of ${state.balance}`);
+    hold(freeCredit(state) >= 0n, "A1 I4", () => `${state.held} held of ${spendable(state)}`);
     const tasks = state.holds.size + state.leasedTasks;
     hold(tasks <= state.concurrencyMax, "A1", () => `${tasks} holds and leased tasks`);
   }
@@ -64,7 +67,7 @@ export class MoneyChecks {
     this.#checkHeld(state);
     this.#world.truth.count("leases");
     this.#leases.set(id, { limit, untilMs });
-    hold(state.held <= state.balance, "L1", () => `${state.held} held of ${state.balance}`);
+    hold(freeCredit(state) >= 0n, "L1", () => `${state.held} held of ${spendable(state)}`);
   }
 
   /** L2: an isolate issues in the lease's time, whatever its own clock says. */
@@ -109,11 +112,12 @@ export class MoneyChecks {
     this.#checkLease(closing);
     const limit = BigInt(closing.terms.limit);
     hold(cost <= limit, "A3", () => `${taskId} cost ${cost} of ${limit}`);
-    hold(cost === fairCost(closing), "A3 I8", () => `${taskId} cost ${cost}`);
+    const fair = this.#fairCost(closing);
+    hold(cost === fair, "A3 I8", () => `${taskId} cost ${cost}, not ${fair}`);
     const moved = resolution.transfers.reduce((sum, { micros }) => sum + micros, 0n);
     hold(moved === cost, "A3", () => `${taskId}: ${moved} moved for a cost of ${cost}`);
     if (!wasHeld) this.#unheldCost += cost;
-    const free = state.balance - state.held;
+    const free = freeCredit(state);
     hold(free >= -this.#unheldCost, "A4", () => `${this.#accountId}: ${free} micros are free`);
     this.#checkHeld(state);
     if (closing.kind === "post" && cost > 0n) this.#checkEarned(closing);
@@ -148,14 +152,67 @@ export class MoneyChecks {
     hold(isCovered, "I8", () => `${completionTokens} tokens for ${length} bytes`);
   }
 
-  /** A5: the balance is what its transfers add up to. */
-  transferred(transfers: readonly Transfer[], name: string, balance: Micros): void {
-    for (const { debit, credit, micros } of transfers) {
+  /** A5: every bucket is what its transfers add up to, and after each of them over its floor. */
+  transferred(state: AccountState, transfers: readonly Transfer[]): void {
+    for (const { id, debit, credit, asset, micros } of transfers) {
       hold(micros > 0n, "A5", () => `a transfer of ${micros}`);
-      if (credit === name) this.#fold += micros;
-      if (debit === name) this.#fold -= micros;
+      this.#move(credit, asset, micros);
+      const left = this.#move(debit, asset, -micros);
+      const isAvailable = asset === "CREDIT" && debit.endsWith(":available");
+      const floor = isAvailable ? -this.#unheldCost : 0n;
+      hold(left >= floor, "A4 M2", () => `${id} leaves ${left} in ${debit}`);
     }
-    hold(this.#fold === balance, "A5", () => `${name}: ${balance}, its transfers ${this.#fold}`);
+    this.#checkBuckets(state);
+  }
+
+  /** Another account gave something. */
+  given(asset: Asset, bucket: Bucket, micros: Micros): void {
+    this.#move(bookOf(this.#accountId, bucket), asset, micros);
+  }
+
+  /** E2: who is overdrawn has earned nothing that could have paid. */
+  covered({ available, earned, lots }: AccountState): void {
+    const inLots = [...lots.values()].reduce((sum, micros) => sum + micros, 0n);
+    hold(inLots === earned, "E1", () => `${earned} are earned and ${inLots} in lots`);
+    const isCovered = available >= 0n || earned === 0n;
+    hold(isCovered, "E2", () => `${available} are available and ${earned} earned`);
+  }
+
+  /** E2: what is released has waited, and all that has waited is released. */
+  released(lots: ReadonlyMap<number, Micros>, transfers: readonly Transfer[], nowMs: number): void {
+    let due = 0n;
+    for (const [untilMs, micros] of lots) if (untilMs <= nowMs) due += micros;
+    const released = transfers.reduce((sum, { micros }) => sum + micros, 0n);
+    if (released > 0n) this.#world.truth.count("earnings released");
+    hold(released === due, "E2", () => `${released} are released and ${due} have waited`);
+  }
+
+  /** M3 and P1: what is held for tasks is covered, and what is pending is in its bucket. */
+  moved(state: AccountState, pending: Micros): void {
+    const free = freeCredit(state);
+    hold(free >= -this.#unheldCost, "M3", () => `${this.#accountId}: ${free} micros are free`);
+    const held = assets.reduce((sum, asset) => sum + bucketOf(state, asset, "held"), 0n);
+    hold(held === pending, "P1", () => `${held} are in the bucket for ${pending} pending`);
+  }
+
+  /** Gives what is then in an account of the ledger, as far as it is this account's own. */
+  #move(book: string, asset: Asset, micros: Micros): Micros {
+    const owner = ownerOf(book);
+    if (owner?.accountId !== this.#accountId) return 0n;
+    const place = `${asset}:${owner.bucket}`;
+    const sum = (this.#folds.get(place) ?? 0n) + micros;
+    this.#folds.set(place, sum);
+    return sum;
+  }
+
+  #checkBuckets(state: AccountState): void {
+    const has = new Map(state.others);
+    has.set("CREDIT:available", state.available);
+    has.set("CREDIT:earned", state.earned);
+    for (const place of new Set([...has.keys(), ...this.#folds.keys()])) {
+      const [fold, micros] = [this.#folds.get(place) ?? 0n, has.get(place) ?? 0n];
+      hold(fold === micros, "A5", () => `${place}: ${micros}, its transfers ${fold}`);
+    }
   }
 
   #checkHeld(state: AccountState): void {
@@ -169,18 +226,30 @@ export class MoneyChecks {
     hold(sum === state.held, "A1", () => `${state.held} held, ${sum} in holds and leases`);
     hold(tasks === state.leasedTasks, "L1", () => `${tasks} tasks leased`);
   }
-}
 
-/** The price of what was counted, within what was agreed; nothing for an answer of no tokens. */
-function fairCost(closing: TaskClosing): Micros {
-  if (closing.kind === "void" || closing.counts.completionTokens === 0) return 0n;
-  const { terms } = closing;
-  let cost = 0n;
-  for (const { counts, price } of closing.shares) {
-    const input = Math.min(price.inputMicrosPerMillion, terms.input_micros_per_million);
-    const output = Math.min(price.outputMicrosPerMillion, terms.output_micros_per_million);
-    cost += costMicros(counts, { inputMicrosPerMillion: input, outputMicrosPerMillion: output });
+  /**
+   * The price of what was counted, by the tariff of when it was agreed and within what was agreed;
+   * nothing for an answer of no tokens, or for what one's own workers made.
+   */
+  #fairCost(closing: TaskClosing): Micros {
+    if (closing.kind === "void" || closing.counts.completionTokens === 0) return 0n;
+    const { terms } = closing;
+    const tariff = this.#world.tariffs.of(terms.tariff);
+    const isSame = JSON.stringify(tariff?.split) === JSON.stringify(terms.split);
+    hold(isSame, "A3", () => `${terms.task} is split otherwise than its tariff says`);
+    const percent = tariff?.modes[terms.mode ?? "realtime"];
+    let cost = 0n;
+    for (const { counts, price, providerAccountId } of closing.shares) {
+      if (providerAccountId === this.#accountId) {
+        this.#world.truth.count("own workers' shares");
+        continue;
+      }
+      const input = Math.min(price.inputMicrosPerMillion, terms.input_micros_per_million);
+      const output = Math.min(price.outputMicrosPerMillion, terms.output_micros_per_million);
+      const agreed = { inputMicrosPerMillion: input, outputMicrosPerMillion: output };
+      cost += costMicros(counts, agreed, percent);
+    }
+    const limit = BigInt(terms.limit);
+    return cost < limit ? cost : limit;
   }
-  const limit = BigInt(terms.limit);
-  return cost < limit ? cost : limit;
 }

@@ -50,6 +50,15 @@ const cases: readonly Case[] = [
     changes: { tasks: 200, spanMs: 8_000, skewMs: 2_000 },
   },
   {
+    mutant: "pending-ends-twice",
+    caughtBy: /^(P1|P2|A4 M2)/,
+    changes: { moving: true },
+  },
+  { mutant: "journal-altered", caughtBy: /^J1: .* its hash is/ },
+  { mutant: "window-skipped", caughtBy: /^E2: .* have waited/, changes: { disputeMs: 5_000 } },
+  { mutant: "mode-ignored", caughtBy: /^A3 I8/ },
+  { mutant: "own-worker-paid", caughtBy: /^A3 I8/, changes: { earnersSpend: true } },
+  {
     mutant: "limit-leased-around",
     caughtBy: /^G6/,
     changes: { bursts: true, tasks: 60, limits: { requests_per_minute: 100 } },

@@ -17,6 +17,11 @@ export type Mutant =
   | "continued-too-early"
   | "lease-overspent"
   | "lease-outlived"
+  | "pending-ends-twice"
+  | "journal-altered"
+  | "window-skipped"
+  | "mode-ignored"
+  | "own-worker-paid"
   | "limit-leased-around"
   | "budget-forgotten"
   | "limit-unheld";
@@ -80,6 +85,14 @@ export interface Options {
     readonly neverReads: number;
   };
   readonly creditTight: boolean;
+  /** How long what is earned waits. */
+  readonly disputeMs: number;
+  /** Money is moved and promised while tasks run. */
+  readonly moving: boolean;
+  /** Listings and tariffs change while tasks run. */
+  readonly repricing: boolean;
+  /** Accounts of workers ask for tasks too. */
+  readonly earnersSpend: boolean;
   /** What all of an account together may use; null for no limit. */
   readonly limits: Limits | null;
   /** Everybody asks at about the same time. */
@@ -124,6 +137,10 @@ const calm: Options = {
   engine: { tokenMs: 40, firstTokenMs: 200, fails: 0, hangs: 0, tooLong: 0, deaf: 0 },
   consumer: { hangsUp: 0, slow: 0, neverReads: 0 },
   creditTight: false,
+  disputeMs: 3_600_000,
+  moving: false,
+  repricing: false,
+  earnersSpend: false,
   limits: null,
   bursts: false,
   mutant: null,
@@ -139,12 +156,6 @@ export function calmOptions(seed: number, changes: Partial<Options> = {}): Optio
  * 2012): a fault that is always there hides the ones that need calm to do harm.
  */
 export function optionsOf(seed: number): Options {
-  const options = drawn(seed);
-  // Where all hubs are drained and limits leave nothing to do, nobody steps them: they stay shut.
-  return options.faultsPerMinute["hub-drain"] > 0 ? { ...options, limits: null } : options;
-}
-
-function drawn(seed: number): Options {
   const random = new Random(seed * 2 + 1);
   const rate = (most: number, present = 0.6) => (random.chance(present) ? random.next() * most : 0);
   const workers = random.int(1, 6);
@@ -189,6 +200,7 @@ function drawn(seed: number): Options {
     },
     consumer: { hangsUp: rate(0.4), slow: rate(0.4), neverReads: rate(0.1) },
     creditTight: random.chance(0.3),
+    ...ledgerOf(new Random(seed * 2 + 5)),
     // Drawn apart, so that a seed's other options do not depend on it.
     limits: limitsOf(new Random(3_000_000_000 + seed)),
     ...burstsOf(new Random(seed * 2 + 4)),
@@ -199,6 +211,16 @@ function drawn(seed: number): Options {
 /** Hubs are told in some runs to send their workers elsewhere. */
 function drainsOf(random: Random): number {
   return random.chance(0.4) ? random.next() * 4 : 0;
+}
+
+/** What befalls the ledger besides tasks. */
+function ledgerOf(random: Random) {
+  return {
+    disputeMs: random.pick([1, 20_000, 24 * 3_600_000]),
+    moving: random.chance(0.5),
+    repricing: random.chance(0.5),
+    earnersSpend: random.chance(0.5),
+  };
 }
 
 /** In some runs there are limits, small enough to be met. */

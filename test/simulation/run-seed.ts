@@ -1,3 +1,4 @@
+import { spendable } from "../../edge/billing/buckets.ts";
 import { AssertionError } from "../../shared/assert.ts";
 import { checkBills, checkEndings, checkHealed, checkMoney } from "./end-checks.ts";
 import { replayReceipts, scheduleFaults } from "./faults.ts";
@@ -95,7 +96,7 @@ function probe(world: World): void {
 }
 
 function balancesOf(world: World): string {
-  return [...world.accounts].map(([id, { state }]) => `${id} ${state.balance}`).join(", ");
+  return [...world.accounts].map(([id, { state }]) => `${id} ${spendable(state)}`).join(", ");
 }
 
 function runUntil(world: World, untilMs: number): void {

@@ -12,22 +12,32 @@ import {
   type HoldRequest,
   type HoldResult,
   isClosable,
-  ledgerName,
   mintCredit,
   resolutionKeptMs,
   resolveTask,
-  type Transfer,
 } from "../../edge/billing/account-state.ts";
 import { type SpentRow, takeUnsaved } from "../../edge/billing/budgets.ts";
 import { setLimits } from "../../edge/billing/limit-chain.ts";
 import { releaseTask, restoreLimits } from "../../edge/billing/limits-state.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "../../edge/billing/lease-terms.ts";
 import type { TaskClosing } from "../../edge/billing/closing.ts";
+import {
+  addEarned,
+  coverDeficit,
+  nextReleaseMs,
+  releaseDue,
+  type Window,
+} from "../../edge/billing/earnings-window.ts";
+import { changeBucket } from "../../edge/billing/buckets.ts";
+import { enterJournal } from "../../edge/billing/enter-journal.ts";
+import type { Decided, Incoming } from "../../edge/billing/move-money.ts";
 import { type OutboxItem, outboxPayload, readPayload } from "../../edge/billing/outbox-payload.ts";
+import { emptyJournal, type JournalPlace, type JournalRow } from "../../shared/journal.ts";
 import type { Limits } from "../../shared/limits.ts";
 import type { Micros } from "../../shared/money.ts";
 import { LimitChecks } from "./limit-checks.ts";
 import { MoneyChecks } from "./money-checks.ts";
+import { SimulatedMoves } from "./simulated-moves.ts";
 import type { World } from "./world.ts";
 
 /** As in edge/billing/account.ts. */
@@ -35,8 +45,11 @@ const outboxDelayMs = 250;
 const outboxRetryMs = 5_000;
 
 interface Stored {
-  balance: Micros;
+  available: Micros;
   earned: Micros;
+  others: ReadonlyMap<string, Micros>;
+  lots: ReadonlyMap<number, Micros>;
+  journal: JournalPlace;
   readonly concurrencyMax: number;
   readonly resolutions: Map<string, { readonly atMs: number }>;
   readonly outbox: { readonly seq: number; readonly payload: string }[];
@@ -58,8 +71,10 @@ export class SimulatedAccount {
   readonly #skewMs: number;
   readonly #stored: Stored;
   readonly checks: MoneyChecks;
+  readonly moves: SimulatedMoves;
   #state: AccountState;
   #isDrainDue = false;
+  #releaseMs = Infinity;
   readonly #limitChecks: LimitChecks;
 
   constructor(world: World, id: string, concurrencyMax: number) {
@@ -68,8 +83,11 @@ export class SimulatedAccount {
     this.#world = world;
     this.#skewMs = world.random.int(-world.options.skewMs, world.options.skewMs);
     this.#stored = {
-      balance: 0n,
+      available: 0n,
       earned: 0n,
+      others: new Map(),
+      lots: new Map(),
+      journal: emptyJournal,
       concurrencyMax,
       resolutions: new Map(),
       outbox: [],
@@ -81,11 +99,16 @@ export class SimulatedAccount {
     };
     this.#state = this.#load();
     this.checks = new MoneyChecks(world, id);
+    this.moves = new SimulatedMoves(world, this);
     this.#limitChecks = new LimitChecks(id, world.options.limits);
   }
 
   get nowMs(): number {
     return this.#world.schedule.nowMs + this.#skewMs;
+  }
+
+  get window(): Window {
+    return { nowMs: this.nowMs, disputeMs: this.#world.options.disputeMs };
   }
 
   get state(): AccountState {
@@ -111,8 +134,7 @@ export class SimulatedAccount {
     const id = `mint ${this.id} ${this.#stored.seq}`;
     const transfer = mintCredit(this.#state, { id, micros }, this.nowMs);
     this.#stored.resolutions.set(id, { atMs: this.nowMs });
-    this.#save();
-    this.#append(outboxPayload([], [transfer]), [transfer]);
+    this.record({ transfers: [transfer], earnings: [], lots: [] });
   }
 
   hold(request: HoldRequest): HoldResult {
@@ -194,7 +216,7 @@ export class SimulatedAccount {
       if (isResolved) continue;
       const hold = this.#state.holds.get(taskId) ?? null;
       const isLeased = this.#state.leases.has(closing.terms.lease ?? "");
-      const resolution = resolveTask(this.#state, overbilled(closing, mutant), this.nowMs);
+      const resolution = resolveTask(this.#state, misread(closing, mutant), this.nowMs);
       if (mutant === "lost-hold-release" && hold !== null) {
         this.#state.holds.set(taskId, { ...hold, expiresMs: Number.POSITIVE_INFINITY });
         this.#state.held += hold.limit;
@@ -213,25 +235,54 @@ export class SimulatedAccount {
     for (const row of takeUnsaved(this.#state.limits, this.nowMs).rows) {
       if (mutant !== "budget-forgotten") this.#stored.spent.set(row.period, row);
     }
+    this.record({ ...coverDeficit(this.#state, this.nowMs), earnings: [] }, items);
+    this.checks.covered(this.#state);
+  }
+
+  /** As edge/billing/record-decided.ts. */
+  record(decided: Decided, items: readonly OutboxItem[] = []): void {
+    const { mutant } = this.#world.options;
+    const transfers = [...decided.transfers, ...items.flatMap((item) => item.resolution.transfers)];
+    const rows = enterJournal(this.#state, transfers);
     this.#save();
-    const transfers = items.flatMap((item) => item.resolution.transfers);
-    this.#append(
-      outboxPayload(mutant === "lost-transfer" ? items.map(untransferred) : items, []),
-      transfers,
-    );
+    const told = mutant === "lost-transfer" ? rows.slice(1) : altered(rows, mutant);
+    this.#stored.seq += 1;
+    const payload = outboxPayload(items, told, decided.earnings);
+    this.#stored.outbox.push({ seq: this.#stored.seq, payload });
+    this.checks.transferred(this.#state, transfers);
+    this.#scheduleDrain(outboxDelayMs);
   }
 
   /** As Account.earn: rows of one source count once. */
-  earn(source: string, rows: readonly { readonly seq: number; readonly micros: Micros }[]): void {
+  earn(source: string, rows: readonly Incoming[]): void {
     const seen = this.#stored.earnings.get(source) ?? 0;
     let latest = seen;
-    for (const row of rows) {
-      if (row.seq <= seen) continue;
-      this.#state.earned += row.micros;
-      latest = Math.max(latest, row.seq);
+    for (const { seq, micros, asset = "CREDIT", bucket = "earned" } of rows) {
+      if (seq <= seen) continue;
+      latest = Math.max(latest, seq);
+      if (asset === "CREDIT" && bucket === "earned") addEarned(this.#state, micros, this.window);
+      else changeBucket(this.#state, asset, bucket, micros);
+      this.checks.given(asset, bucket, micros);
     }
     this.#stored.earnings.set(source, latest);
     this.#save();
+    this.#scheduleRelease();
+  }
+
+  /** As Account.alarm: what was earned long enough ago is released. */
+  #scheduleRelease(): void {
+    const atMs = nextReleaseMs(this.#state);
+    if (atMs === null || this.#releaseMs <= atMs) return;
+    this.#releaseMs = atMs;
+    this.#world.schedule.after(Math.max(0, atMs - this.nowMs), () => {
+      this.#releaseMs = Infinity;
+      const before = new Map(this.#state.lots);
+      const isSkipped = this.#world.options.mutant === "window-skipped";
+      const released = releaseDue(this.#state, isSkipped ? Infinity : this.nowMs);
+      this.checks.released(before, released.transfers, this.nowMs);
+      if (released.transfers.length > 0) this.record({ ...released, earnings: [] });
+      this.#scheduleRelease();
+    });
   }
 
   /** As Account.alarm: resolutions are remembered for a while only. */
@@ -247,8 +298,11 @@ export class SimulatedAccount {
 
   #load(): AccountState {
     const state = createAccountState(this.id);
-    state.balance = this.#stored.balance;
+    state.available = this.#stored.available;
     state.earned = this.#stored.earned;
+    for (const [place, micros] of this.#stored.others) state.others.set(place, micros);
+    for (const [untilMs, micros] of this.#stored.lots) state.lots.set(untilMs, micros);
+    state.journal = this.#stored.journal;
     state.concurrencyMax = this.#stored.concurrencyMax;
     state.keys.set(this.keyId, "active");
     for (const lease of this.#stored.leases) addLease(state, { ...lease });
@@ -263,16 +317,12 @@ export class SimulatedAccount {
   }
 
   #save(): void {
-    this.#stored.balance = this.#state.balance;
+    this.#stored.available = this.#state.available;
     this.#stored.earned = this.#state.earned;
+    this.#stored.others = new Map(this.#state.others);
+    this.#stored.lots = new Map(this.#state.lots);
+    this.#stored.journal = this.#state.journal;
     this.#stored.leases = [...this.#state.leases.values()].map((lease) => ({ ...lease }));
-  }
-
-  #append(payload: string, transfers: readonly Transfer[]): void {
-    this.#stored.seq += 1;
-    this.#stored.outbox.push({ seq: this.#stored.seq, payload });
-    this.checks.transferred(transfers, ledgerName.available(this.id), this.#state.balance);
-    this.#scheduleDrain(outboxDelayMs);
   }
 
   #scheduleDrain(delayMs: number): void {
@@ -296,9 +346,11 @@ export class SimulatedAccount {
     const payloads = rows.map((row) => ({ seq: row.seq, ...readPayload(row.payload) }));
     for (const { settlements } of payloads) ledger.record(settlements);
     for (const { seq, earnings } of payloads) {
-      for (const { accountId, micros } of earnings) {
+      const byAccount = Map.groupBy(earnings, ({ accountId }) => accountId);
+      for (const [accountId, given] of byAccount) {
         if (this.#world.faultsOn && random.chance(0.05)) return false;
-        this.#world.account(accountId).earn(this.id, [{ seq, micros }]);
+        const rows = given.map(({ asset, bucket, micros }) => ({ seq, asset, bucket, micros }));
+        this.#world.account(accountId).earn(this.id, rows);
       }
     }
     // The transaction that clears them is the object's own: it may die before.
@@ -310,12 +362,25 @@ export class SimulatedAccount {
 
 const calmCalls = { lost: 0, replyLost: 0, twice: 0, slowMs: 0 };
 
-function untransferred(item: OutboxItem): OutboxItem {
-  return { ...item, resolution: { ...item.resolution, transfers: [] } };
+/** The journal as the ledger is told of it. */
+function altered(rows: readonly JournalRow[], mutant: string | null): readonly JournalRow[] {
+  if (mutant !== "journal-altered") return rows;
+  return rows.map((row) => ({ ...row, createdAt: row.createdAt + 1 }));
 }
 
-function overbilled(closing: TaskClosing, mutant: string | null): TaskClosing {
-  if (mutant !== "overbilled" || closing.kind === "void") return closing;
+/** A closing as an account takes it. */
+function misread(closing: TaskClosing, mutant: string | null): TaskClosing {
+  if (closing.kind === "void") return closing;
+  const { factor: _, ...plain } = closing.terms;
+  if (mutant === "mode-ignored") return { ...closing, terms: plain };
+  if (mutant === "own-worker-paid") {
+    const shares = closing.shares.map((share) => {
+      const isOwn = share.providerAccountId === closing.terms.account;
+      return isOwn ? { ...share, providerAccountId: "a stranger" } : share;
+    });
+    return { ...closing, shares };
+  }
+  if (mutant !== "overbilled") return closing;
   const shares = closing.shares.map(({ counts, ...share }) => {
     return { ...share, counts: { ...counts, completionTokens: counts.completionTokens * 3 + 1 } };
   });

@@ -7,6 +7,7 @@ import {
   type SessionRecord,
 } from "../../edge/hub/hub-state.ts";
 import { hubDigest } from "../../edge/hub/hub-digest.ts";
+import { isShut } from "../../edge/hub/move-workers.ts";
 import { spreadMsFor } from "../../edge/hub/move-workers.ts";
 import { stepHub } from "../../edge/hub/step-hub.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
@@ -89,7 +90,7 @@ export class SimulatedHub {
   /** False where the hub has no room. */
   connect(wire: Wire): boolean {
     const isFull = this.#sockets.bySessionId.size >= this.#state.config.sessionsMax;
-    if (isFull || this.#state.moving !== null) return false;
+    if (isFull || isShut(this.#state, this.nowMs)) return false;
     const socket = this.#sockets.open(wire, this.nowMs);
     wire.attach("hub", {
       received: (data) => this.#receive(socket, data),

@@ -40,6 +40,30 @@ describe.runIf(only === undefined)("the simulation itself", () => {
     expect([...counts.keys()].filter((what) => what.startsWith("refused"))).toEqual([]);
   });
 
+  test("money moves in every way there is while tasks run", () => {
+    const ledger = { moving: true, repricing: true, earnersSpend: true, disputeMs: 10_000 };
+    const seen = new Set<string>();
+    for (let seed = 1; seed <= 5; seed++) {
+      for (const what of runOptions(calmOptions(seed, ledger)).counts.keys()) seen.add(what);
+    }
+    const expected = [
+      "move: moved",
+      "move: insufficient_quota",
+      "move: idempotency_conflict",
+      "pend: pending",
+      "pend: idempotency_conflict",
+      "post: posted",
+      "post: conflict",
+      "void: void",
+      "pending: expired",
+      "earnings released",
+      "own workers' shares",
+      "listings repriced",
+      "tariffs made",
+    ];
+    expect(expected.filter((what) => !seen.has(what))).toEqual([]);
+  });
+
   test("the same seed gives the same run, event by event", () => {
     const first = runSeed(11);
     const second = runSeed(11);

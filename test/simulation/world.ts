@@ -17,7 +17,9 @@ import { SimulatedAccount } from "./simulated-account.ts";
 import { SimulatedHub } from "./simulated-hub.ts";
 import { listingOf, SimulatedWorker } from "./simulated-worker.ts";
 import { stubId } from "./stubs.ts";
+import { Tariffs } from "./tariffs.ts";
 import { Trace } from "./trace.ts";
+import { Treasurer } from "./treasurer.ts";
 import { Treacherous } from "./treacherous.ts";
 import { Truth } from "./truth.ts";
 import type { Wire } from "./wire.ts";
@@ -38,6 +40,7 @@ export class World {
   readonly ledger = new Ledger();
   readonly hubs = new Map<string, SimulatedHub>();
   readonly accounts = new Map<string, SimulatedAccount>();
+  readonly tariffs = new Tariffs(this);
   readonly workers: SimulatedWorker[] = [];
   readonly fronts: Front[] = [];
   readonly isolates: readonly Isolate[];
@@ -54,7 +57,12 @@ export class World {
     for (const name of ["a", "b"]) this.#openConsumer(name);
     const heardOf: string[] = [];
     for (let number = 0; number < options.workers; number++) this.#addWorker(number, heardOf);
+    if (options.earnersSpend) {
+      // Who earns asks as well, and may be served by itself.
+      for (const { key } of this.workers) this.#consumerIds.push(this.accountOfWorker(key));
+    }
     for (let number = 0; number < options.tasks; number++) this.#addTask(number);
+    new Treasurer(this).start();
   }
 
   #openConsumer(name: string): void {

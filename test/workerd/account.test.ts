@@ -6,14 +6,12 @@ import {
 } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import type { Account } from "../../edge/billing/account.ts";
-import type { TaskClosing } from "../../edge/billing/closing.ts";
-import type { Terms } from "../../edge/billing/ticket.ts";
 import { balanceOf } from "../../edge/db/ledger.ts";
 import type { Env } from "../../edge/env.ts";
 import { accountObject } from "../../edge/objects.ts";
 import { newId } from "../../shared/ids.ts";
-import { defaultSplit } from "../../shared/money.ts";
 import { until } from "../helpers/until.ts";
+import { postOf, termsFor, voidOf } from "./closings.ts";
 import { env, openDatabase } from "./routes/edge-client.ts";
 import {
   type Consumer,
@@ -24,57 +22,6 @@ import {
   summaryOf,
   untilSettled,
 } from "./world.ts";
-
-const price = { inputMicrosPerMillion: 1_000_000, outputMicrosPerMillion: 1_000_000 };
-
-function termsFor(consumer: Consumer, changed: Partial<Terms> = {}): Terms {
-  const nowMs = Date.now();
-  return {
-    v: 1,
-    task: newId("tsk"),
-    account: consumer.accountId,
-    key: consumer.keyId,
-    kind: "chat",
-    model: "m",
-    region: "weur",
-    streamed: false,
-    limit: "1000",
-    input_micros_per_million: price.inputMicrosPerMillion,
-    output_micros_per_million: price.outputMicrosPerMillion,
-    split: defaultSplit,
-    created_ms: nowMs,
-    expires_ms: nowMs + 60_000,
-    ...changed,
-  };
-}
-
-/** A task that cost a micro a token: `tokens` of them. */
-function postOf(terms: Terms, providerAccountId: string, tokens: number): TaskClosing {
-  const counts = { promptTokens: 0, completionTokens: tokens };
-  return {
-    kind: "post",
-    isRecovered: false,
-    terms,
-    counts,
-    shares: [{ attempt: 1, providerAccountId, counts, price }],
-    record: {
-      digest: "00".repeat(32),
-      class: "public",
-      finish: "stop",
-      errorCode: null,
-      route: null,
-      firstTokenMs: terms.created_ms,
-      endedMs: terms.created_ms,
-      attempts: [],
-      receipt: null,
-    },
-  };
-}
-
-function voidOf(terms: Terms): TaskClosing {
-  const { record } = postOf(terms, "", 0);
-  return { kind: "void", terms, record: { ...record, finish: "failed" } };
-}
 
 /**
  * The object loses its memory. One that holds something there keeps itself awake, so it is never

@@ -1,17 +1,26 @@
 import * as fc from "fast-check";
 import { assert } from "../../../shared/assert.ts";
+import { bookOf, systemBooks } from "../../../shared/assets.ts";
 import { describe, expect, test } from "vitest";
 import {
   expireHolds,
   isClosable,
-  ledgerName,
   limitOf,
   mintCredit,
   resolutionKeptMs,
   resolveTask,
 } from "../../../edge/billing/account-state.ts";
 import { divideBySplit, splitParties } from "../../../shared/money.ts";
-import { accountWith, holdFor, post, price, providerId, record, terms } from "./closings.ts";
+import {
+  accountId,
+  accountWith,
+  holdFor,
+  post,
+  price,
+  providerId,
+  record,
+  terms,
+} from "./closings.ts";
 
 describe("a hold", () => {
   test("sets credit aside that nothing else can hold", () => {
@@ -19,7 +28,7 @@ describe("a hold", () => {
     expect(holdFor(state, "a", 60n)).toBe("held");
     expect(holdFor(state, "b", 41n)).toBe("insufficient_quota");
     expect(holdFor(state, "c", 40n)).toBe("held");
-    expect([state.balance, state.held]).toEqual([100n, 100n]);
+    expect([state.available, state.held]).toEqual([100n, 100n]);
   });
 
   test("is refused to unknown and revoked keys and to suspended accounts", () => {
@@ -60,7 +69,7 @@ describe("closing a task", () => {
       post("a", { promptTokens: 30, completionTokens: 70 }),
       5,
     );
-    expect([kind, cost, state.balance, state.held]).toEqual(["posted", 100n, 900n, 0n]);
+    expect([kind, cost, state.available, state.held]).toEqual(["posted", 100n, 900n, 0n]);
   });
 
   test("divides the cost among all parties, under ids that say what they are for", () => {
@@ -68,11 +77,11 @@ describe("closing a task", () => {
     const closing = post("a", { promptTokens: 30, completionTokens: 70 });
     const { transfers, earnings } = resolveTask(state, closing, 5);
     expect(transfers.map(({ id, debit, credit, micros }) => [id, debit, credit, micros])).toEqual([
-      ["a:provider", "acct_consumer:available", ledgerName.earned(providerId), 70n],
-      ["a:orchestrator", "acct_consumer:available", ledgerName.orchestrator, 10n],
-      ["a:treasury", "acct_consumer:available", ledgerName.treasury, 10n],
-      ["a:burn", "acct_consumer:available", ledgerName.burn, 5n],
-      ["a:stakers", "acct_consumer:available", ledgerName.stakers, 5n],
+      ["a:provider", "acct_consumer:available", bookOf(providerId, "earned"), 70n],
+      ["a:orchestrator", "acct_consumer:available", systemBooks.orchestrator, 10n],
+      ["a:treasury", "acct_consumer:available", systemBooks.treasury, 10n],
+      ["a:burn", "acct_consumer:available", systemBooks.burn, 5n],
+      ["a:stakers", "acct_consumer:available", systemBooks.stakers, 5n],
     ]);
     expect(earnings).toEqual([{ accountId: providerId, micros: 70n }]);
   });
@@ -95,7 +104,7 @@ describe("closing a task", () => {
       { ...closing, shares: [first, last] },
       5,
     );
-    expect([cost, state.balance, state.held]).toEqual([60n, 940n, 0n]);
+    expect([cost, state.available, state.held]).toEqual([60n, 940n, 0n]);
     expect(earnings).toEqual([
       { accountId: "acct_first", micros: 7n },
       { accountId: providerId, micros: 35n },
@@ -115,6 +124,49 @@ describe("closing a task", () => {
     expect([cost, earnings.map(({ micros }) => micros)]).toEqual([50n, [28n, 7n]]);
   });
 
+  test("by the account's own worker is free, and moves nothing", () => {
+    const state = accountWith(1_000n);
+    holdFor(state, "a", 1_000n);
+    const closing = post("a", { promptTokens: 30, completionTokens: 70 });
+    const shares = closing.shares.map((share) => ({ ...share, providerAccountId: accountId }));
+    const resolution = resolveTask(state, { ...closing, shares }, 5);
+    expect(resolution).toMatchObject({ kind: "posted", cost: 0n, transfers: [], earnings: [] });
+    expect([state.available, state.held]).toEqual([1_000n, 0n]);
+  });
+
+  test("that a stranger's worker finished pays the stranger, for that share alone", () => {
+    const state = accountWith(1_000n);
+    const closing = post("a", { promptTokens: 0, completionTokens: 100 }, { limit: "60" });
+    const [whole] = closing.shares;
+    assert(whole !== undefined, "a post has a share");
+    const counts = { promptTokens: 0, completionTokens: 50 };
+    const shares = [
+      { ...whole, counts, providerAccountId: accountId },
+      { ...whole, attempt: 2, counts },
+    ];
+    const { cost, earnings } = resolveTask(state, { ...closing, shares }, 5);
+    // What is free takes nothing of what was agreed.
+    expect([cost, earnings]).toEqual([50n, [{ accountId: providerId, micros: 35n }]]);
+  });
+
+  test.each([
+    [67, 67n],
+    [40, 40n],
+    [100, 100n],
+    [130, 130n],
+  ])("at %i percent of the price costs so much less or more", (factor, cost) => {
+    const state = accountWith(1_000n);
+    const closing = post("a", { promptTokens: 30, completionTokens: 70 }, { factor });
+    expect(resolveTask(state, closing, 5).cost).toBe(cost);
+    expect(limitOf({ promptTokensMax: 30, completionTokensMax: 70 }, price, factor)).toBe(cost);
+  });
+
+  test("rounds up once, after the factor", () => {
+    const state = accountWith(1_000n);
+    const closing = post("a", { promptTokens: 1, completionTokens: 1 }, { factor: 40 });
+    expect(resolveTask(state, closing, 5).cost).toBe(1n);
+  });
+
   test("never costs more than was agreed", () => {
     const state = accountWith(1_000n);
     holdFor(state, "a", 50n);
@@ -127,7 +179,7 @@ describe("closing a task", () => {
     holdFor(state, "a", 1_000n);
     const resolution = resolveTask(state, post("a", { promptTokens: 99, completionTokens: 0 }), 5);
     expect(resolution).toMatchObject({ kind: "posted", cost: 0n, transfers: [], earnings: [] });
-    expect([state.balance, state.held]).toEqual([1_000n, 0n]);
+    expect([state.available, state.held]).toEqual([1_000n, 0n]);
   });
 
   test.each(["embedding", "rerank", "classification", "transcription", "image"] as const)(
@@ -138,7 +190,7 @@ describe("closing a task", () => {
       const closing = post("a", { promptTokens: 100, completionTokens: 0 }, { kind });
       const { cost, earnings } = resolveTask(state, closing, 5);
       expect([cost, earnings]).toEqual([100n, [{ accountId: providerId, micros: 70n }]]);
-      expect([state.balance, state.held]).toEqual([900n, 0n]);
+      expect([state.available, state.held]).toEqual([900n, 0n]);
     },
   );
 
@@ -149,7 +201,7 @@ describe("closing a task", () => {
       const whole = post("a", { promptTokens: 100, completionTokens: 30 }, { kind });
       const closing = { ...whole, record: { ...record, finish: "cancelled" } };
       expect(resolveTask(state, closing, 5)).toMatchObject({ cost: 0n, earnings: [] });
-      expect(state.balance).toBe(1_000n);
+      expect(state.available).toBe(1_000n);
     },
   );
 
@@ -158,14 +210,14 @@ describe("closing a task", () => {
     holdFor(state, "a", 1_000n);
     const resolution = resolveTask(state, { kind: "void", terms: terms("a"), record }, 5);
     expect(resolution).toMatchObject({ kind: "void", cost: 0n, transfers: [] });
-    expect([state.balance, state.held]).toEqual([1_000n, 0n]);
+    expect([state.available, state.held]).toEqual([1_000n, 0n]);
   });
 
   test("whose hold was forgotten is still paid, and may overdraw by what was in flight", () => {
     const state = accountWith(0n);
     const closing = post("a", { promptTokens: 30, completionTokens: 70 });
     expect(resolveTask(state, closing, 5).cost).toBe(100n);
-    expect([state.balance, state.held]).toEqual([-100n, 0n]);
+    expect([state.available, state.held]).toEqual([-100n, 0n]);
     expect(holdFor(state, "b", 1n)).toBe("insufficient_quota");
   });
 
@@ -185,12 +237,14 @@ test("new credit comes from the mint, as a transfer", () => {
     id: "tfr_9",
     taskId: null,
     kind: "mint",
-    debit: ledgerName.mint,
+    debit: systemBooks.mint,
     credit: "acct_consumer:available",
+    asset: "CREDIT",
     micros: 5n,
     createdMs: 3,
+    reason: null,
   });
-  expect(state.balance).toBe(5n);
+  expect(state.available).toBe(5n);
 });
 
 describe("the most a task can cost", () => {
@@ -278,7 +332,7 @@ test("whatever is held, closed and forgotten in any order, the books add up", ()
         else if (kind === "hold") {
           if (resolved.has(task) || state.holds.has(id)) continue;
           holdFor(state, id, BigInt(amount), { nowMs, expiresMs: nowMs + 10 });
-          if (state.holds.has(id)) expect(state.held).toBeLessThanOrEqual(state.balance);
+          if (state.holds.has(id)) expect(state.held).toBeLessThanOrEqual(state.available);
         } else if (!resolved.has(task)) {
           resolved.add(task);
           const limit = state.holds.get(id)?.limit ?? BigInt(amount);
@@ -290,9 +344,9 @@ test("whatever is held, closed and forgotten in any order, the books add up", ()
               : post(id, counts, { limit: limit.toString() });
           spent += resolveTask(state, closing, nowMs).cost;
         }
-        expect(state.balance).toBe(minted - spent);
+        expect(state.available).toBe(minted - spent);
         expect(state.held).toBe([...state.holds.values()].reduce((sum, h) => sum + h.limit, 0n));
-        expect(state.balance - state.held).toBeGreaterThanOrEqual(-unheld);
+        expect(state.available - state.held).toBeGreaterThanOrEqual(-unheld);
       }
     }),
   );

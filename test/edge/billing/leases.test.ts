@@ -37,7 +37,7 @@ describe("a lease", () => {
   test("sets its whole limit and its tasks aside (L1)", () => {
     const state = accountWith(8_000n, 40);
     expect(grantLease(state, askOf(), 0)).toEqual({ limit: 1_000n, tasksMax: 8 });
-    expect([state.balance, state.held, state.leasedTasks]).toEqual([8_000n, 1_000n, 8]);
+    expect([state.available, state.held, state.leasedTasks]).toEqual([8_000n, 1_000n, 8]);
     expect(holdFor(state, "a", 7_001n)).toBe("insufficient_quota");
     expect(holdFor(state, "b", 7_000n)).toBe("held");
   });
@@ -117,7 +117,7 @@ describe("what a lease sets aside returns (L3)", () => {
     const state = accountWith(8_000n, 40);
     grantLease(state, askOf(), 0);
     close(state, "a", 3);
-    expect([state.balance, state.held, state.leasedTasks]).toEqual([7_997n, 990n, 8]);
+    expect([state.available, state.held, state.leasedTasks]).toEqual([7_997n, 990n, 8]);
   });
 
   test("what was never issued as soon as the isolate says so, the rest as its tasks close", () => {
@@ -129,7 +129,7 @@ describe("what a lease sets aside returns (L3)", () => {
     close(state, "b", 0);
     close(state, "c", 1);
     expect([state.held, state.leasedTasks, state.leases.size]).toEqual([0n, 0, 0]);
-    expect(state.balance).toBe(7_989n);
+    expect(state.available).toBe(7_989n);
   });
 
   test("once, however often it is said", () => {
@@ -160,7 +160,7 @@ describe("what a lease sets aside returns (L3)", () => {
     expect([state.held, state.leasedTasks, state.leases.size]).toEqual([0n, 0, 0]);
     // The task is paid all the same, as one whose hold was forgotten (A4).
     close(state, "late", 10);
-    expect([state.balance, state.held]).toEqual([7_990n, 0n]);
+    expect([state.available, state.held]).toEqual([7_990n, 0n]);
   });
 });
 

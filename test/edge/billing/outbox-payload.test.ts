@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { mintCredit, resolveTask } from "../../../edge/billing/account-state.ts";
+import { enterJournal } from "../../../edge/billing/enter-journal.ts";
 import { outboxPayload, readPayload } from "../../../edge/billing/outbox-payload.ts";
+import { verifyJournal } from "../../../shared/journal.ts";
 import { accountWith, post, providerId, record, terms } from "./closings.ts";
 
 test("an outbox row tells of tasks, attempts, transfers and earnings, as they were", () => {
@@ -26,7 +28,10 @@ test("an outbox row tells of tasks, attempts, transfers and earnings, as they we
     resolution: resolveTask(state, closing, 9),
   }));
   const minted = mintCredit(state, { id: "tfr_2", micros: 5n }, 9);
-  const { settlements, earnings } = readPayload(outboxPayload(items, [minted]));
+  const moved = [minted, ...items.flatMap(({ resolution }) => resolution.transfers)];
+  const stake = { accountId: "acct_b", asset: "OCTO", bucket: "stake", micros: 3n } as const;
+  const rows = enterJournal(state, moved);
+  const { settlements, earnings } = readPayload(outboxPayload(items, rows, [stake]));
   expect(settlements.tasks.map(({ id, state: how, costMicros }) => [id, how, costMicros])).toEqual([
     ["a", "settled", 100n],
     ["b", "settled", 10n],
@@ -39,7 +44,12 @@ test("an outbox row tells of tasks, attempts, transfers and earnings, as they we
   expect(amounts).toContainEqual(["a:provider", 70n]);
   expect(amounts.reduce((sum, [, micros]) => sum + BigInt(micros ?? 0), 0n)).toBe(115n);
   // One row for a provider, however many tasks it earned by.
-  expect(earnings).toEqual([{ accountId: providerId, micros: 77n }]);
+  expect(earnings).toEqual([
+    { accountId: providerId, asset: "CREDIT", bucket: "earned", micros: 77n },
+    stake,
+  ]);
+  expect(settlements.transfers).toEqual(rows);
+  expect(verifyJournal(rows)).toEqual({ kind: "whole", head: state.journal });
 });
 
 test("text that looks like an amount stays text", () => {
@@ -49,7 +59,7 @@ test("text that looks like an amount stays text", () => {
     record: { ...record, finish: "789" },
   };
   const payload = readPayload(
-    outboxPayload([{ closing, resolution: resolveTask(state, closing, 9) }], []),
+    outboxPayload([{ closing, resolution: resolveTask(state, closing, 9) }], [], []),
   );
   expect(payload.settlements.tasks[0]).toMatchObject({ model: "123", keyId: "456", finish: "789" });
 });
@@ -64,7 +74,7 @@ test("an attempt that an older build wrote down has no bytes, and is stored all 
     record: { ...record, attempts: [old] },
   } as const;
   const resolution = resolveTask(state, closing, 9);
-  const text = outboxPayload([{ closing, resolution }], []);
+  const text = outboxPayload([{ closing, resolution }], [], []);
   const unmetered = text.replace(/,"bytesIn":9,"bytesOut":1/, "");
   expect(unmetered).not.toBe(text);
   const [stored] = readPayload(unmetered).settlements.attempts;
@@ -76,7 +86,7 @@ test("an outbox row tells of budgets, and one that an older build wrote of none"
   const told = { period: "day", percent: 95, spent: 19n, budget: 20n, createdMs: 7 } as const;
   const alert = { id: "alr_1", accountId: "acct_1", subject, ...told };
   const ofModel = { ...alert, id: "alr_2", subject: { ...subject, model: "m/n" } };
-  const text = outboxPayload([], [], [alert, ofModel]);
+  const text = outboxPayload([], [], [], [alert, ofModel]);
   const row = {
     id: "alr_1",
     accountId: "acct_1",

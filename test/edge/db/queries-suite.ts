@@ -6,6 +6,7 @@ import { describeAlerts } from "./alerts-suite.ts";
 import { describeLedger } from "./ledger-suite.ts";
 import { describeInvitations } from "./invitations-suite.ts";
 import { describeListings } from "./listings-suite.ts";
+import { describeTariffs } from "./tariffs-suite.ts";
 import { describePeople } from "./people-suite.ts";
 import { describeStatements } from "./statements-suite.ts";
 import { describeSupply } from "./supply-suite.ts";
@@ -24,6 +25,7 @@ export function describeQueries(name: string, makeDatabase: MakeDatabase): void 
     describe("workers", () => describeWorkers(makeDatabase));
     describe("listings", () => describeListings(makeDatabase));
     describe("ledger", () => describeLedger(makeDatabase));
+    describe("tariffs", () => describeTariffs(makeDatabase));
     describe("checks", () => describeChecks(makeDatabase));
     describe("supply", () => describeSupply(makeDatabase));
     describe("alerts", () => describeAlerts(makeDatabase));

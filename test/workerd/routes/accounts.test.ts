@@ -11,8 +11,11 @@ describe("accounts", () => {
     expect(read.json).toEqual({
       ...json,
       balance_micros: 0,
+      available_micros: 0,
       held_micros: 0,
       earned_micros: 0,
+      disputed_micros: 0,
+      pending_micros: 0,
       ledger_pending: false,
     });
   });
@@ -142,10 +145,14 @@ describe("credit", () => {
 
   test("a balance stops where JSON would round it, also when asked at the same time", async () => {
     const { accountId } = await newConsumer();
-    const path = `POST /api/v1/accounts/${accountId}/credits`;
-    const asked = Array.from({ length: 12 }, () => call(path, { body: { amount_micros: 1e15 } }));
-    const statuses = (await Promise.all(asked)).map(({ status }) => status).toSorted();
-    expect(statuses).toEqual([...Array<number>(9).fill(201), 400, 400, 400]);
+    // More than one operator gives alone.
+    const { key } = await newConsumer("operator");
+    const body = { kind: "mint", account_id: accountId, amount_micros: 1e15, reason: "a test" };
+    const asked = Array.from({ length: 12 }, () => call("POST /api/v1/approvals", { body }));
+    const ids = (await Promise.all(asked)).map(({ json }) => String(json["id"]));
+    const approved = ids.map((id) => call(`POST /api/v1/approvals/${id}/approve`, { key }));
+    const statuses = (await Promise.all(approved)).map(({ status }) => status).toSorted();
+    expect(statuses).toEqual([...Array<number>(9).fill(200), 400, 400, 400]);
     const { json } = await call(`GET /api/v1/accounts/${accountId}`);
     expect(json["balance_micros"]).toBe(9e15);
   });

@@ -18,12 +18,16 @@ export const unknownIds: Ids = {
   keys: "aaaaaaaa",
   key: "aaaaaaaa",
   members: "A".repeat(43),
+  payouts: "pyt_0000000000000000000000",
   projects: "prj_0000000000000000000000",
   tasks: "tsk_0000000000000000000000",
   teams: "team_0000000000000000000000",
   team: "team_0000000000000000000000",
+  withdrawals: "wdr_0000000000000000000000",
   workers: "A".repeat(43),
 };
+
+const address = `0x${"5".repeat(40)}`;
 
 /** Why a task went where it went, as hubs store it. */
 const routeOfTask = {
@@ -58,6 +62,8 @@ export async function newBelongings() {
   await recordSettlements(db, { tasks, attempts: [], transfers: [], receipts: [] });
   const made = await call("POST /api/v1/keys", { body: { account_id: accountId, name: "k" } });
   const keyId = String(made.json["id"]);
+  const credit = { amount_micros: 1_000_000 };
+  await call(`POST /api/v1/accounts/${accountId}/credits`, { body: credit });
   const teamId = await make("/api/v1/teams", { name: "research" });
   const ids: Ids = {
     accounts: accountId,
@@ -69,6 +75,7 @@ export async function newBelongings() {
     tasks: taskId,
     teams: teamId,
     team: teamId,
+    withdrawals: await make("/api/v1/withdrawals", { amount_micros: 1, address }),
   };
   return { owner, ids };
 }
@@ -82,11 +89,17 @@ export function callOn(route: RouteDescription, ids: Ids): string {
     .replace(":id", id)
     .replace(":month", "2020-01")
     .replace(":asset", "GOLD")
+    .replace(":hash", "0".repeat(64))
     .replace(/:name\{.*\}$/, "a-model");
   const rest = /:\w+/.exec(path)?.[0];
   if (rest !== undefined) throw new Error(`route-samples.ts knows no ${rest} of ${route.path}`);
-  const query = path.endsWith("/stream") ? "?last_event_id=weur:0:0" : "";
-  return `${route.method.toUpperCase()} ${path}${query}`;
+  return `${route.method.toUpperCase()} ${path}${queryOf(path)}`;
+}
+
+/** What some routes cannot be called without. */
+function queryOf(path: string): string {
+  if (path.endsWith("/stream")) return "?last_event_id=weur:0:0";
+  return path.endsWith("/proof") ? `?address=${address}` : "";
 }
 
 export function resourceOf(route: RouteDescription): string | null {

@@ -1,0 +1,26 @@
+import type { AccountSummary } from "./account-answers.ts";
+import { expireHolds } from "./account-state.ts";
+import type { Books } from "./books.ts";
+import { limitsOf } from "./limit-chain.ts";
+import { bucketOf, filledBuckets, spendable } from "./buckets.ts";
+
+/** What an account has now. */
+export function summarise({ opened: state, store }: Books): AccountSummary {
+  expireHolds(state, Date.now());
+  const { accountId, status, available, held, earned, concurrencyMax, journal } = state;
+  return {
+    accountId,
+    status,
+    concurrencyMax,
+    limits: limitsOf(state.limits, "account", accountId),
+    balance: spendable(state),
+    available,
+    held,
+    earned,
+    disputed: bucketOf(state, "CREDIT", "disputed"),
+    pending: bucketOf(state, "CREDIT", "held"),
+    buckets: filledBuckets(state),
+    journal,
+    outboxEmpty: store.isOutboxEmpty(),
+  };
+}

@@ -1,0 +1,223 @@
+import { and, asc, eq, inArray, isNotNull, isNull, sql } from "drizzle-orm";
+import type { Micros } from "../../shared/money.ts";
+import type { Database } from "./database.ts";
+import { beforeInTime, newestFirst } from "./order.ts";
+import type { Page, PageRequest } from "./page.ts";
+import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
+import { payouts, withdrawals } from "./schema-money.ts";
+
+export type Withdrawal = typeof withdrawals.$inferSelect;
+export type WithdrawalState = Withdrawal["state"];
+export type Payout = typeof payouts.$inferSelect;
+
+/** Stores a withdrawal that waits; one with this id stays as it is. */
+export async function createWithdrawal(db: Database, row: Withdrawal): Promise<void> {
+  await db.write("ask for a withdrawal", (orm) => [
+    orm.insert(withdrawals).values(row).onConflictDoNothing({ target: withdrawals.id }),
+  ]);
+}
+
+/** A withdrawal, of one account where that is named. */
+export async function findWithdrawal(
+  db: Database,
+  key: { readonly id: string; readonly accountId?: string },
+): Promise<Withdrawal | null> {
+  const { id, accountId } = key;
+  const rows = await db.read("find the withdrawal", (orm) =>
+    orm
+      .select()
+      .from(withdrawals)
+      .where(
+        and(
+          eq(withdrawals.id, id),
+          accountId === undefined ? undefined : eq(withdrawals.accountId, accountId),
+        ),
+      ),
+  );
+  return rows[0] ?? null;
+}
+
+/**
+ * Takes a withdrawal on from one of these states, as long as no payout has it; false where it is
+ * in none of them. One conditional write: of two that decide, one does.
+ */
+export async function changeWithdrawal(
+  db: Database,
+  change: {
+    readonly id: string;
+    readonly from: readonly WithdrawalState[];
+    readonly to: WithdrawalState;
+    readonly atMs: number;
+  },
+): Promise<boolean> {
+  const { id, from, to, atMs } = change;
+  const [changed] = await db.write("change the withdrawal", (orm) => [
+    orm
+      .update(withdrawals)
+      .set({ state: to, updatedAt: atMs })
+      .where(
+        and(
+          eq(withdrawals.id, id),
+          inArray(withdrawals.state, [...from]),
+          isNull(withdrawals.payoutId),
+        ),
+      ),
+  ]);
+  return changed === 1;
+}
+
+/** Withdrawals, newest first: an account's, or all of one state for operators. */
+export async function listWithdrawals(
+  db: Database,
+  query: PageRequest & {
+    readonly accountId?: string | undefined;
+    readonly state?: WithdrawalState | undefined;
+  },
+): Promise<Page<Withdrawal>> {
+  const after = decodeCursor(timeCursorSchema, query.cursor);
+  const order = { time: withdrawals.createdAt, id: withdrawals.id };
+  const rows = await db.read("list the withdrawals", (orm) =>
+    orm
+      .select()
+      .from(withdrawals)
+      .where(
+        and(
+          query.accountId === undefined ? undefined : eq(withdrawals.accountId, query.accountId),
+          query.state === undefined ? undefined : eq(withdrawals.state, query.state),
+          beforeInTime(order, after),
+        ),
+      )
+      .orderBy(...newestFirst(order))
+      .limit(query.limit + 1),
+  );
+  return toPage(rows, query.limit, (row) => [row.createdAt, row.id]);
+}
+
+/**
+ * Begins a payout of the oldest queued withdrawals of an asset: from now on they are its own. Does
+ * nothing where there is one that was begun and not finished, or where nothing is queued.
+ */
+export async function beginPayout(
+  db: Database,
+  payout: Pick<Payout, "id" | "asset" | "createdAt"> & { readonly withdrawalsMax: number },
+): Promise<void> {
+  const { id, asset, createdAt, withdrawalsMax } = payout;
+  const isQueued = and(
+    eq(withdrawals.asset, asset),
+    eq(withdrawals.state, "queued"),
+    isNull(withdrawals.payoutId),
+  );
+  await db.write("begin the payout", (orm) => [
+    orm.insert(payouts).select(
+      sql`select ${id}, ${asset}, '', 0, 0, ${sql.param(createdAt, payouts.createdAt)}
+        where not exists (select 1 from ${payouts} where ${payouts.root} = '')
+          and exists (select 1 from ${withdrawals} where ${isQueued})`,
+    ),
+    orm
+      .update(withdrawals)
+      .set({ payoutId: id })
+      .where(
+        and(
+          sql`exists (select 1 from ${payouts} where ${payouts.id} = ${id})`,
+          inArray(
+            withdrawals.id,
+            orm
+              .select({ id: withdrawals.id })
+              .from(withdrawals)
+              .where(isQueued)
+              .orderBy(asc(withdrawals.createdAt), asc(withdrawals.id))
+              .limit(withdrawalsMax),
+          ),
+        ),
+      ),
+  ]);
+}
+
+/** The payout that was begun and not finished, if any. */
+export async function openPayout(db: Database): Promise<Payout | null> {
+  const rows = await db.read("find the open payout", (orm) =>
+    orm.select().from(payouts).where(eq(payouts.root, "")),
+  );
+  return rows[0] ?? null;
+}
+
+export async function findPayout(db: Database, id: string): Promise<Payout | null> {
+  const rows = await db.read("find the payout", (orm) =>
+    orm.select().from(payouts).where(eq(payouts.id, id)),
+  );
+  return rows[0] ?? null;
+}
+
+/** The withdrawals of a payout. */
+export async function withdrawalsOf(db: Database, payoutId: string): Promise<Withdrawal[]> {
+  return db.read("read the payout's withdrawals", (orm) =>
+    orm
+      .select()
+      .from(withdrawals)
+      .where(eq(withdrawals.payoutId, payoutId))
+      .orderBy(asc(withdrawals.createdAt), asc(withdrawals.id)),
+  );
+}
+
+/**
+ * What each address was paid out in all, up to and with a payout: the leaves of its tree. Payouts
+ * are made one after the other, so that those before it never change.
+ */
+export async function paidByAddress(
+  db: Database,
+  payout: Pick<Payout, "id" | "asset" | "createdAt">,
+): Promise<{ readonly address: string; readonly micros: Micros }[]> {
+  const { id, asset, createdAt } = payout;
+  return db.read("sum up the payouts", (orm) =>
+    orm
+      .select({
+        address: withdrawals.address,
+        micros: sql<bigint>`sum(${withdrawals.amountMicros})`.as("micros"),
+      })
+      .from(withdrawals)
+      .innerJoin(payouts, eq(payouts.id, withdrawals.payoutId))
+      .where(
+        and(
+          eq(withdrawals.asset, asset),
+          isNotNull(withdrawals.payoutId),
+          sql`(${payouts.createdAt}, ${payouts.id}) <=
+            (${sql.param(createdAt, payouts.createdAt)}, ${id})`,
+        ),
+      )
+      .groupBy(withdrawals.address)
+      .orderBy(asc(withdrawals.address)),
+  );
+}
+
+/** Finishes a payout: its root is known, and its withdrawals are paid out. */
+export async function finishPayout(
+  db: Database,
+  payout: Pick<Payout, "id" | "root" | "count" | "totalMicros"> & { readonly atMs: number },
+): Promise<void> {
+  const { id, root, count, totalMicros, atMs } = payout;
+  await db.write("finish the payout", (orm) => [
+    orm
+      .update(withdrawals)
+      .set({ state: "paid out", updatedAt: atMs })
+      .where(eq(withdrawals.payoutId, id)),
+    orm
+      .update(payouts)
+      .set({ root, count, totalMicros })
+      .where(and(eq(payouts.id, id), eq(payouts.root, ""))),
+  ]);
+}
+
+/** All payouts, newest first. */
+export async function listPayouts(db: Database, query: PageRequest): Promise<Page<Payout>> {
+  const after = decodeCursor(timeCursorSchema, query.cursor);
+  const order = { time: payouts.createdAt, id: payouts.id };
+  const rows = await db.read("list the payouts", (orm) =>
+    orm
+      .select()
+      .from(payouts)
+      .where(and(sql`${payouts.root} <> ''`, beforeInTime(order, after)))
+      .orderBy(...newestFirst(order))
+      .limit(query.limit + 1),
+  );
+  return toPage(rows, query.limit, (row) => [row.createdAt, row.id]);
+}

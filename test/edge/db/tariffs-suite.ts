@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import {
+  addTariff,
+  findTariff,
+  listTariffs,
+  newestTariffs,
+  readTariff,
+  type StoredTariff,
+} from "../../../edge/db/tariffs.ts";
+import { defaultTariff, canonicalTariff, tariffHash } from "../../../shared/tariff.ts";
+import { allPages } from "./all-pages.ts";
+import type { MakeDatabase } from "./worlds.ts";
+
+function sampleTariff(version: number, async = 40): StoredTariff {
+  const modes = { ...defaultTariff.body.modes, async };
+  const body = { ...defaultTariff.body, version, modes };
+  return { hash: tariffHash(body), version, body: canonicalTariff(body), createdAt: version };
+}
+
+export function describeTariffs(makeDatabase: MakeDatabase): void {
+  test("a tariff is found by its hash, byte for byte as it was stored", async () => {
+    await using db = await makeDatabase();
+    expect(await newestTariffs(db)).toEqual([]);
+    const row = sampleTariff(1);
+    expect(await addTariff(db, row)).toBe(true);
+    const found = await findTariff(db, row.hash);
+    expect(found).toEqual(row);
+    expect(tariffHash(readTariff(row).body)).toBe(row.hash);
+    expect(await findTariff(db, "0".repeat(64))).toBeNull();
+  });
+
+  test("a version is never changed, used again or gone back on", async () => {
+    await using db = await makeDatabase();
+    const row = sampleTariff(5);
+    await addTariff(db, row);
+    for (const late of [row, sampleTariff(5, 30), sampleTariff(4), sampleTariff(1)]) {
+      expect(await addTariff(db, late)).toBe(false);
+    }
+    expect(await newestTariffs(db)).toEqual([readTariff(row)]);
+  });
+
+  test("of many at the same time the versions only rise", async () => {
+    await using db = await makeDatabase();
+    const versions = [3, 1, 2, 3, 5, 4];
+    const added = await Promise.all(
+      versions.map((version, at) => addTariff(db, sampleTariff(version, 10 + at))),
+    );
+    const { items } = await listTariffs(db, { limit: 100 });
+    const stored = items.map(({ version }) => version);
+    expect(stored).toEqual([...new Set(stored)].toSorted((a, b) => b - a));
+    expect(stored[0]).toBe(5);
+    expect(added.filter(Boolean)).toHaveLength(stored.length);
+  });
+
+  test("all of them are listed in pages, the newest first, each once", async () => {
+    await using db = await makeDatabase();
+    for (let version = 1; version <= 7; version++) await addTariff(db, sampleTariff(version));
+    const listed = await allPages((cursor) => listTariffs(db, { cursor, limit: 3 }));
+    expect(listed.map(({ version }) => version)).toEqual([7, 6, 5, 4, 3, 2, 1]);
+  });
+}

@@ -1,0 +1,191 @@
+import { expect, test } from "vitest";
+import { conservation } from "../../../edge/db/current-books.ts";
+import { isInPayout } from "../../../shared/crypto/payout-tree.ts";
+import { call, newConsumer, openDatabase, refusal } from "./edge-client.ts";
+
+/** More than an account takes out without an operator. */
+const much = 1_500_000_000;
+let addresses = 0;
+
+/** An address that no other test uses: payouts sum up by address. */
+function newAddress(): string {
+  addresses += 1;
+  return `0x${String(addresses).padStart(40, "0")}`;
+}
+
+async function newRich(micros: number) {
+  const consumer = await newConsumer();
+  const { key } = await newConsumer("operator");
+  const body = { kind: "mint", account_id: consumer.accountId, amount_micros: micros, reason: "x" };
+  const { json } = await call("POST /api/v1/approvals", { body });
+  await call(`POST /api/v1/approvals/${String(json["id"])}/approve`, { key });
+  return consumer;
+}
+
+async function takeOut(key: string, body: Record<string, unknown>): Promise<string> {
+  const { status, json } = await call("POST /api/v1/withdrawals", { key, body });
+  expect({ status, json }).toMatchObject({ status: 201, json: { ...body, payout_id: null } });
+  return String(json["id"]);
+}
+
+async function moneyOf(key: string): Promise<unknown> {
+  const { json } = await call("GET /api/v1/account", { key });
+  return { available: json["available_micros"], pending: json["pending_micros"] };
+}
+
+async function stateOf(key: string, id: string): Promise<unknown> {
+  return (await call(`GET /api/v1/withdrawals/${id}`, { key })).json["state"];
+}
+
+/** Pays out until nothing is queued; gives the payouts, the last one last. */
+async function payOut(): Promise<Record<string, unknown>[]> {
+  const made: Record<string, unknown>[] = [];
+  for (;;) {
+    const { status, json } = await call("POST /api/v1/payouts", { body: {} });
+    if (status === 409) return made;
+    expect(status).toBe(201);
+    made.push(json);
+  }
+}
+
+test("what is taken out is set aside at once, and leaves with the next payout", async () => {
+  const { key } = await newRich(10_000_000);
+  const address = newAddress();
+  const id = await takeOut(key, { amount_micros: 4_000_000, address });
+  expect(await moneyOf(key)).toEqual({ available: 6_000_000, pending: 4_000_000 });
+  const [payout] = await payOut();
+  expect(payout).toMatchObject({
+    object: "payout",
+    asset: "CREDIT",
+    root: expect.stringMatching(/^0x[0-9a-f]{64}$/),
+  });
+  expect(await moneyOf(key)).toEqual({ available: 6_000_000, pending: 0 });
+  const { json } = await call(`GET /api/v1/withdrawals/${id}`, { key });
+  expect(json).toMatchObject({ state: "paid out", payout_id: payout?.["id"] });
+});
+
+test("a proof says what its address was paid in all, so that it can be claimed once", async () => {
+  const { key } = await newRich(10_000_000);
+  const [mine, other] = [newAddress(), newAddress()];
+  await takeOut(key, { amount_micros: 1_000_000, address: mine });
+  await takeOut(key, { amount_micros: 500_000, address: mine });
+  await payOut();
+  await takeOut(key, { amount_micros: 2_000_000, address: other });
+  await takeOut(key, { amount_micros: 250_000, address: mine });
+  const payout = (await payOut()).at(-1);
+  const { json } = await call(`GET /api/v1/payouts/${payout?.["id"]}/proof?address=${mine}`);
+  expect(json).toMatchObject({ cumulative_micros: 1_750_000, root: payout?.["root"] });
+  const proof = json["proof"] as string[];
+  const root = String(json["root"]);
+  expect(isInPayout({ address: mine, amount: 1_750_000n }, proof, root)).toBe(true);
+  expect(isInPayout({ address: mine, amount: 2_000_000n }, proof, root)).toBe(false);
+  const { json: whole } = await call(`GET /api/v1/payouts/${payout?.["id"]}`, { key });
+  expect(whole["leaves"]).toContainEqual({ address: other, cumulative_micros: 2_000_000 });
+  expect(
+    (await refusal(`GET /api/v1/payouts/${payout?.["id"]}/proof?address=${newAddress()}`)).status,
+  ).toBe(404);
+});
+
+test("payouts asked for at the same time pay each withdrawal once", async () => {
+  const { key } = await newRich(10_000_000);
+  const address = newAddress();
+  const asked = Array.from({ length: 6 }, () =>
+    takeOut(key, { amount_micros: 1_000_000, address }),
+  );
+  const ids = await Promise.all(asked);
+  await Promise.all([payOut(), payOut(), payOut()]);
+  for (const id of ids) expect(await stateOf(key, id)).toBe("paid out");
+  expect(await moneyOf(key)).toEqual({ available: 4_000_000, pending: 0 });
+  await using db = openDatabase();
+  expect((await conservation(db)).every(({ sumMicros }) => sumMicros === 0n)).toBe(true);
+});
+
+test("a large amount waits for an operator, who lets it go or gives it back", async () => {
+  const { key } = await newRich(2 * much);
+  const [goes, stays] = [
+    await takeOut(key, { amount_micros: much, address: newAddress() }),
+    await takeOut(key, { amount_micros: much, address: newAddress() }),
+  ];
+  await payOut();
+  expect([await stateOf(key, goes), await stateOf(key, stays)]).toEqual(["waiting", "waiting"]);
+  expect((await refusal(`POST /api/v1/withdrawals/${goes}/approve`, { key })).status).toBe(403);
+  expect((await call(`POST /api/v1/withdrawals/${goes}/approve`)).json["state"]).toBe("queued");
+  expect((await call(`POST /api/v1/withdrawals/${stays}/reject`)).json["state"]).toBe("rejected");
+  await payOut();
+  expect(await stateOf(key, goes)).toBe("paid out");
+  expect(await moneyOf(key)).toEqual({ available: much, pending: 0 });
+  expect((await refusal(`POST /api/v1/withdrawals/${stays}/approve`)).status).toBe(409);
+});
+
+test("what no payout has yet can be taken back, once, and what has left cannot", async () => {
+  const { key } = await newRich(10_000_000);
+  const id = await takeOut(key, { amount_micros: 3_000_000, address: newAddress() });
+  for (let times = 0; times < 2; times++) {
+    const { json } = await call(`DELETE /api/v1/withdrawals/${id}`, { key });
+    expect(json["state"]).toBe("rejected");
+  }
+  expect(await moneyOf(key)).toEqual({ available: 10_000_000, pending: 0 });
+  const gone = await takeOut(key, { amount_micros: 3_000_000, address: newAddress() });
+  await payOut();
+  expect((await refusal(`DELETE /api/v1/withdrawals/${gone}`, { key })).status).toBe(409);
+  expect(await moneyOf(key)).toEqual({ available: 7_000_000, pending: 0 });
+});
+
+test("cancelling races a payout, and the money leaves or returns, never both", async () => {
+  const { key } = await newRich(10_000_000);
+  const address = newAddress();
+  for (let times = 0; times < 5; times++) {
+    const id = await takeOut(key, { amount_micros: 1_000_000, address });
+    await Promise.all([payOut(), call(`DELETE /api/v1/withdrawals/${id}`, { key })]);
+    await payOut();
+    expect(["paid out", "rejected"]).toContain(await stateOf(key, id));
+  }
+  const { json } = await call("GET /api/v1/withdrawals", { key });
+  const rows = json["data"] as { state: string }[];
+  const paid = rows.filter(({ state }) => state === "paid out").length;
+  expect(await moneyOf(key)).toEqual({ available: 10_000_000 - paid * 1_000_000, pending: 0 });
+});
+
+test("an Idempotency-Key takes the money once, and another amount under it is a conflict", async () => {
+  const { key } = await newRich(10_000_000);
+  const headers = { "idempotency-key": "rent-of-May" };
+  const body = { amount_micros: 2_000_000, address: newAddress() };
+  const ids = new Set<unknown>();
+  for (let times = 0; times < 3; times++) {
+    const { status, json } = await call("POST /api/v1/withdrawals", { key, body, headers });
+    expect(status).toBe(201);
+    ids.add(json["id"]);
+  }
+  expect(ids.size).toBe(1);
+  expect(await moneyOf(key)).toEqual({ available: 8_000_000, pending: 2_000_000 });
+  const other = { ...body, amount_micros: 1 };
+  const error = await refusal("POST /api/v1/withdrawals", { key, body: other, headers });
+  expect(error).toMatchObject({ status: 409, code: "idempotency_conflict" });
+});
+
+test.each([
+  ["a negative amount", { amount_micros: -1 }, "amount_micros"],
+  ["no amount", { amount_micros: 0 }, "amount_micros"],
+  ["half a micro", { amount_micros: 1.5 }, "amount_micros"],
+  ["more than a number holds", { amount_micros: 2 ** 53 }, "amount_micros"],
+  ["an unknown asset", { asset: "BTC" }, "asset"],
+  ["what is no address", { address: "0x12" }, "address"],
+  ["another's account", { account_id: "acct_0000000000000000000000" }, "account_id"],
+])("%s is refused", async (_, change, param) => {
+  const { key } = await newConsumer();
+  const body = { amount_micros: 1, address: newAddress(), ...change };
+  const error = await refusal("POST /api/v1/withdrawals", { key, body });
+  expect(error).toMatchObject({ status: 400, param });
+});
+
+test("more than there is cannot be taken out, nor an asset that one has none of", async () => {
+  const { key } = await newRich(1_000_000);
+  for (const body of [
+    { amount_micros: 1_000_001, address: newAddress() },
+    { amount_micros: 1, asset: "OCTO", address: newAddress() },
+  ]) {
+    const error = await refusal("POST /api/v1/withdrawals", { key, body });
+    expect(error).toMatchObject({ status: 402, code: "insufficient_quota" });
+  }
+  expect(await moneyOf(key)).toEqual({ available: 1_000_000, pending: 0 });
+});
