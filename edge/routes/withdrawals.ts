@@ -44,7 +44,7 @@ const params = z.strictObject({
 export const addressField = z
   .string()
   .regex(/^0x[0-9a-fA-F]{40}$/, "an EVM address: 0x and 40 hexadecimal digits")
-  .transform((text) => text.toLowerCase());
+  .toLowerCase();
 
 const withdrawalSchema = z
   .object({
@@ -67,7 +67,7 @@ const newWithdrawalSchema = z
   .strictObject({
     asset: z.enum(assets).default("CREDIT"),
     amount_micros: amountField,
-    address: z.string().pipe(addressField),
+    address: addressField,
   })
   .meta({
     id: "NewWithdrawal",

@@ -7,8 +7,8 @@ import { runOptions, runSeed } from "./run-seed.ts";
  * seed. `SEEDS=10000` runs more of them, `SEED=7` runs one and prints all that happens.
  */
 
-/** About 15 s on two slow cores; the seeds are the same every time, so that a failure is news. */
-const seedsByDefault = 400;
+/** A minute or two on two slow cores; the same every time, so that a failure is news. */
+const seedsByDefault = 1_000;
 const seedsAtOnce = 50;
 
 const only = process.env["SEED"];

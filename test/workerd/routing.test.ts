@@ -219,17 +219,17 @@ describe("an account's own routing", () => {
     expect((await answered(own, model, { body })).workerId).toBe(dear.id);
   });
 
-  test("is refused as a request's own is, and the deployment's key has none", async () => {
+  test("is refused as a request's own is, and is not for operators to change", async () => {
     const own = await newConsumer();
     const patch = (body: unknown) => refusal("PATCH /api/v1/account", { key: own.key, body });
     expect(await patch({ routing: { strategy: "best" } })).toMatchObject({
       status: 400,
       param: "routing.strategy",
     });
-    expect(await patch({})).toMatchObject({ status: 400, param: "routing" });
+    expect(await patch({})).toMatchObject({ status: 400, code: "invalid_request" });
     expect(await patch({ routing: null, name: "x" })).toMatchObject({ status: 400, param: "name" });
     const nobody = await refusal("PATCH /api/v1/account", { body: { routing: null } });
-    expect(nobody.status).toBe(404);
+    expect(nobody.status).toBe(403);
   });
 });
 
