@@ -8,7 +8,29 @@ import { nowS, presentedOf, settings, signed } from "./whole-wire.ts";
 const other = "0x1111111111111111111111111111111111111111";
 const nowMs = Number(nowS) * 1_000;
 
-test("what the published client signs is good", async () => {
+/** What @x402/core and @x402/evm 2.27.0 made of a price of ours, 636, until 1795901425. */
+const published =
+  "eyJ4NDAyVmVyc2lvbiI6MiwicGF5bG9hZCI6eyJhdXRob3JpemF0aW9uIjp7ImZyb20iOiIweDY1RkE3OTgyQjc5" +
+  "RjFEMENBNGI5YTFjYjdEMkE2OTdCMzhiYWE2ZGEiLCJ0byI6IjB4MjA5NjkzQmM2YWZjMEM1MzI4YkEzNkZhRjAz" +
+  "QzUxNEVGMzEyMjg3QyIsInZhbHVlIjoiNjM2IiwidmFsaWRBZnRlciI6IjAiLCJ2YWxpZEJlZm9yZSI6IjE3OTU5" +
+  "MDE0MjUiLCJub25jZSI6IjB4NzJmZGFiMTkyODRhN2M5OWE2MzRlOGIzYmQyMzNlNjBmNGIyOTU0YWFlZTdkNGZh" +
+  "ZGZiZjc2ZjFiOTZmNTJlMSJ9LCJzaWduYXR1cmUiOiIweGYzZTA3NDY2NTNhYWNkMjBkN2FhODkxYjQ1MWEyZDI3" +
+  "ZjMyNmI5YmQ1YzI2NDRkNmViMWI0NWE4MjY4ZjkyZTA1ZmQ2ZTg2ZGNhZGU4MmYxOTQ2NTMyZTBmYTFkYzc2OWQy" +
+  "Nzc2YTFmNDI2NWY3MjgzZDJjMjBiMWViYjk5Y2U1MWIifSwicmVzb3VyY2UiOnsidXJsIjoiaHR0cHM6Ly9lZGdl" +
+  "LnRlc3QvdjEvY2hhdC9jb21wbGV0aW9ucyIsImRlc2NyaXB0aW9uIjoiT25lIGluZmVyZW5jZSIsIm1pbWVUeXBl" +
+  "IjoiYXBwbGljYXRpb24vanNvbiJ9LCJhY2NlcHRlZCI6eyJzY2hlbWUiOiJleGFjdCIsIm5ldHdvcmsiOiJlaXAx" +
+  "NTU6ODQ1MzIiLCJhbW91bnQiOiI2MzYiLCJhc3NldCI6IjB4MDM2Y2JkNTM4NDJjNTQyNjYzNGU3OTI5NTQxZWMy" +
+  "MzE4ZjNkY2Y3ZSIsInBheVRvIjoiMHgyMDk2OTNiYzZhZmMwYzUzMjhiYTM2ZmFmMDNjNTE0ZWYzMTIyODdjIiwi" +
+  "bWF4VGltZW91dFNlY29uZHMiOjMwMCwiZXh0cmEiOnsibmFtZSI6IlVTREMiLCJ2ZXJzaW9uIjoiMiJ9fX0=";
+
+test("what the published client made is good, until it expires", () => {
+  const presented = presentedSchema.parse(decodeHeader(published));
+  expect(presented.payload.authorization).toMatchObject({ value: 636n, validBefore: 1795901425n });
+  expect(whyNotGood(presented, settings, 1_795_901_419_000)).toBeNull();
+  expect(whyNotGood(presented, settings, 1_795_901_420_000)).toContain("expired");
+});
+
+test("what viem signs is good", async () => {
   expect(whyNotGood(presentedOf(await signed()), settings, nowMs)).toBeNull();
 });
 
