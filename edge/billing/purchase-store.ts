@@ -82,7 +82,7 @@ export class PurchaseStore {
 
   /** Those that the registry has not heard of. */
   untold(): Purchase[] {
-    return this.#all("state = 'credited' AND is_told = 0");
+    return this.#all("state <> 'settling' AND is_told = 0");
   }
 
   told(id: string): void {

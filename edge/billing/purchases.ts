@@ -124,7 +124,10 @@ export class Purchases {
 
   /** By alarm: asks again, tells the registry, forgets. */
   async run(): Promise<void> {
-    for (const { id } of this.#store.settling()) await this.#settle(id);
+    for (const { id } of this.#store.settling()) {
+      // Refused meanwhile, to whoever sent it.
+      if (this.#store.find(id) !== null) await this.#settle(id);
+    }
     await this.#tell();
     this.#store.forgetBefore(Date.now() - keptMs);
     this.#nextMs = this.#store.isDue() ? Date.now() + retryMs : null;
@@ -148,8 +151,9 @@ export class Purchases {
     this.#store.countAsked(id);
     const answer = await askToSettle(this.#parts.env, purchase.body);
     if (answer.kind === "settled") {
-      this.#store.settled(id, answer.transaction);
-      return this.#credit(purchase);
+      const { transaction } = answer;
+      this.#store.settled(id, transaction);
+      return this.#credit({ ...purchase, transaction });
     }
     if (answer.kind === "refused") {
       if (purchase.asked > 0) return this.#doubt(purchase, answer.reason);
@@ -162,37 +166,37 @@ export class Purchases {
   }
 
   async #credit(purchase: Purchase): Promise<Told> {
-    const { id, micros } = purchase;
-    const minted = await this.#parts.account.mint({
-      id,
-      micros,
-      reason: `x402 ${purchase.transaction}`,
-    });
+    const { id, micros, transaction } = purchase;
+    const minted = await this.#parts.account.mint({ id, micros, reason: `x402 ${transaction}` });
     if (minted.kind === "refused") return this.#doubt(purchase, minted.reason);
     this.#store.end(id, "credited");
     await this.#wake(0);
     return { kind: "credited" };
   }
 
-  #doubt({ id, micros }: Purchase, reason: string): Told {
+  async #doubt({ id, micros }: Purchase, reason: string): Promise<Told> {
     edgeLog("error", "a transfer may be settled and is not credited: see the chain", {
       purchase: id,
+      account: this.#parts.books.opened.accountId,
       micros: micros.toString(),
       reason,
     });
     this.#store.end(id, "doubtful");
+    await this.#wake(0);
     return { kind: "doubtful" };
   }
 
   async #tell(): Promise<void> {
-    for (const { id, micros, payer, transaction } of this.#store.untold()) {
+    for (const { id, state, micros, payer, transaction } of this.#store.untold()) {
       try {
         await using db = databaseOf(this.#parts.env);
         const { accountId } = this.#parts.books.opened;
         const createdAt = Date.now();
         const account = { id: accountId, name: payer, concurrencyMax, createdAt };
         const deposit = { id, asset: "CREDIT", amountMicros: micros, reference: transaction };
-        await recordFirstDeposit(db, account, { ...deposit, rail: "x402" });
+        // Whoever is to be given credit by hand has to be known, too (P4).
+        const isCredited = state === "credited";
+        await recordFirstDeposit(db, account, isCredited ? { ...deposit, rail: "x402" } : null);
         this.#store.told(id);
       } catch (error) {
         // It stays untold, and is told by the next alarm.

@@ -16,11 +16,11 @@ export async function recordDeposit(db: Database, row: Deposit): Promise<void> {
   ]);
 }
 
-/** Stores a deposit, and the account that it opened where that is new; again changes nothing. */
+/** Stores an account where it is new, and a deposit of its, if any; again changes nothing. */
 export async function recordFirstDeposit(
   db: Database,
   account: Pick<Account, "id" | "name" | "concurrencyMax" | "createdAt">,
-  deposit: Omit<Deposit, "accountId" | "createdAt">,
+  deposit: Omit<Deposit, "accountId" | "createdAt"> | null,
 ): Promise<void> {
   const { id: accountId, createdAt } = account;
   const row: Account = {
@@ -32,10 +32,14 @@ export async function recordFirstDeposit(
   };
   await db.write("record the deposit", (orm) => [
     orm.insert(accounts).values(row).onConflictDoNothing({ target: accounts.id }),
-    orm
-      .insert(deposits)
-      .values({ ...deposit, accountId, createdAt })
-      .onConflictDoNothing({ target: deposits.id }),
+    ...(deposit === null
+      ? []
+      : [
+          orm
+            .insert(deposits)
+            .values({ ...deposit, accountId, createdAt })
+            .onConflictDoNothing({ target: deposits.id }),
+        ]),
   ]);
 }
 

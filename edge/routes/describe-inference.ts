@@ -27,7 +27,7 @@ export const inferenceHeaders = {
   "idempotency-key":
     "The same request under the same key gets the same answer for a day, and costs once",
   "payment-signature":
-    "Pays for this request in an API key's place, where this edge takes that: one signed transfer " +
+    "Pays for this request in a key's place, where this edge takes that: one signed transfer, " +
     "as x402 version 2 has it (`exact`). A request without either is told its price by a 402",
   "x-octo-strategy": "As `octo.strategy`, where the body does not say",
   "x-octo-max-price":

@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { listDeposits } from "../../edge/db/deposits.ts";
+import { listTransfers } from "../../edge/db/ledger.ts";
 import { accountObject } from "../../edge/objects.ts";
 import type { Script } from "../helpers/fake-worker.ts";
 import { until } from "../helpers/until.ts";
@@ -111,6 +112,11 @@ describe("a request that is paid for", () => {
     ]);
     expect(worker.attempts).toHaveLength(1);
     expect((await worker.first("receipt.ack")).attempts).toHaveLength(1);
+    await using db = openDatabase();
+    const book = `${payer.accountId}:available`;
+    const { items } = await listTransfers(db, { account: book, limit: 10 });
+    const minted = items.filter(({ kind }) => kind === "mint");
+    expect(minted).toMatchObject([{ reason: `x402 ${transactions[0]}` }]);
     const account = await call(`GET /api/v1/accounts/${payer.accountId}`);
     expect(account.json).toMatchObject({ kind: "consumer", name: payer.address });
     expect(account.json["balance_micros"]).toBe(Number(balance));
@@ -305,6 +311,11 @@ describe("an authorization", () => {
     }
     expect((await summaryOf(payer)).balance).toBe(0n);
     expect(worker.attempts).toEqual([]);
+    // An operator who has looked at the chain gives it by hand.
+    const credits = `POST /api/v1/accounts/${payer.accountId}/credits`;
+    const body = { amount_micros: Number(price.amount), reason: "it is on the chain" };
+    await until("it is known", async () => (await call(credits, { body })).status === 201);
+    expect((await summaryOf(payer)).balance).toBe(BigInt(price.amount));
   });
 
   test("of which nothing came runs another task, without being settled again", async () => {
