@@ -19,7 +19,7 @@ export interface HandOverWork {
   readonly drain: () => Promise<void>;
   readonly isEmpty: () => boolean;
   /** When time changes something of the account; null for never. */
-  readonly nextMs: () => number | null;
+  readonly nextMs: () => readonly (number | null)[];
 }
 
 /**
@@ -41,7 +41,7 @@ export class HandOver {
 
   /** Whether an alarm is owed: the object may have died between a change and the alarm for it. */
   get isOwed(): boolean {
-    return !this.#work.isEmpty() || this.#work.nextMs() !== null;
+    return !this.#work.isEmpty() || this.#work.nextMs().some((ms) => ms !== null);
   }
 
   /** Soon, or at once where a person is waiting. */
@@ -54,8 +54,9 @@ export class HandOver {
   /** For whatever is to be done next, if anything. */
   async plan(outbox: "soon" | "now" = "soon"): Promise<void> {
     if (!this.#work.isEmpty()) await this.schedule(outbox);
-    const nextMs = this.#work.nextMs();
-    if (nextMs !== null) await this.#wakeBy(nextMs);
+    for (const nextMs of this.#work.nextMs()) {
+      if (nextMs !== null) await this.#wakeBy(nextMs);
+    }
   }
 
   /** The same, for a person who waits for what comes of it. */

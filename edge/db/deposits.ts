@@ -3,6 +3,8 @@ import type { Database } from "./database.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
+import type { Account } from "./accounts.ts";
+import { accounts } from "./schema.ts";
 import { deposits } from "./schema-money.ts";
 
 export type Deposit = typeof deposits.$inferSelect;
@@ -11,6 +13,33 @@ export type Deposit = typeof deposits.$inferSelect;
 export async function recordDeposit(db: Database, row: Deposit): Promise<void> {
   await db.write("record the deposit", (orm) => [
     orm.insert(deposits).values(row).onConflictDoNothing({ target: deposits.id }),
+  ]);
+}
+
+/** Stores an account where it is new, and a deposit of its, if any; again changes nothing. */
+export async function recordFirstDeposit(
+  db: Database,
+  account: Pick<Account, "id" | "name" | "concurrencyMax" | "createdAt">,
+  deposit: Omit<Deposit, "accountId" | "createdAt"> | null,
+): Promise<void> {
+  const { id: accountId, createdAt } = account;
+  const row: Account = {
+    ...account,
+    kind: "consumer",
+    status: "active",
+    routing: null,
+    limits: null,
+  };
+  await db.write("record the deposit", (orm) => [
+    orm.insert(accounts).values(row).onConflictDoNothing({ target: accounts.id }),
+    ...(deposit === null
+      ? []
+      : [
+          orm
+            .insert(deposits)
+            .values({ ...deposit, accountId, createdAt })
+            .onConflictDoNothing({ target: deposits.id }),
+        ]),
   ]);
 }
 
