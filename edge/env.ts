@@ -43,6 +43,7 @@ export interface Env {
   readonly OCTO_X402_ASSET_NAME?: string;
   readonly OCTO_X402_ASSET_VERSION?: string;
   readonly OCTO_X402_FACILITATOR?: string;
+  readonly OCTO_X402_UPTO_FACILITATOR?: string;
   /** A facilitator beside the Worker; elsewhere it is reached by its URL. */
   readonly FACILITATOR?: Fetcher;
 }

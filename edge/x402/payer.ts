@@ -1,9 +1,23 @@
 import { base62, sha256, utf8 } from "../../shared/crypto/bytes.ts";
 import type { X402Settings } from "./settings.ts";
-import type { TransferAuthorization } from "./wire.ts";
+import {
+  isPermit,
+  type Permit,
+  type Presented,
+  type PresentedPermit,
+  type TransferAuthorization,
+} from "./wire.ts";
 
 /** What stands in an API key's place; being no key's id, nobody can send it. */
 export const guestKeyId = "x402";
+
+/** Whose signature it says it is: an address. */
+export function payerOf(presented: Presented | PresentedPermit): string {
+  const { from } = isPermit(presented)
+    ? presented.payload.permit2Authorization
+    : presented.payload.authorization;
+  return from;
+}
 
 /** The account of whoever pays from an address: the same for the same address of the same chain. */
 export async function payerAccountId(network: string, address: string): Promise<string> {
@@ -21,4 +35,9 @@ export function purchaseId(
   { from, nonce }: TransferAuthorization,
 ): string {
   return `x402:${network}:${asset}:${from}:${nonce}`;
+}
+
+/** The same for a permit: Permit2 takes a nonce once from each owner, whatever the token. */
+export function permitId({ network }: X402Settings, { from, nonce }: Permit): string {
+  return `x402:${network}:permit2:${from}:${nonce}`;
 }

@@ -13,6 +13,8 @@ export interface X402Settings {
   readonly assetName: string;
   readonly assetVersion: string;
   readonly facilitatorUrl: string;
+  /** The address that settles transfers of `upto`; null where those are not offered. */
+  readonly uptoFacilitator: string | null;
 }
 
 /** Empty is not set: `wrangler.toml` has every variable. */
@@ -35,7 +37,13 @@ export const x402Fields = {
     /https:\/\/[^\s?#]+|http:\/\/(?:localhost|127\.0\.0\.1)(?::\d+)?(?:\/[^\s?#]*)?/,
     "an https: URL, or an http: URL of this machine",
   ),
+  OCTO_X402_UPTO_FACILITATOR: field(
+    addressForm,
+    "the address that the facilitator settles `upto` from, 0x and 40 hexadecimal digits",
+  ),
 };
+/** What is not needed to be paid at all. */
+const optional: ReadonlySet<string> = new Set(["OCTO_X402_UPTO_FACILITATOR"]);
 
 /**
  * The settings, or null where none is given. Throws one sentence that names what is missing where
@@ -47,10 +55,9 @@ export function x402SettingsOf(
   const names = Object.keys(x402Fields) as (keyof typeof x402Fields)[];
   const missing = names.filter((name) => values[name] === "");
   if (missing.length === names.length) return null;
-  if (missing.length > 0) {
-    throw new Error(
-      `Cannot start: ${missing.join(", ")} must be set too, or no OCTO_X402_… at all`,
-    );
+  const needed = missing.filter((name) => !optional.has(name));
+  if (needed.length > 0) {
+    throw new Error(`Cannot start: ${needed.join(", ")} must be set too, or no OCTO_X402_… at all`);
   }
   const network = values.OCTO_X402_NETWORK;
   return {
@@ -61,5 +68,6 @@ export function x402SettingsOf(
     assetName: values.OCTO_X402_ASSET_NAME,
     assetVersion: values.OCTO_X402_ASSET_VERSION,
     facilitatorUrl: values.OCTO_X402_FACILITATOR.replace(/\/+$/, ""),
+    uptoFacilitator: values.OCTO_X402_UPTO_FACILITATOR.toLowerCase() || null,
   };
 }

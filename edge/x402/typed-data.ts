@@ -5,8 +5,8 @@ import type { X402Settings } from "./settings.ts";
 import type { TransferAuthorization } from "./wire.ts";
 
 /*
- * EIP-712 hashing of the one structure that we read: EIP-3009's TransferWithAuthorization, in the
- * domain of its token.
+ * EIP-712 hashing of what we read: EIP-3009's TransferWithAuthorization here, in the domain of its
+ * token; Permit2's structure is in permit2.ts.
  */
 
 const domainType = keccak_256(
@@ -44,15 +44,20 @@ export function authorizationDigest(
       hexToBytes(authorization.nonce.slice(2)),
     ),
   );
+  return digestOf(domain, message);
+}
+
+/** What is signed: a message in its domain, both hashed. */
+export function digestOf(domain: Uint8Array, message: Uint8Array): Uint8Array {
   return keccak_256(concatBytes(Uint8Array.of(0x19, 0x01), domain, message));
 }
 
 /** A number as 32 bytes, big-endian. */
-function word(value: bigint): Uint8Array {
+export function word(value: bigint): Uint8Array {
   return hexToBytes(value.toString(16).padStart(64, "0"));
 }
 
 /** An address (`0x` and 40 digits), padded on the left to 32 bytes. */
-function addressWord(address: string): Uint8Array {
+export function addressWord(address: string): Uint8Array {
   return hexToBytes(address.slice(2).padStart(64, "0"));
 }

@@ -63,34 +63,73 @@ const authorizationSchema = z.strictObject({
 });
 export type TransferAuthorization = z.infer<typeof authorizationSchema>;
 
-/** What `PAYMENT-SIGNATURE` says in the scheme `exact`. */
-export const presentedSchema = z.strictObject({
-  x402Version: z.literal(2, "this edge speaks version 2 of x402"),
-  resource: resourceSchema.nullish(),
-  accepted: requirementsSchema,
-  payload: z.strictObject({
-    signature: z
-      .string()
-      .regex(
-        /^0x[0-9a-fA-F]{130}$/,
-        "not the 65 bytes of a plain key's signature, 0x and 130 digits",
-      ),
-    authorization: authorizationSchema,
+/** Permit2: a most that may be taken of a token, good once and for a time, and by whom for whom. */
+const permitSchema = z.strictObject({
+  from: addressField,
+  permitted: z.strictObject({ token: addressField, amount: amountField }),
+  spender: addressField,
+  nonce: uintField,
+  deadline: uintField,
+  witness: z.strictObject({
+    to: addressField,
+    facilitator: addressField,
+    validAfter: uintField,
   }),
-  extensions: extraField,
 });
+export type Permit = z.infer<typeof permitSchema>;
+
+const signatureField = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{130}$/, "not the 65 bytes of a plain key's signature, 0x and 130 digits");
+
+const presentedWith = <T extends z.ZodType>(payload: T) =>
+  z.strictObject({
+    x402Version: z.literal(2, "this edge speaks version 2 of x402"),
+    resource: resourceSchema.nullish(),
+    accepted: requirementsSchema,
+    payload,
+    extensions: extraField,
+  });
+
+/** What `PAYMENT-SIGNATURE` says in the scheme `exact`. */
+export const presentedSchema = presentedWith(
+  z.strictObject({ signature: signatureField, authorization: authorizationSchema }),
+);
 export type Presented = z.infer<typeof presentedSchema>;
+
+/** What it says in the scheme `upto`. */
+export const presentedPermitSchema = presentedWith(
+  z.strictObject({ signature: signatureField, permit2Authorization: permitSchema }),
+);
+export type PresentedPermit = z.infer<typeof presentedPermitSchema>;
+
+export function isPermit(presented: Presented | PresentedPermit): presented is PresentedPermit {
+  return "permit2Authorization" in presented.payload;
+}
+
+/** Whether what is not yet checked has a permit in it: it names its own form. */
+export function hasPermit(decoded: unknown): boolean {
+  const shape = z.looseObject({ payload: z.looseObject({ permit2Authorization: z.unknown() }) });
+  const { data } = shape.safeParse(decoded);
+  return data !== undefined && "permit2Authorization" in data.payload;
+}
 
 /** What a request has to be paid with. */
 export interface Requirements {
-  readonly scheme: "exact";
+  readonly scheme: "exact" | "upto";
   readonly network: string;
   /** In the token's smallest units, decimal. */
   readonly amount: string;
   readonly asset: string;
   readonly payTo: string;
   readonly maxTimeoutSeconds: number;
-  readonly extra: { readonly name: string; readonly version: string };
+  readonly extra: {
+    readonly name: string;
+    readonly version: string;
+    /** The scheme `upto` has these two as well. */
+    readonly assetTransferMethod?: "permit2";
+    readonly facilitatorAddress?: string;
+  };
 }
 
 /** More than any authorization takes, and too little to be a burden. */

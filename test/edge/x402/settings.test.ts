@@ -22,9 +22,19 @@ test("all of the settings turn it on, none of them leave it off", () => {
     assetName: "USDC",
     assetVersion: "2",
     facilitatorUrl: "https://facilitator.test/x402",
+    uptoFacilitator: null,
   });
   expect(settingsOf({})).toBeNull();
   expect(settingsOf(Object.fromEntries(Object.keys(all).map((name) => [name, ""])))).toBeNull();
+});
+
+test("upto is offered where it is said who settles it, and that alone is not enough", () => {
+  const upto = { OCTO_X402_UPTO_FACILITATOR: "0x857B06519E91e3A54538791bDbb0E22373e36b66" };
+  expect(settingsOf({ ...all, ...upto })?.uptoFacilitator).toBe(
+    "0x857b06519e91e3a54538791bdbb0e22373e36b66",
+  );
+  expect(() => settingsOf(upto)).toThrow("OCTO_X402_PAY_TO, OCTO_X402_NETWORK");
+  expect(() => settingsOf(upto)).not.toThrow("OCTO_X402_UPTO");
 });
 
 test.each(Object.keys(all))("all but %s stop the start, which names it", (name) => {
@@ -36,6 +46,7 @@ test.each([
   ["OCTO_X402_NETWORK", "base", "eip155:8453"],
   ["OCTO_X402_NETWORK", "eip155:0", "eip155:8453"],
   ["OCTO_X402_ASSET", "USDC", "the address of a token's contract"],
+  ["OCTO_X402_UPTO_FACILITATOR", "true", "the address that the facilitator settles"],
   ["OCTO_X402_FACILITATOR", "http://facilitator.test", "an https: URL"],
   ["OCTO_X402_FACILITATOR", "https://facilitator.test/?key=1", "an https: URL"],
 ])("%s cannot be %j", (name, value, words) => {

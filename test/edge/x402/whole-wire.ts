@@ -12,6 +12,7 @@ export const settings: X402Settings = {
   assetName: "USDC",
   assetVersion: "2",
   facilitatorUrl: "https://facilitator.test",
+  uptoFacilitator: "0x857b06519e91e3a54538791bdbb0e22373e36b66",
 };
 
 export const nowS = 1_800_000_000n;
