@@ -28,6 +28,7 @@ import type { RateLimits } from "./rate-limits.ts";
  * The money of one account. Invariants:
  * A1. Holds never exceed what can be spent when they are made: two tasks cannot spend the same
  *     credit. What can be spent is what is available and what was earned, in its window or not.
+ *     A task that a signature promises to pay for takes none of it, and no other task that promise.
  * A2. A task is posted or voided at most once, whoever says so and however often.
  * A3. A post is at most the limit its terms agreed to; the parts of its split add up to it exactly.
  * A4. A hold that its object forgot (it is memory) is still honoured at the post; what can be
@@ -50,6 +51,8 @@ export interface AccountState {
   concurrencyMax: number;
   readonly keys: Map<string, "active" | "revoked">;
   readonly holds: Map<string, Hold>;
+  /** What a signature promises to pay for one task, by task; the rules are in promises.ts. */
+  readonly promised: Map<string, Hold>;
   /** Credit and tasks that isolates give out themselves; the rules are in account-leases.ts. */
   readonly leases: Map<string, Lease>;
   /** Set aside by holds and leases together. */
@@ -116,6 +119,7 @@ export function createAccountState(accountId: string): AccountState {
     concurrencyMax: 0,
     keys: new Map(),
     holds: new Map(),
+    promised: new Map(),
     leases: new Map(),
     held: 0n,
     leasedTasks: 0,
@@ -146,7 +150,8 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
       );
     }
   }
-  if (request.limit > freeCredit(state)) {
+  const isPromised = (state.promised.get(request.taskId)?.limit ?? -1n) >= request.limit;
+  if (!isPromised && request.limit > freeCredit(state)) {
     expireHolds(state, nowMs);
     const free = freeCredit(state);
     if (request.limit > free) {
@@ -156,8 +161,10 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
       );
     }
   }
-  state.holds.set(request.taskId, { limit: request.limit, expiresMs: request.expiresMs });
-  state.held += request.limit;
+  // What others pay for takes nothing of the account's own.
+  const limit = isPromised ? 0n : request.limit;
+  state.holds.set(request.taskId, { limit, expiresMs: request.expiresMs });
+  state.held += limit;
   return { kind: "held", rates: takeAdmitted(state.limits, admission, request, nowMs) };
 }
 
@@ -176,6 +183,7 @@ export function keepMemory(state: AccountState, before: AccountState): void {
     state.holds.set(taskId, hold);
     state.held += hold.limit;
   }
+  for (const [taskId, promised] of before.promised) state.promised.set(taskId, promised);
   keepMeters(state.limits, before.limits);
 }
 
@@ -186,6 +194,7 @@ export function hasMemory(state: AccountState, nowMs: number): boolean {
 }
 
 function release(state: AccountState, taskId: string): void {
+  state.promised.delete(taskId);
   const hold = state.holds.get(taskId);
   if (hold === undefined) return;
   state.holds.delete(taskId);
@@ -199,6 +208,9 @@ export function expireHolds(state: AccountState, nowMs: number): void {
     if (hold.expiresMs > nowMs) continue;
     release(state, taskId);
     releaseTask(state.limits, taskId);
+  }
+  for (const [taskId, { expiresMs }] of state.promised) {
+    if (expiresMs <= nowMs) state.promised.delete(taskId);
   }
 }
 

@@ -19,7 +19,7 @@ import { HandOver } from "./hand-over.ts";
 import { holdRequestOf } from "./hold-request.ts";
 import { type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
 import { changeLimits } from "./limiting.ts";
-import { type PurchaseAnswer, type PurchaseAsk, Purchases } from "./purchases.ts";
+import { Purchases } from "./purchases.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 import { Leasing } from "./leasing.ts";
@@ -110,8 +110,7 @@ export class Account extends DurableObject<Env> {
   async hold(terms: Terms, { tokensMax, keyChanges = 0 }: HoldAsk = {}): Promise<HoldAnswer> {
     const refused = this.#keys.refuse(terms.key, keyChanges);
     if (refused !== null) return refused;
-    const request = holdRequestOf(terms, tokensMax);
-    const result = holdCredit(this.#books.opened, request, Date.now());
+    const result = holdCredit(this.#books.opened, holdRequestOf(terms, tokensMax), Date.now());
     if (result.kind === "refused") return result;
     this.#awake.stay();
     return { ...result, ticket: await this.#seal.seal(terms) };
@@ -129,7 +128,8 @@ export class Account extends DurableObject<Env> {
 
   /** Posts or voids tasks durably, each once (A2); gives those that must be brought again. */
   async close(closings: readonly TaskClosing[]): Promise<readonly string[]> {
-    const closed = this.#books.durably(() => closeTasks(this.#books, closings, Date.now()));
+    const end = () => this.#purchases.keep(closeTasks(this.#books, closings, Date.now()));
+    const closed = this.#books.durably(end);
     if (closed.items.length > 0) await this.#handOver.schedule("soon");
     return closed.waiting;
   }
@@ -140,8 +140,8 @@ export class Account extends DurableObject<Env> {
     return result.kind === "refused" ? result : { kind: "minted", summary: this.summary() };
   }
 
-  /** Buys credit with a signed transfer, for one task; the rules are in purchases.ts. */
-  buy(ask: PurchaseAsk): Promise<PurchaseAnswer> {
+  /** Buys credit with a signed transfer, or promises it, for one task: see purchases.ts. */
+  buy(ask: Parameters<Purchases["buy"]>[0]): ReturnType<Purchases["buy"]> {
     return this.#purchases.buy(ask);
   }
 

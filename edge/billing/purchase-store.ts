@@ -1,12 +1,19 @@
 import { z } from "zod";
 
+/**
+ * To be settled, settled, or nobody can tell (P4). What is settled after its task (promises.ts) is
+ * of a task that runs first, and then `owed` in place of `settling`, or of no use.
+ */
+const purchaseStates = ["settling", "credited", "doubtful", "running", "owed", "unused"] as const;
+type PurchaseState = (typeof purchaseStates)[number];
+
 /** One authorization and what became of it. */
 export interface Purchase {
   readonly id: string;
-  /** Settled, yet to be settled, or that cannot be told (P4). */
-  readonly state: "settling" | "credited" | "doubtful";
+  readonly state: PurchaseState;
   /** The task that has it, or had it; null while it is to be had. */
   readonly taskId: string | null;
+  /** What it gives; while a task runs that it is to pay for, the most that it can. */
   readonly micros: bigint;
   /** The address that it comes from. */
   readonly payer: string;
@@ -20,6 +27,11 @@ export interface Purchase {
   readonly untilMs: number;
 }
 
+/** Whether the facilitator is to be asked to settle it. */
+export function isAsked(state: PurchaseState): state is "settling" | "owed" {
+  return state === "settling" || state === "owed";
+}
+
 /** Purchases in the account's own SQLite. */
 export class PurchaseStore {
   readonly #sql: SqlStorage;
@@ -30,6 +42,9 @@ export class PurchaseStore {
       id TEXT PRIMARY KEY, state TEXT NOT NULL, task_id TEXT, micros INTEGER NOT NULL,
       payer TEXT NOT NULL, body TEXT NOT NULL, transaction_id TEXT NOT NULL, asked INTEGER NOT NULL,
       until_ms INTEGER NOT NULL, is_told INTEGER NOT NULL)`);
+    // Every closing of a task asks for these.
+    sql.exec(`CREATE INDEX IF NOT EXISTS purchases_running ON purchases (task_id)
+      WHERE state = 'running'`);
     // Whoever asked died with the object, and was told that it may ask again.
     sql.exec("UPDATE purchases SET task_id = NULL WHERE state = 'settling'");
   }
@@ -63,8 +78,14 @@ export class PurchaseStore {
   }
 
   /** There is nothing more to ask of it. */
-  end(id: string, state: "credited" | "doubtful"): void {
+  end(id: string, state: "credited" | "doubtful" | "unused"): void {
     this.#sql.exec("UPDATE purchases SET state = ?, body = '' WHERE id = ?", state, id);
+  }
+
+  /** Its task has ended and cost so much. */
+  owe(id: string, micros: bigint, body: string): void {
+    const change = "UPDATE purchases SET state = 'owed', micros = ?, body = ? WHERE id = ?";
+    this.#sql.exec(change, Number(micros), body, id);
   }
 
   remove(id: string): void {
@@ -77,12 +98,22 @@ export class PurchaseStore {
   }
 
   settling(): Purchase[] {
-    return this.#all("state = 'settling'");
+    return this.#all("state IN ('settling', 'owed')");
+  }
+
+  owed(): Purchase[] {
+    return this.#all("state = 'owed'");
+  }
+
+  /** Those that are to pay for these tasks. */
+  running(taskIds: readonly string[]): Purchase[] {
+    const ofThese = "state = 'running' AND task_id IN (SELECT value FROM json_each(?))";
+    return this.#all(ofThese, JSON.stringify(taskIds));
   }
 
   /** Those that the registry has not heard of. */
   untold(): Purchase[] {
-    return this.#all("state <> 'settling' AND is_told = 0");
+    return this.#all("state IN ('credited', 'doubtful') AND is_told = 0");
   }
 
   told(id: string): void {
@@ -91,18 +122,20 @@ export class PurchaseStore {
 
   /** An authorization that is long past is refused for that; those in doubt are kept. */
   forgetBefore(ms: number): void {
-    const over = "state = 'credited' AND is_told = 1 AND until_ms < ?";
-    this.#sql.exec(`DELETE FROM purchases WHERE ${over}`, ms);
+    // A task that runs is long over by then, and nobody can close it any more.
+    const over = "(state = 'credited' AND is_told = 1 OR state IN ('running', 'unused'))";
+    this.#sql.exec(`DELETE FROM purchases WHERE ${over} AND until_ms < ?`, ms);
   }
 
-  #all(where: string): Purchase[] {
-    return this.#sql.exec(`SELECT * FROM purchases WHERE ${where}`).toArray().map(readPurchase);
+  #all(where: string, ...values: string[]): Purchase[] {
+    const rows = this.#sql.exec(`SELECT * FROM purchases WHERE ${where}`, ...values);
+    return rows.toArray().map(readPurchase);
   }
 }
 
 const purchaseRow = z.object({
   id: z.string(),
-  state: z.enum(["settling", "credited", "doubtful"]),
+  state: z.enum(purchaseStates),
   task_id: z.string().nullable(),
   micros: z.int(),
   payer: z.string(),

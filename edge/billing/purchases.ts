@@ -12,10 +12,14 @@ import type { Books } from "./books.ts";
 import { freeCredit } from "./buckets.ts";
 import type { HandOver } from "./hand-over.ts";
 import { type AccountState, expireHolds, type Mint } from "./account-state.ts";
-import { type Purchase, PurchaseStore } from "./purchase-store.ts";
+import type { Closed } from "./close-tasks.ts";
+import { Promises } from "./promises.ts";
+import type { PurchaseAnswer, PurchaseAsk } from "./purchase-answers.ts";
+import { isAsked, type Purchase, PurchaseStore } from "./purchase-store.ts";
 
 /**
- * Credit that is bought with signed transfers of a token, each for one request (x402, `exact`).
+ * Credit that is bought with signed transfers of a token, each for one request (x402): before it
+ * runs, of which these are the rules (`exact`), or after it (`upto`, promises.ts).
  * P1. A transfer is credited once, under an id of its own, however often it is sent, and only after
  *     the facilitator has said that it is settled.
  * P2. It runs one task; where nothing came of that, it is given back and runs another.
@@ -25,29 +29,6 @@ import { type Purchase, PurchaseStore } from "./purchase-store.ts";
  *     once), or that its owner cancelled it. Nobody guesses: it is kept, and the operator told.
  * P5. Each that was credited is in the registry's deposits, sooner or later.
  */
-export type PurchaseAnswer =
-  | { readonly kind: "bought"; readonly transaction: string; readonly free: Micros }
-  /** A task has it, or had it. */
-  | { readonly kind: "used"; readonly taskId: string }
-  | { readonly kind: "refused"; readonly reason: string }
-  | { readonly kind: "unknown" | "doubtful" | "suspended" }
-  /** It runs as many tasks as it may. */
-  | { readonly kind: "busy"; readonly tasks: number }
-  /** With it the account would have so much for a task that may cost more. */
-  | { readonly kind: "short"; readonly free: Micros };
-
-/** What a payer asks for: a transfer's credit, for one task. */
-export interface PurchaseAsk {
-  readonly id: string;
-  readonly accountId: string;
-  readonly taskId: string;
-  readonly payer: string;
-  readonly micros: Micros;
-  /** The most that the task may cost. */
-  readonly limit: Micros;
-  readonly body: string;
-  readonly untilMs: number;
-}
 
 type Told = { readonly kind: "credited" | "unknown" | "doubtful" } | Refused;
 type Refused = { readonly kind: "refused"; readonly reason: string };
@@ -80,12 +61,14 @@ interface Purse {
 export class Purchases {
   readonly #store: PurchaseStore;
   readonly #parts: Parts;
+  readonly #promises: Promises;
   readonly #asking = new Map<string, Promise<Told>>();
   #nextMs: number | null;
 
   constructor(sql: SqlStorage, parts: Parts) {
     this.#store = new PurchaseStore(sql);
     this.#parts = parts;
+    this.#promises = new Promises(this.#store, parts);
     this.#nextMs = this.#store.isDue() ? 0 : null;
   }
 
@@ -101,10 +84,12 @@ export class Purchases {
     expireHolds(state, Date.now());
     const tasks = state.holds.size + state.leasedTasks;
     if (tasks >= state.concurrencyMax) return { kind: "busy", tasks };
+    if (ask.scheme === "upto") return this.#promises.take(ask);
     const known = this.#store.find(id);
     if (known !== null && known.taskId !== null) return { kind: "used", taskId: known.taskId };
     if (known?.state === "doubtful") return { kind: "doubtful" };
-    const free = freeOf(state) + (known?.state === "credited" ? 0n : micros);
+    // A debt is paid with it, too.
+    const free = freeCredit(state) + (known?.state === "credited" ? 0n : micros);
     if (free < limit) return { kind: "short", free };
     if (known === null) this.#store.add({ ...ask, state: "settling", transaction: "", asked: 0 });
     else this.#store.give(id, taskId);
@@ -119,7 +104,13 @@ export class Purchases {
 
   /** Nothing came of the task that had it (P2). */
   takeBack(id: string, taskId: string): void {
-    this.#store.takeBack(id, taskId);
+    if (!this.#promises.giveUp(id, taskId)) this.#store.takeBack(id, taskId);
+  }
+
+  /** Inside the transaction that closes tasks: what they cost is to be settled, where promised. */
+  keep(closed: Closed): Closed {
+    if (this.#promises.fall(closed)) this.#nextMs = Date.now();
+    return closed;
   }
 
   /** By alarm: asks again, tells the registry, forgets. */
@@ -143,7 +134,11 @@ export class Purchases {
   async #ask(id: string): Promise<Told> {
     const purchase = this.#store.find(id);
     assert(purchase !== null, "a purchase is stored before it is settled");
-    if (purchase.state !== "settling") return { kind: purchase.state };
+    const { state } = purchase;
+    if (!isAsked(state)) {
+      assert(state !== "running" && state !== "unused", "only what is due is settled");
+      return { kind: state };
+    }
     // The object may die under the question (P3).
     await this.#wake(retryMs);
     // It died between the word and the credit.
@@ -156,7 +151,7 @@ export class Purchases {
       return this.#credit({ ...purchase, transaction });
     }
     if (answer.kind === "refused") {
-      if (purchase.asked > 0) return this.#doubt(purchase, answer.reason);
+      if (purchase.asked > 0 || state === "owed") return this.#doubt(purchase, answer.reason);
       this.#store.remove(id);
       return answer;
     }
@@ -174,8 +169,9 @@ export class Purchases {
     return { kind: "credited" };
   }
 
-  async #doubt({ id, micros }: Purchase, reason: string): Promise<Told> {
-    edgeLog("error", "a transfer may be settled and is not credited: see the chain", {
+  async #doubt({ id, micros, state }: Purchase, reason: string): Promise<Told> {
+    const words = "a transfer may be settled and is not credited: see the chain";
+    edgeLog("error", state === "owed" ? `${words}; its account owes what a task cost` : words, {
       purchase: id,
       account: this.#parts.books.opened.accountId,
       micros: micros.toString(),

@@ -2,7 +2,7 @@ import { OctoError } from "../../shared/errors.ts";
 import type { Micros } from "../../shared/money.ts";
 import type { Context } from "../context.ts";
 import { errorResponse } from "../http-errors.ts";
-import { requirementsOf } from "../x402/requirements.ts";
+import { offersOf } from "../x402/requirements.ts";
 import type { X402Settings } from "../x402/settings.ts";
 import { encodeHeader, requiredHeader } from "../x402/wire.ts";
 
@@ -20,7 +20,7 @@ export async function priceTold(
       description: "One inference",
       mimeType: "application/json",
     },
-    accepts: [requirementsOf(settings, micros)],
+    accepts: offersOf(settings, micros),
   };
   const refused = errorResponse(new OctoError("insufficient_quota", reason), ctx.requestId);
   const body = { ...(await refused.json<Record<string, unknown>>()), ...told };

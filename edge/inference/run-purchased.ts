@@ -1,29 +1,34 @@
 import { OctoError } from "../../shared/errors.ts";
 import type { Micros } from "../../shared/money.ts";
 import { permissionsOf } from "../../shared/permissions.ts";
-import type { PurchaseAnswer, PurchaseAsk } from "../billing/purchases.ts";
+import type { PurchaseAnswer } from "../billing/purchase-answers.ts";
 import type { Caller, Context } from "../context.ts";
 import { accountObject } from "../objects.ts";
-import { encodeHeader, type Presented, responseHeader } from "../x402/wire.ts";
-import { guestKeyId, payerAccountId, purchaseId } from "../x402/payer.ts";
-import { requirementsOf } from "../x402/requirements.ts";
+import {
+  encodeHeader,
+  type Presented,
+  type PresentedPermit,
+  responseHeader,
+} from "../x402/wire.ts";
+import { guestKeyId, payerAccountId, payerOf } from "../x402/payer.ts";
 import type { X402Settings } from "../x402/settings.ts";
-import { whyNotGood } from "../x402/why-not-good.ts";
 import type { InferenceRequest } from "./engine-request.ts";
 import { holdPlan } from "./hold-task.ts";
-import { type Plan, planTask } from "./plan-task.ts";
+import { planTask } from "./plan-task.ts";
 import { priceTold } from "./price-told.ts";
+import { askOf, whyNotTaken } from "./purchase-ask.ts";
 import { runHeld } from "./run-inference.ts";
 
 /** Somebody without an account, and what they pay with; null where they ask what it costs. */
 export interface Guest {
   readonly settings: X402Settings;
-  readonly presented: Presented | null;
+  readonly presented: Presented | PresentedPermit | null;
 }
 
 /**
  * One inference for whoever has no account (x402): told what it costs, or paid for by one signed
- * transfer and run. What it costs less than was paid stays as credit of the address that paid.
+ * transfer and run. What it costs less than was paid stays as credit of the address that paid; a
+ * transfer that was signed as a most (`upto`) is settled after it, for what it did cost.
  */
 export async function runPurchased(
   ctx: Context,
@@ -31,7 +36,7 @@ export async function runPurchased(
   wanted: InferenceRequest,
 ): Promise<Response> {
   const authorizedMs = Date.now();
-  const payer = presented?.payload.authorization.from ?? null;
+  const payer = presented === null ? null : payerOf(presented);
   const accountId = payer === null ? "guest" : await payerAccountId(settings.network, payer);
   const caller = guestCaller(accountId);
   const plan = await planTask(ctx, caller, wanted);
@@ -41,12 +46,22 @@ export async function runPurchased(
     const how = "send an API key, or pay for this request as the header PAYMENT-REQUIRED says";
     return priceTold(ctx, price, `It may cost ${limit} micros: ${how}`);
   }
-  const wrong = whyNotGood(presented, settings, Date.now());
+  const wrong = whyNotTaken(presented, settings, Date.now());
   if (wrong !== null) return priceTold(ctx, price, `Cannot take the authorization: ${wrong}`);
 
   const ask = askOf(settings, presented, plan);
   const account = accountObject(ctx.env, accountId);
   const answer = await account.buy(ask);
+  if (answer.kind === "promised") {
+    const giveUp = () => account.returnPurchase(ask.id, ask.taskId);
+    const held = await holdPlan(ctx, caller, plan).catch(async (error: unknown) => {
+      await untilReturned(ctx, giveUp());
+      throw error;
+    });
+    return runHeld(ctx, wanted, held, authorizedMs).catch((error: unknown) => {
+      throw withWords(error, "sign another authorization to try again", {});
+    });
+  }
   const bought = boughtOf(answer);
   if (bought === null) return priceTold(ctx, price, whyNotBought(answer, price.micros));
 
@@ -65,12 +80,18 @@ export async function runPurchased(
     response.headers.set(responseHeader, receipt);
     return response;
   } catch (error) {
-    // Also where the consumer has left meanwhile.
-    const returned = Promise.resolve(account.returnPurchase(ask.id, ask.taskId));
-    ctx.waitUntil(returned);
-    await returned;
-    throw withReceipt(error, receipt);
+    await untilReturned(ctx, account.returnPurchase(ask.id, ask.taskId));
+    // What was paid is known also where nothing came of it.
+    const words = "the same authorization may be sent again";
+    throw withWords(error, words, { [responseHeader]: receipt });
   }
+}
+
+/** Also where the consumer has left meanwhile. */
+async function untilReturned(ctx: Context, returning: PromiseLike<void>): Promise<void> {
+  const returned = Promise.resolve(returning);
+  ctx.waitUntil(returned);
+  await returned;
 }
 
 function guestCaller(accountId: string): Caller {
@@ -86,47 +107,16 @@ function guestCaller(accountId: string): Caller {
   };
 }
 
-function askOf(settings: X402Settings, presented: Presented, { task }: Plan): PurchaseAsk {
-  const { authorization } = presented.payload;
-  const untilS = authorization.validBefore;
-  return {
-    id: purchaseId(settings, authorization),
-    accountId: task.accountId,
-    taskId: task.id,
-    payer: authorization.from,
-    micros: authorization.value,
-    limit: BigInt(task.terms.limit),
-    body: settleBody(settings, presented),
-    // One that is good for ever is remembered as long as numbers last.
-    untilMs: Number(untilS < 8_640_000_000_000n ? untilS : 8_640_000_000_000n) * 1_000,
-  };
-}
-
-/** What a facilitator takes: the authorization as it was signed, and what we ask. */
-function settleBody(settings: X402Settings, { accepted, payload }: Presented): string {
-  const { signature, authorization } = payload;
-  const { from, to, value, validAfter, validBefore, nonce } = authorization;
-  const decimal = { value: `${value}`, validAfter: `${validAfter}`, validBefore: `${validBefore}` };
-  const asked = requirementsOf(settings, accepted.amount);
-  return JSON.stringify({
-    x402Version: 2,
-    paymentPayload: {
-      x402Version: 2,
-      accepted: asked,
-      payload: { signature, authorization: { from, to, ...decimal, nonce } },
-    },
-    paymentRequirements: asked,
-  });
-}
-
 type Bought = Extract<PurchaseAnswer, { readonly kind: "bought" }>;
+type Unpromised = Exclude<PurchaseAnswer, { readonly kind: "promised" }>;
 
 /** What was bought; null where it takes another transfer. Throws where that would not help. */
-function boughtOf(answer: PurchaseAnswer): Bought | null {
+function boughtOf(answer: Unpromised): Bought | null {
   switch (answer.kind) {
     case "bought":
       return answer;
     case "refused":
+    case "owing":
     case "short":
       return null;
     case "used":
@@ -137,7 +127,8 @@ function boughtOf(answer: PurchaseAnswer): Bought | null {
     case "busy":
       throw new OctoError(
         "rate_limit_exceeded",
-        `This address has ${answer.tasks} tasks running and may have no more; nothing was settled`,
+        `This address has ${answer.tasks} tasks running or unpaid and may have no more; ` +
+          "nothing was settled",
       );
     case "suspended":
       throw new OctoError("insufficient_scope", "The account of this address is suspended");
@@ -155,19 +146,23 @@ function boughtOf(answer: PurchaseAnswer): Bought | null {
   }
 }
 
-function whyNotBought(answer: PurchaseAnswer, micros: Micros): string {
+function whyNotBought(answer: Unpromised, micros: Micros): string {
   if (answer.kind === "refused") return `The facilitator refused it: ${answer.reason}`;
+  if (answer.kind === "owing") {
+    const how = "pay by exact, for as much more";
+    return `The address owes ${answer.micros} micros that were refused: ${how}`;
+  }
   const free = answer.kind === "short" ? answer.free : 0n;
   return `It may cost ${micros} micros, and what was signed and your credit are ${free}`;
 }
 
-/** What was paid is known also where nothing came of it, and may be sent again. */
-function withReceipt(error: unknown, receipt: string): unknown {
+/** The error with what is to be said about the authorization. */
+function withWords(error: unknown, words: string, more: Readonly<Record<string, string>>): unknown {
   if (!(error instanceof OctoError)) return error;
   const { code, message, param, retryAfterS, headers, cause } = error;
-  return new OctoError(code, `${message} (the same authorization may be sent again)`, {
+  return new OctoError(code, `${message} (${words})`, {
     cause,
-    headers: { ...headers, [responseHeader]: receipt },
+    headers: { ...headers, ...more },
     ...(param === null ? {} : { param }),
     ...(retryAfterS === null ? {} : { retryAfterS }),
   });

@@ -1,7 +1,13 @@
 import { OctoError } from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
 import type { Guest } from "../inference/run-purchased.ts";
-import { decodeHeader, presentedSchema, signatureHeader } from "../x402/wire.ts";
+import {
+  decodeHeader,
+  hasPermit,
+  presentedPermitSchema,
+  presentedSchema,
+  signatureHeader,
+} from "../x402/wire.ts";
 import { checked } from "./read-body.ts";
 
 /**
@@ -31,5 +37,8 @@ export function readGuest({ config }: Context, headers: Headers): Guest | null {
       param: signatureHeader,
     });
   }
-  return { settings, presented: checked(decoded, presentedSchema, signatureHeader) };
+  const presented = hasPermit(decoded)
+    ? checked(decoded, presentedPermitSchema, signatureHeader)
+    : checked(decoded, presentedSchema, signatureHeader);
+  return { settings, presented };
 }

@@ -9,6 +9,11 @@ export type Settlement =
   /** There was no word; it may be settled or not. */
   | { readonly kind: "unknown"; readonly reason: string };
 
+/** Whether a transfer could be settled now, by the facilitator's word. */
+export type Verification =
+  | { readonly kind: "good" }
+  | { readonly kind: "refused" | "unknown"; readonly reason: string };
+
 /** A chain settles in a second or two; a consumer waits this long at most. */
 const answerMs = 5_000;
 
@@ -18,15 +23,42 @@ const answerSchema = z.object({
   network: z.string().nullish(),
   errorReason: z.string().nullish(),
 });
+const verifiedSchema = z.object({ isValid: z.boolean(), invalidReason: z.string().nullish() });
 
-/**
- * Asks the operator's facilitator to settle a transfer; `body` is what it takes at `/settle`. No
- * other server is ever asked, wherever it may send us.
- */
+/** Asks the operator's facilitator to settle a transfer; `body` is what it takes. */
 export async function askToSettle(env: Env, body: string): Promise<Settlement> {
+  const asked = await askFacilitator(env, "/settle", body, answerSchema);
+  if (asked.kind === "unknown") return asked;
+  const { answer } = asked;
+  if (!answer.success) return { kind: "refused", reason: reasonOf(answer.errorReason) };
+  if (answer.network !== asked.network || !answer.transaction) {
+    return { kind: "unknown", reason: "it says success, and not of which transaction" };
+  }
+  return { kind: "settled", transaction: answer.transaction.slice(0, 200) };
+}
+
+/** Asks it whether it could; nothing comes of that. */
+export async function askToVerify(env: Env, body: string): Promise<Verification> {
+  const asked = await askFacilitator(env, "/verify", body, verifiedSchema);
+  if (asked.kind === "unknown") return asked;
+  const { isValid, invalidReason } = asked.answer;
+  return isValid ? { kind: "good" } : { kind: "refused", reason: reasonOf(invalidReason) };
+}
+
+type Answered<T> =
+  | { readonly kind: "answered"; readonly answer: T; readonly network: string }
+  | { readonly kind: "unknown"; readonly reason: string };
+
+/** No other server is ever asked, wherever it may send us. */
+async function askFacilitator<T>(
+  env: Env,
+  path: "/settle" | "/verify",
+  body: string,
+  schema: z.ZodType<T>,
+): Promise<Answered<T>> {
   const settings = configOf(env).x402;
   if (settings === null) return { kind: "unknown", reason: "x402 is not configured any more" };
-  const request = new Request(`${settings.facilitatorUrl}/settle`, {
+  const request = new Request(`${settings.facilitatorUrl}${path}`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body,
@@ -42,18 +74,14 @@ export async function askToSettle(env: Env, body: string): Promise<Settlement> {
   } catch (error) {
     return { kind: "unknown", reason: describeError(error) };
   }
-  const answer = answerOf(text);
+  const answer = answerOf(text, schema);
   if (answer === null) return { kind: "unknown", reason: `it answered ${status} in another form` };
-  if (!answer.success) return { kind: "refused", reason: reasonOf(answer.errorReason) };
-  if (answer.network !== settings.network || !answer.transaction) {
-    return { kind: "unknown", reason: "it says success, and not of which transaction" };
-  }
-  return { kind: "settled", transaction: answer.transaction.slice(0, 200) };
+  return { kind: "answered", answer, network: settings.network };
 }
 
-function answerOf(text: string): z.infer<typeof answerSchema> | null {
+function answerOf<T>(text: string, schema: z.ZodType<T>): T | null {
   try {
-    return answerSchema.safeParse(JSON.parse(text)).data ?? null;
+    return schema.safeParse(JSON.parse(text)).data ?? null;
   } catch {
     // Not JSON: what stands before it says that it cannot be reached.
     return null;

@@ -1,6 +1,7 @@
 import { type Hex, recoverTypedDataAddress } from "viem";
 import { z } from "zod";
 import { authorizationTypes, settings } from "../edge/x402/whole-wire.ts";
+import { isGoodPermit, type PermitAsk, permitAskSchema } from "./fake-permits.ts";
 
 /** The variables of an edge that is paid by request. */
 export const x402Bindings = {
@@ -10,6 +11,7 @@ export const x402Bindings = {
   OCTO_X402_ASSET_NAME: settings.assetName,
   OCTO_X402_ASSET_VERSION: settings.assetVersion,
   OCTO_X402_FACILITATOR: settings.facilitatorUrl,
+  OCTO_X402_UPTO_FACILITATOR: settings.uptoFacilitator ?? "",
 };
 
 /** How it takes one question. */
@@ -63,15 +65,26 @@ const askSchema = z.strictObject({
 
 /** What the chain has of one payer. */
 export interface PayerOnChain {
+  /** How often it was asked whether it could settle. */
+  readonly verified: number;
   readonly asked: number;
   readonly settledMicros: number;
   readonly transactions: readonly string[];
+}
+
+/** What it is to settle. */
+interface Transfer {
+  readonly payer: string;
+  readonly nonce: string;
+  readonly micros: number;
+  readonly isGood: boolean;
 }
 
 /** A facilitator and its chain; it answers as the published one, in whatever mood it is told. */
 export class FakeFacilitator {
   readonly #moods = new Map<string, Mood[]>();
   readonly #asked = new Map<string, number>();
+  readonly #verified = new Map<string, number>();
   readonly #settled = new Map<
     string,
     { readonly payer: string; readonly micros: number; readonly transaction: string }
@@ -85,29 +98,63 @@ export class FakeFacilitator {
       this.#moods.set(payer, [...moods]);
       return Response.json({});
     }
-    if (pathname !== "/settle") return new Response("no such page", { status: 404 });
-    const ask = askSchema.safeParse(await request.json());
+    if (pathname !== "/settle" && pathname !== "/verify") {
+      return new Response("no such page", { status: 404 });
+    }
+    const json = await request.json();
+    const permit = permitAskSchema.safeParse(json);
+    if (permit.success) {
+      return pathname === "/verify" ? this.#verify(permit.data) : this.#settlePermit(permit.data);
+    }
+    const ask = askSchema.safeParse(json);
     if (!ask.success) return new Response(z.prettifyError(ask.error), { status: 400 });
-    return this.#settle(ask.data);
+    const { authorization } = ask.data.paymentPayload.payload;
+    return this.#settle({
+      payer: authorization.from,
+      nonce: authorization.nonce,
+      micros: Number(authorization.value),
+      isGood: await isGood(ask.data),
+    });
   }
 
-  async #settle(ask: z.infer<typeof askSchema>): Promise<Response> {
-    const { authorization, signature } = ask.paymentPayload.payload;
-    const { from: payer, nonce } = authorization;
+  /** It looks, and nothing happens; its mood is that of any other question. */
+  async #verify(ask: PermitAsk): Promise<Response> {
+    const { from: payer } = ask.paymentPayload.payload.permit2Authorization;
+    this.#verified.set(payer, (this.#verified.get(payer) ?? 0) + 1);
+    const mood = this.#moods.get(payer)?.shift() ?? "settle";
+    if (mood === "hang") return new Promise(() => {});
+    if (mood === "refuse") {
+      return Response.json({ isValid: false, invalidReason: "insufficient_balance", payer });
+    }
+    if (mood !== "settle") return new Response("<h1>Bad gateway</h1>", { status: 502 });
+    const isValid = await isGoodPermit(ask, "whole");
+    return Response.json({
+      isValid,
+      ...(isValid ? {} : { invalidReason: "invalid_permit" }),
+      payer,
+    });
+  }
+
+  async #settlePermit(ask: PermitAsk): Promise<Response> {
+    const { from: payer, nonce } = ask.paymentPayload.payload.permit2Authorization;
+    const micros = Number(ask.paymentRequirements.amount);
+    return this.#settle({ payer, nonce, micros, isGood: await isGoodPermit(ask, "part") });
+  }
+
+  async #settle({ payer, nonce, micros, isGood: isTaken }: Transfer): Promise<Response> {
     this.#asked.set(payer, (this.#asked.get(payer) ?? 0) + 1);
     const mood = this.#moods.get(payer)?.shift() ?? "settle";
     if (mood === "refuse") return failure(payer, "insufficient_funds");
     if (mood === "down") return new Response("<h1>Bad gateway</h1>", { status: 502 });
     if (mood === "redirect") return Response.redirect("https://elsewhere.test/settle", 307);
     if (mood === "garble") return Response.json({ success: true, payer });
-    if (!(await isGood(ask, signature))) return failure(payer, "invalid_exact_evm_signature");
+    if (!isTaken) return failure(payer, "invalid_signature");
     const known = this.#settled.get(payer + nonce);
     if (known !== undefined && mood === "forget") {
       return failure(payer, "invalid_exact_evm_nonce_already_used");
     }
     const transaction = known?.transaction ?? `0x${crypto.randomUUID().replaceAll("-", "")}`;
-    const micros = Number(authorization.value);
-    this.#settled.set(payer + nonce, { payer, micros, transaction });
+    if (known === undefined) this.#settled.set(payer + nonce, { payer, micros, transaction });
     if (mood === "lose") return new Response("upstream reset", { status: 504 });
     if (mood === "hang") return new Promise(() => {});
     return Response.json({ success: true, transaction, network: settings.network, payer });
@@ -116,6 +163,7 @@ export class FakeFacilitator {
   #ofPayer(payer: string): PayerOnChain {
     const own = [...this.#settled.values()].filter((one) => one.payer === payer);
     return {
+      verified: this.#verified.get(payer) ?? 0,
       asked: this.#asked.get(payer) ?? 0,
       settledMicros: own.reduce((sum, { micros }) => sum + micros, 0),
       transactions: own.map(({ transaction }) => transaction),
@@ -129,8 +177,8 @@ function failure(payer: string, errorReason: string): Response {
 }
 
 /** What the token's contract would look at, by another's arithmetic than ours. */
-async function isGood(ask: z.infer<typeof askSchema>, signature: string): Promise<boolean> {
-  const { authorization } = ask.paymentPayload.payload;
+async function isGood(ask: z.infer<typeof askSchema>): Promise<boolean> {
+  const { authorization, signature } = ask.paymentPayload.payload;
   const { amount, payTo, asset, extra } = ask.paymentRequirements;
   const signer = await recoverTypedDataAddress({
     domain: { ...extra, chainId: settings.chainId, verifyingContract: asset as Hex },

@@ -4,6 +4,7 @@ import { accountObject } from "../../edge/objects.ts";
 import { payerAccountId } from "../../edge/x402/payer.ts";
 import { decodeHeader, encodeHeader, type Requirements } from "../../edge/x402/wire.ts";
 import type { Mood, PayerOnChain } from "../helpers/fake-facilitator.ts";
+import { type PermitChange, signedPermit } from "../edge/x402/whole-permit.ts";
 import { settings, signed } from "../edge/x402/whole-wire.ts";
 import { type Answer, call, env } from "./routes/edge-client.ts";
 
@@ -13,6 +14,8 @@ export interface Payer {
   readonly accountId: string;
   /** Signs for a price, with whatever is to be wrong about it; gives the header. */
   sign(price: Requirements, change?: Record<string, unknown>): Promise<Record<string, string>>;
+  /** The same for a price that is to be paid after the answer, as a most. */
+  promise(price: Requirements, change?: PermitChange): Promise<Record<string, string>>;
   /** How the facilitator takes its next questions. */
   expect(...moods: readonly Mood[]): Promise<void>;
   onChain(): Promise<PayerOnChain>;
@@ -30,6 +33,13 @@ export async function newPayer(): Promise<Payer> {
       const payload = await signed({ value: price.amount, validBefore, ...change }, key);
       const accepted = { ...price, amount: payload.authorization.value };
       return header({ x402Version: 2, accepted, payload });
+    },
+    async promise(price, change = {}) {
+      const nowS = Math.floor(Date.now() / 1_000);
+      const deadline = `${nowS + price.maxTimeoutSeconds}`;
+      const payload = await signedPermit({ amount: price.amount, deadline, ...change }, key);
+      const { amount } = payload.permit2Authorization.permitted;
+      return header({ x402Version: 2, accepted: { ...price, amount }, payload });
     },
     async expect(...moods) {
       const body = JSON.stringify({ payer: address, moods });
@@ -63,9 +73,16 @@ export function ask(
 }
 
 /** What a request costs, by the header of its refusal. */
-export function priceOf({ headers }: Answer): Requirements {
-  const told = readHeader(headers, "payment-required") as { accepts: [Requirements] };
-  return told.accepts[0];
+export function priceOf(answer: Answer): Requirements {
+  return offerOf(answer, "exact");
+}
+
+/** The same, of one scheme. */
+export function offerOf({ headers }: Answer, scheme: Requirements["scheme"]): Requirements {
+  const told = readHeader(headers, "payment-required") as { accepts: Requirements[] };
+  const offer = told.accepts.find((one) => one.scheme === scheme);
+  if (offer === undefined) throw new Error(`${scheme} is not offered`);
+  return offer;
 }
 
 export function readHeader(headers: Headers, name: string): unknown {

@@ -61,6 +61,7 @@ describe("a request without a key", () => {
         maxTimeoutSeconds: 300,
         extra: { name: "USDC", version: "2" },
       },
+      expect.objectContaining({ scheme: "upto" }),
     ]);
     const told = readHeader(answer.headers, "payment-required");
     expect(told).toEqual({ ...rest, accepts, error: wordsOf(answer) });
@@ -187,7 +188,8 @@ describe("an authorization", () => {
     expect(codeOf(answer)).toBe("402 insufficient_quota");
     expect(wordsOf(answer)).toContain(words);
     expect(priceOf(answer)).toEqual(price);
-    expect(await payer.onChain()).toEqual({ asked: 0, settledMicros: 0, transactions: [] });
+    const nothing = { verified: 0, asked: 0, settledMicros: 0, transactions: [] };
+    expect(await payer.onChain()).toEqual(nothing);
     expect(worker.attempts).toEqual([]);
   });
 
