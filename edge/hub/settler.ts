@@ -44,6 +44,12 @@ const retryMs = 500;
  */
 const pendingMax = 60_000;
 
+/**
+ * Closings in one call to an account: a call takes 32 megabytes (Workers, 2026-11), and a closing
+ * is a few kilobytes.
+ */
+const closingsAtOnce = 512;
+
 /** A task whose hub was lost is over for its consumer within seconds, in most cases. */
 const waitMs = 15_000;
 
@@ -97,10 +103,16 @@ export class Settler {
       byAccount.set(account, list);
     }
     this.#pending = [];
-    await Promise.all([...byAccount].map(([accountId, list]) => this.#close(accountId, list)));
+    await Promise.all([...byAccount].map(([accountId, list]) => this.#closeAll(accountId, list)));
   }
 
-  async #close(accountId: string, pending: Pending[]): Promise<void> {
+  async #closeAll(accountId: string, pending: readonly Pending[]): Promise<void> {
+    for (let at = 0; at < pending.length; at += closingsAtOnce) {
+      await this.#close(accountId, pending.slice(at, at + closingsAtOnce));
+    }
+  }
+
+  async #close(accountId: string, pending: readonly Pending[]): Promise<void> {
     let waiting: ReadonlySet<string>;
     try {
       const closings = pending.map((entry) => entry.closing);
