@@ -1,8 +1,9 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Account } from "../../edge/billing/account.ts";
 import { exportTransfers } from "../../edge/db/ledger-export.ts";
-import type { Transfer } from "../../edge/db/ledger.ts";
+import { databaseOf } from "../../edge/database.ts";
+import { lastRow, type Transfer } from "../../edge/db/ledger.ts";
 import { accountObject } from "../../edge/objects.ts";
 import { auditLedger } from "../../shared/audit.ts";
 import { bookOf, systemBooks } from "../../shared/assets.ts";
@@ -222,4 +223,27 @@ test("tasks that are closed together in any number are told in rows that the sto
   expect(longest).toBeLessThan(rowBytesMax);
   await handOver(consumer);
   await expectExact(scene, [900, 0]);
+});
+
+describe("a database that takes a batch and never ends its answer is given up", () => {
+  /** Ends as a request that is aborted does, and else never. */
+  const aborted = (signal?: AbortSignal) =>
+    new Promise<never>((_, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason as Error));
+    });
+
+  test.each<[string, (signal?: AbortSignal) => Promise<Response>]>([
+    ["before its head", aborted],
+    [
+      "behind its head",
+      async (signal) => new Response(new ReadableStream({ pull: () => aborted(signal) })),
+    ],
+  ])("%s", async (_when, answer) => {
+    const binding = {
+      fetch: (request: Request, { signal }: { readonly signal?: AbortSignal } = {}) =>
+        request.method === "POST" ? answer(signal) : env.LIBSQL?.fetch(request),
+    };
+    await using db = databaseOf({ ...env, LIBSQL: binding as unknown as Fetcher }, 1);
+    await expect(lastRow(db)).rejects.toMatchObject({ code: "unavailable" });
+  });
 });
