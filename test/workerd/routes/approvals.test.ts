@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { newId } from "../../../shared/ids.ts";
+import { brokenCall, databaseFailures } from "./broken-call.ts";
 import { call, newConsumer, refusal } from "./edge-client.ts";
 
 /** More than one operator gives alone. */
@@ -83,3 +84,18 @@ test("approvals are operators' own, and unknown ones are not found", async () =>
   const unknown = { ...body, account_id: newId("acct") };
   expect((await refusal("POST /api/v1/approvals", { body: unknown })).status).toBe(404);
 });
+
+test.each(databaseFailures)(
+  "an approval that broke off as the database %s is carried out by approving again, once",
+  async (how) => {
+    const { accountId } = await newConsumer();
+    const { key } = await newConsumer("operator");
+    for (let batch = 1; ; batch++) {
+      const route = `POST /api/v1/approvals/${await ask(accountId)}/approve`;
+      const isBroken = await brokenCall(route, { batch, how }, { key, body: null });
+      expect((await call(route, { key })).status).toBe(200);
+      expect(await balanceOf(accountId)).toBe(batch * much);
+      if (!isBroken) break;
+    }
+  },
+);

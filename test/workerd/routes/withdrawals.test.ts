@@ -5,7 +5,7 @@ import { accountObject } from "../../../edge/objects.ts";
 import { isInPayout } from "../../../shared/crypto/payout-tree.ts";
 import { newId } from "../../../shared/ids.ts";
 import { brokenCall, databaseFailures } from "./broken-call.ts";
-import { call, env, newConsumer, openDatabase, refusal } from "./edge-client.ts";
+import { call, env, newConsumer, openDatabase, operatorKey, refusal } from "./edge-client.ts";
 
 /** More than an account takes out without an operator. */
 const much = 1_500_000_000;
@@ -248,6 +248,32 @@ describe.each(databaseFailures)(
         if (!isBroken) break;
       }
     });
+  },
+);
+
+test.each(databaseFailures)(
+  "a payout that broke off as the database %s is finished, once",
+  async (how) => {
+    const { key } = await newRich(10_000_000);
+    const address = newAddress();
+    await payOut();
+    for (let batch = 1; ; batch++) {
+      const ids = [
+        await takeOut(key, { amount_micros: 1_000, address }),
+        await takeOut(key, { amount_micros: 2_000, address }),
+      ];
+      const sent = { key: operatorKey, body: "{}" };
+      const isBroken = await brokenCall("POST /api/v1/payouts", { batch, how }, sent);
+      await payOut();
+      for (const id of ids) expect(await stateOf(key, id)).toBe("paid out");
+      expect(await moneyOf(key)).toEqual({ available: 10_000_000 - batch * 3_000, pending: 0 });
+      const { json } = await call("GET /api/v1/payouts?limit=1");
+      const [last] = json["data"] as Record<string, unknown>[];
+      const route = `GET /api/v1/payouts/${last?.["id"]}/proof?address=${address}`;
+      const proven = (await call(route)).json;
+      expect(proven).toMatchObject({ cumulative_micros: batch * 3_000, root: last?.["root"] });
+      if (!isBroken) break;
+    }
   },
 );
 
