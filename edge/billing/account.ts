@@ -27,6 +27,7 @@ import type { Incoming, MoveRequest, MoveResult } from "./move-money.ts";
 import { Moves } from "./moves.ts";
 import { drainOutbox, type Earn } from "./outbox.ts";
 import type { PendRequest, PendResult, PostResult, VoidResult } from "./pending-money.ts";
+import { Room } from "./room.ts";
 import { summarise } from "./summarise.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
@@ -41,6 +42,7 @@ export class Account extends DurableObject<Env> {
   readonly #handOver: HandOver;
   readonly #leasing: Leasing;
   readonly #moves: Moves;
+  readonly #room: Room;
   readonly #keys: AccountKeys;
   /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
   readonly #awake = new Later(() => this.#stayAwake());
@@ -56,6 +58,7 @@ export class Account extends DurableObject<Env> {
       accountObject(this.env, accountId).earn(books.opened.accountId, rows);
     this.#leasing = new Leasing(books);
     this.#moves = new Moves(books);
+    this.#room = new Room(books);
     this.#keys = new AccountKeys(ctx.storage.sql, { env, books, leasing: this.#leasing });
     this.#handOver = new HandOver(ctx.storage, {
       drain: () => drainOutbox(books.store, this.env, earn),
@@ -108,11 +111,9 @@ export class Account extends DurableObject<Env> {
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
   async hold(terms: Terms, { tokensMax, keyChanges = 0 }: HoldAsk = {}): Promise<HoldAnswer> {
-    const refused = this.#keys.refuse(terms.key, keyChanges);
-    if (refused !== null) return refused;
-    const request = holdRequestOf(terms, tokensMax);
-    const result = holdCredit(this.#books.opened, request, Date.now());
-    if (result.kind === "refused") return result;
+    const hold = () => holdCredit(this.#books.opened, holdRequestOf(terms, tokensMax), Date.now());
+    const result = await this.#room.find(() => this.#keys.refuse(terms.key, keyChanges) ?? hold());
+    if (result.kind !== "held") return result;
     this.#awake.arm(awakeMs);
     return { ...result, ticket: await this.#seal.seal(terms) };
   }
@@ -133,6 +134,7 @@ export class Account extends DurableObject<Env> {
    */
   async close(closings: readonly TaskClosing[]): Promise<readonly string[]> {
     const closed = this.#books.durably(() => closeTasks(this.#books, closings, Date.now()));
+    this.#room.closed();
     if (closed.items.length > 0) await this.#handOver.schedule("soon");
     return closed.waiting;
   }
