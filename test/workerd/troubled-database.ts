@@ -15,8 +15,8 @@ export type Trouble =
   | "is slow";
 
 /**
- * The database of an account as the network makes it at its worst: the troubles come in their order,
- * one a batch, and after them it is the real one. Until its object loses its memory, the account
+ * The database of an account as the network makes it at its worst: the troubles come in their
+ * order, one a batch, and after them it is the real one. Until its object loses its memory, the account
  * knows no other.
  */
 export class TroubledDatabase {

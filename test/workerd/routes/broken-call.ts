@@ -3,7 +3,7 @@ import worker from "../../../edge/worker.ts";
 import type { Env } from "../../../edge/env.ts";
 import { env } from "./edge-client.ts";
 
-/** How a batch to the database fails: before it is stored, or when it was and its answer is lost. */
+/** How a batch fails: before it is stored, or when it was and its answer is lost. */
 export const databaseFailures = ["is away", "commits without answering"] as const;
 
 /**
