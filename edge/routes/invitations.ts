@@ -26,6 +26,7 @@ import {
   timeField,
   timeToJson,
 } from "./fields.ts";
+import { assertMayGiveRole } from "./key-rights.ts";
 import { knownAccount } from "./known-account.ts";
 import { onlyOwners, roleField } from "./members.ts";
 import { personOf } from "./people.ts";
@@ -183,6 +184,7 @@ async function inviterOf(
 ): Promise<{ readonly accountId: string; readonly isOperator: boolean }> {
   const wanted = body.account_id ?? caller.accountId;
   if (wanted === caller.accountId && caller.permissions.has("members:write")) {
+    assertMayGiveRole(caller, body.role);
     return { accountId: wanted, isOperator: false };
   }
   if (!caller.permissions.has("network:operate")) {

@@ -1,6 +1,11 @@
 import { isBlockWithin, parseAddressBlock } from "../../shared/addresses.ts";
 import { OctoError } from "../../shared/errors.ts";
-import { type KeyScope, permissionsOf } from "../../shared/permissions.ts";
+import {
+  type KeyScope,
+  type MemberRole,
+  permissionsByRole,
+  permissionsOf,
+} from "../../shared/permissions.ts";
 import type { Caller, Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { findApiKey } from "../db/api-keys.ts";
@@ -60,6 +65,21 @@ export function assertMayGive(caller: Caller, scopes: readonly KeyScope[]): void
       { param: "scopes" },
     );
   }
+}
+
+/**
+ * Refuses a role that says more than the caller may do itself: an admin's friend moves no money.
+ * Who makes owners is the members' own rule (M1).
+ */
+export function assertMayGiveRole(caller: Caller, role: MemberRole): void {
+  if (role === "owner") return;
+  const missing = [...permissionsByRole[role]].find((one) => !caller.permissions.has(one));
+  if (missing === undefined) return;
+  throw new OctoError(
+    "insufficient_scope",
+    `Cannot give the role ${role}: it has the permission ${missing}, which you do not have`,
+    { param: "role" },
+  );
 }
 
 /** Refuses what a key that is limited itself would be rid of by another key. */

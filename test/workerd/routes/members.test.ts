@@ -51,7 +51,7 @@ describe("members", () => {
     const outsider = await newPerson();
     for (const key of [admin.token, String(made.json["key"])]) {
       const path = `/api/v1/members/${other.id}`;
-      expect((await call(`PATCH ${path}`, { key, body: { role: "finance" } })).status).toBe(200);
+      expect((await call(`PATCH ${path}`, { key, body: { role: "auditor" } })).status).toBe(200);
       const forbidden = [
         refusal(`PATCH ${path}`, { key, body: { role: "owner" } }),
         refusal(`PATCH /api/v1/members/${owner.id}`, { key, body: { role: "admin" } }),
@@ -69,6 +69,25 @@ describe("members", () => {
         });
       }
     }
+  });
+
+  test("admins, who move no money, make nobody who does", async () => {
+    const owner = await newOwner();
+    const admin = await newMember(owner, "admin");
+    const friend = await newMember(owner, "builder");
+    const outsider = await newPerson();
+    const role = "finance";
+    const tried = (key: string) => [
+      call("POST /api/v1/members", { key, body: { person_id: outsider.id, role } }),
+      call(`PATCH /api/v1/members/${friend.id}`, { key, body: { role } }),
+      call("POST /api/v1/invitations", { key, body: { name: "Eve", role } }),
+    ];
+    for (const { status, json } of await Promise.all(tried(admin.token))) {
+      const error = { code: "insufficient_scope", param: "role" };
+      expect({ status, json }).toMatchObject({ status: 403, json: { error } });
+    }
+    const made = await Promise.all(tried(owner.token));
+    expect(made.map(({ status }) => status)).toEqual([201, 200, 201]);
   });
 
   test("an owner makes another and may then go", async () => {
