@@ -6,7 +6,7 @@ import {
   permissionsByRole,
   permissionsOf,
 } from "../../shared/permissions.ts";
-import type { Caller, Context } from "../context.ts";
+import type { Caller, Context, KeyRules } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { findApiKey } from "../db/api-keys.ts";
 import { systemAccountId } from "./active-caller.ts";
@@ -69,9 +69,16 @@ export function assertMayGive(caller: Caller, scopes: readonly KeyScope[]): void
 
 /**
  * Refuses a role that says more than the caller may do itself: an admin's friend moves no money.
- * Who makes owners is the members' own rule (M1).
+ * Nor does a key that is limited make people, whom its limitations do not bind. Who makes owners is
+ * the members' own rule (M1).
  */
 export function assertMayGiveRole(caller: Caller, role: MemberRole): void {
+  if (caller.key !== null && isLimited(caller.key)) {
+    throw new OctoError(
+      "insufficient_scope",
+      "Cannot give a role: your key is limited to models, addresses or a time, and people are not",
+    );
+  }
   if (role === "owner") return;
   const missing = [...permissionsByRole[role]].find((one) => !caller.permissions.has(one));
   if (missing === undefined) return;
@@ -101,6 +108,10 @@ export function assertWithinOwn({ key, ...caller }: Caller, given: Partial<KeyLi
     if (given.expiresAt !== null && given.expiresAt <= expiresMs) return;
     throw beyondOwn("expires_at", `ends at ${new Date(expiresMs).toISOString()}`);
   }
+}
+
+function isLimited({ models, addresses, expiresMs }: KeyRules): boolean {
+  return models !== null || addresses !== null || expiresMs !== null;
 }
 
 function beyondOwn(param: string, own: string): OctoError {

@@ -90,6 +90,33 @@ describe("members", () => {
     expect(made.map(({ status }) => status)).toEqual([201, 200, 201]);
   });
 
+  test("a key that is limited makes no people, whom its limits would not bind", async () => {
+    const owner = await newOwner();
+    const [member, outsider] = [await newMember(owner, "builder"), await newPerson()];
+    const limits = [
+      { expires_at: "2999-01-01T00:00:00.000Z" },
+      { addresses: ["192.0.2.1"] },
+      { models: ["a"] },
+    ];
+    for (const limit of limits) {
+      const body = { name: "k", scopes: ["management"], ...limit };
+      const made = await call("POST /api/v1/keys", { key: owner.token, body });
+      const key = String(made.json["key"]);
+      const headers = { "cf-connecting-ip": "192.0.2.1" };
+      const role = "admin";
+      const tried = [
+        refusal("POST /api/v1/members", { key, headers, body: { person_id: outsider.id, role } }),
+        refusal(`PATCH /api/v1/members/${member.id}`, { key, headers, body: { role } }),
+        refusal("POST /api/v1/invitations", { key, headers, body: { name: "Eve", role } }),
+      ];
+      for (const error of await Promise.all(tried)) {
+        expect(error).toMatchObject({ status: 403, message: expect.stringContaining("limited") });
+      }
+      const away = await call("GET /api/v1/members", { key, headers });
+      expect(away.status).toBe(200);
+    }
+  });
+
   test("an owner makes another and may then go", async () => {
     const owner = await newOwner();
     const next = await newMember(owner, "admin");
