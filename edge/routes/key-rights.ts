@@ -50,10 +50,20 @@ export function noSuchKey(id: string): OctoError {
 
 /**
  * Refuses scopes that say more than the caller may do itself, which whoever learns the new secret
- * could do. Operators give all of them. People run no inference themselves, because what is spent
- * has a key: so whoever may make keys at all may make one for that.
+ * could do. Operators give all of them but their own: with a second key, made or rotated, one would
+ * be both of those who have to agree on an approval. That scope is the deployment's own key's to
+ * give. People run no inference themselves, because what is spent has a key: so whoever may make
+ * keys at all may make one for that.
  */
 export function assertMayGive(caller: Caller, scopes: readonly KeyScope[]): void {
+  if (caller.accountId === systemAccountId) return;
+  if (scopes.includes("operator")) {
+    throw new OctoError(
+      "insufficient_scope",
+      "Cannot give the scope operator: the deployment's own operator key does that alone",
+      { param: "scopes" },
+    );
+  }
   if (isOperator(caller)) return;
   for (const scope of scopes) {
     if (scope === "inference" && caller.personId !== null) continue;
