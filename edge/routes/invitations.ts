@@ -169,8 +169,7 @@ async function accept(ctx: Context, personId: string, secret: string) {
   if (invitation === null) throw noSuchInvitation();
   const { accountId } = invitation;
   const isJoined = await acceptInvitation(db, acceptance);
-  const memberships = await listMemberships(db, personId);
-  const membership = memberships.find((one) => one.accountId === accountId);
+  const [membership] = await listMemberships(db, personId, accountId);
   if (isJoined && membership !== undefined) return membershipToJson(membership);
   if (membership === undefined) throw noSuchInvitation();
   throw new OctoError("conflict", `You are a member of ${accountId} already`);

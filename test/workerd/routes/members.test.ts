@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { newId } from "../../../shared/ids.ts";
 import { call, newConsumer, openDatabase, refusal } from "./edge-client.ts";
 import { newMember, newOwner, newPerson, sessionOf } from "./people.ts";
 
@@ -115,6 +116,39 @@ describe("members", () => {
       const away = await call("GET /api/v1/members", { key, headers });
       expect(away.status).toBe(200);
     }
+  });
+
+  test("whoever was made a member unasked leaves, and the last owner stays", async () => {
+    const owner = await newOwner();
+    const member = await newMember(owner, "read-only");
+    const body = { account_id: owner.accountId };
+    const left = await call("POST /api/v1/me/leave", { key: member.token, body });
+    // Their session was for that account.
+    expect(left.json).toMatchObject({ id: member.id, accounts: [] });
+    expect((await call("GET /api/v1/me", { key: member.token })).status).toBe(401);
+    const token = await sessionOf(member.wallet);
+    const again = await refusal("POST /api/v1/me/leave", { key: token, body });
+    expect(again).toMatchObject({ status: 404, code: "not_found" });
+    const last = await refusal("POST /api/v1/me/leave", { key: owner.token, body });
+    expect(last).toMatchObject({ status: 409, code: "conflict" });
+  });
+
+  test("a person whom others made a member a hundred times is one elsewhere too", async () => {
+    const owner = await newOwner();
+    const person = await newPerson();
+    await using db = openDatabase();
+    const accounts = Array.from({ length: 100 }, () => newId("acct"));
+    await db.migrate("make a hundred accounts", [
+      ...accounts.map(
+        (id) => `insert into accounts (id, kind, name, status, concurrency_max, created_at)
+          values ('${id}', 'consumer', 'x', 'active', 1, 1)`,
+      ),
+      ...accounts.map((id) => `insert into members values ('${id}', '${person.id}', 'builder', 1)`),
+    ]);
+    const secret = await newSecret(owner.token, { name: "Bob", role: "builder" });
+    expect((await accept(person.token, secret)).status).toBe(200);
+    const token = await sessionOf(person.wallet, owner.accountId);
+    expect((await call("GET /api/v1/account", { key: token })).status).toBe(200);
   });
 
   test("an owner makes another and may then go", async () => {
