@@ -270,6 +270,15 @@ describe("invitations", () => {
     expect(second).toMatchObject({ status: 409, code: "conflict" });
   });
 
+  test("of several first owners whom an operator invites, the last one is let in alone", async () => {
+    const { accountId } = await newConsumer();
+    const first = { account_id: accountId, name: "Alice", role: "owner" };
+    const [early, late] = [await newSecret(undefined, first), await newSecret(undefined, first)];
+    const [eve, alice] = [await newPerson(), await newPerson()];
+    expect((await accept(alice.token, late)).status).toBe(200);
+    expect((await accept(eve.token, early)).status).toBe(404);
+  });
+
   test("nobody but an operator invites to another's account, which they do not learn of", async () => {
     const owner = await newOwner();
     const { accountId } = await newOwner();
