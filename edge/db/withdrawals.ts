@@ -95,7 +95,8 @@ export async function listWithdrawals(
 
 /**
  * Begins a payout of the oldest queued withdrawals of an asset: from now on they are its own. Does
- * nothing where there is one that was begun and not finished, or where nothing is queued.
+ * nothing where there is one that was begun and not finished, or where nothing is queued. Its time
+ * is after all those before it, whose roots must not change, though another edge's clock be behind.
  */
 export async function beginPayout(
   db: Database,
@@ -109,7 +110,8 @@ export async function beginPayout(
   );
   await db.write("begin the payout", (orm) => [
     orm.insert(payouts).select(
-      sql`select ${id}, ${asset}, '', 0, 0, ${sql.param(createdAt, payouts.createdAt)}
+      sql`select ${id}, ${asset}, '', 0, 0, max(${sql.param(createdAt, payouts.createdAt)},
+          (select coalesce(max(created_at) + 1, 0) from ${payouts}))
         where not exists (select 1 from ${payouts} where ${payouts.root} = '')
           and exists (select 1 from ${withdrawals} where ${isQueued})`,
     ),

@@ -86,6 +86,24 @@ test("a proof says what its address was paid in all, so that it can be claimed o
   ).toBe(404);
 });
 
+test("a payout is after those before it, whatever the clock says of them", async () => {
+  const { key } = await newRich(10_000_000);
+  const address = newAddress();
+  await takeOut(key, { amount_micros: 1_000_000, address });
+  const before = (await payOut()).at(-1)?.["id"];
+  await using db = openDatabase();
+  await db.migrate("put the clock back", [
+    `update payouts set created_at = created_at + 60000 where id = '${String(before)}'`,
+  ]);
+  const proofOf = async (id: unknown) =>
+    (await call(`GET /api/v1/payouts/${String(id)}/proof?address=${address}`)).json;
+  const proof = await proofOf(before);
+  await takeOut(key, { amount_micros: 2_000_000, address });
+  const after = (await payOut()).at(-1)?.["id"];
+  expect(await proofOf(after)).toMatchObject({ cumulative_micros: 3_000_000 });
+  expect(await proofOf(before)).toEqual(proof);
+});
+
 test("payouts asked for at the same time pay each withdrawal once", async () => {
   const { key } = await newRich(10_000_000);
   const address = newAddress();
