@@ -43,6 +43,14 @@ export async function recordFirstDeposit(
   ]);
 }
 
+/** Whose deposit was taken under this id; null where none was. */
+export async function accountOfDeposit(db: Database, id: string): Promise<string | null> {
+  const rows = await db.read("find the deposit", (orm) =>
+    orm.select({ accountId: deposits.accountId }).from(deposits).where(eq(deposits.id, id)),
+  );
+  return rows[0]?.accountId ?? null;
+}
+
 /** The deposits of an account, newest first. */
 export async function listDeposits(
   db: Database,

@@ -5,7 +5,7 @@ import { OctoError } from "../../shared/errors.ts";
 import type { AppEnv } from "../app-env.ts";
 import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
-import { type Deposit, listDeposits, recordDeposit } from "../db/deposits.ts";
+import { accountOfDeposit, type Deposit, listDeposits, recordDeposit } from "../db/deposits.ts";
 import type { RouteDescription } from "../openapi/description.ts";
 import { type DepositNotice, plainAdapter, readNotice } from "./deposit-notice.ts";
 import {
@@ -63,6 +63,12 @@ export const depositNoticeRoutes = new Hono<AppEnv>().post(noticePath, async (c)
 async function take(ctx: Context, notice: DepositNotice): Promise<void> {
   const { id, accountId, asset, amountMicros } = notice;
   const { object } = await knownAccount(ctx, accountId);
+  await using db = databaseOf(ctx.env);
+  // Accounts know their own ids alone, and the ledger has one transfer an id.
+  if (((await accountOfDeposit(db, id)) ?? accountId) !== accountId) {
+    const message = `Cannot take deposit ${id}: it was another account's`;
+    throw new OctoError("idempotency_conflict", message);
+  }
   const credit = bookOf(accountId, "available");
   const result = await object.move({
     id: `deposit:${id}`,
@@ -73,7 +79,6 @@ async function take(ctx: Context, notice: DepositNotice): Promise<void> {
   if (result.kind === "refused") {
     throw new OctoError(result.code, `Cannot take deposit ${id}: ${result.reason}`);
   }
-  await using db = databaseOf(ctx.env);
   await recordDeposit(db, {
     id,
     accountId,
