@@ -107,10 +107,10 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
-  async hold(terms: Terms, { tokensMax, keyChanges = 0 }: HoldAsk = {}): Promise<HoldAnswer> {
+  async hold(terms: Terms, { keyChanges = 0, ...ask }: HoldAsk = {}): Promise<HoldAnswer> {
     const refused = this.#keys.refuse(terms.key, keyChanges);
     if (refused !== null) return refused;
-    const request = holdRequestOf(terms, tokensMax);
+    const request = holdRequestOf(terms, ask);
     const result = holdCredit(this.#books.opened, request, Date.now());
     if (result.kind === "refused") return result;
     this.#awake.stay();
