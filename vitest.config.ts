@@ -8,14 +8,16 @@ import { createEndpoint } from "./dev/libsql/endpoint.ts";
 import { openLocalDatabase } from "./dev/libsql/open-local.ts";
 import { readMigrations } from "./dev/libsql/read-migrations.ts";
 import { newDepositSecret, newSecrets } from "./dev/secrets.ts";
+import { FakeFacilitator, x402Bindings } from "./test/helpers/fake-facilitator.ts";
 
 /** The tests inside workerd share one database file: each of them makes accounts of its own. */
-async function workerdOptions(preflight: "on" | "off") {
+async function workerdOptions(preflight: "on" | "off", isPaidByRequest = false) {
   const path = join(mkdtempSync(join(tmpdir(), "octo-workerd-")), "octo.db");
   await using db = openLocalDatabase({ url: `file:${path}` });
   await applyMigrations(db, await readMigrations(), Date.now());
   const endpoint = createEndpoint({ path });
   const secrets = await newSecrets("test");
+  const facilitator = isPaidByRequest ? new FakeFacilitator() : null;
   const depositSecrets = [newDepositSecret(), newDepositSecret()];
   return {
     wrangler: { configPath: "./wrangler.toml" },
@@ -36,8 +38,14 @@ async function workerdOptions(preflight: "on" | "off") {
         OCTO_PREFLIGHT: preflight,
         OCTO_DEPOSIT_SECRETS: depositSecrets.join(","),
         OCTO_SIGN_UP: "open",
+        ...(facilitator === null ? {} : x402Bindings),
       },
-      serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },
+      serviceBindings: {
+        LIBSQL: (request: Request) => endpoint.fetch(request),
+        ...(facilitator === null
+          ? {}
+          : { FACILITATOR: (request: Request) => facilitator.fetch(request) }),
+      },
     },
   };
 }
@@ -52,7 +60,8 @@ export default defineConfig({
           name: "node",
           include: ["test/**/*.test.ts"],
           exclude: ["test/workerd/**", "test/flow/**"],
-          testTimeout: 30_000,
+          // Simulations take half a minute where the machine is busy with others.
+          testTimeout: 120_000,
           hookTimeout: 60_000,
         },
       },
@@ -71,7 +80,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/workerd/**/*.test.ts"],
-          exclude: ["test/workerd/preflight*.test.ts"],
+          exclude: ["test/workerd/preflight*.test.ts", "test/workerd/x402*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
@@ -82,6 +91,16 @@ export default defineConfig({
         test: {
           name: "preflight",
           include: ["test/workerd/preflight*.test.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        // Whoever sends no key is told a price here, and refused everywhere else.
+        plugins: [cloudflareTest(() => workerdOptions("off", true))],
+        test: {
+          name: "x402",
+          include: ["test/workerd/x402*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

@@ -1,4 +1,5 @@
 import { rateHeaderNames } from "./rate-headers.ts";
+import { requiredHeader, responseHeader } from "./x402/wire.ts";
 
 /** Any page may call with its user's own key; cookies are never involved, so any origin is safe. */
 const anyOrigin = "*";
@@ -14,6 +15,8 @@ const exposed = [
   "server-timing",
   "retry-after",
   ...rateHeaderNames,
+  requiredHeader.toLowerCase(),
+  responseHeader.toLowerCase(),
 ].join(", ");
 
 /**

@@ -5,6 +5,7 @@ import type { Attester } from "../shared/verification.ts";
 import type { Account } from "./billing/account.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./hub/hub.ts";
+import { x402Fields, type X402Settings, x402SettingsOf } from "./x402/settings.ts";
 
 /**
  * What the platform gives the Worker: bindings, variables and secrets, as `wrangler.toml` names
@@ -36,6 +37,14 @@ export interface Env {
   readonly OCTO_FOUR_EYES_MICROS?: string;
   readonly OCTO_SIGN_UP?: string;
   readonly OCTO_ATTESTERS?: string;
+  readonly OCTO_X402_PAY_TO?: string;
+  readonly OCTO_X402_NETWORK?: string;
+  readonly OCTO_X402_ASSET?: string;
+  readonly OCTO_X402_ASSET_NAME?: string;
+  readonly OCTO_X402_ASSET_VERSION?: string;
+  readonly OCTO_X402_FACILITATOR?: string;
+  /** A facilitator beside the Worker; elsewhere it is reached by its URL. */
+  readonly FACILITATOR?: Fetcher;
 }
 
 /** The settings of this edge, checked once. */
@@ -67,6 +76,8 @@ export interface Config {
   readonly signUp: "open" | "closed";
   /** Who may say what about accounts: public keys, each for one level. */
   readonly attesters: readonly Attester[];
+  /** How requests are paid without an account; null where they are not. */
+  readonly x402: X402Settings | null;
 }
 
 const duration = (fallback: number) =>
@@ -134,6 +145,7 @@ const configSchema = z.object({
     .default(1_000_000_000n),
   OCTO_SIGN_UP: z.enum(["open", "closed"], '"open" or "closed"').default("closed"),
   OCTO_ATTESTERS: attestersSchema.default([]),
+  ...x402Fields,
 });
 
 const configByEnv = new WeakMap<Env, Config>();
@@ -173,6 +185,7 @@ export function configOf(env: Env): Config {
     fourEyesMicros: values.OCTO_FOUR_EYES_MICROS,
     signUp: values.OCTO_SIGN_UP,
     attesters: values.OCTO_ATTESTERS,
+    x402: x402SettingsOf(values),
   };
   configByEnv.set(env, config);
   return config;

@@ -20,7 +20,8 @@ const pairsMs = 10_000;
 /** The outbox is to keep up while it is filled, and be empty soon after. */
 const emptyWithinMs = 120_000;
 const pollMs = 50;
-const creditMicros = 1_000_000_000_000;
+/** What one operator gives alone; a task of these costs 48 micros. */
+const creditMicros = 1_000_000_000;
 
 interface Account {
   readonly id: string;

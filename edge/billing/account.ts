@@ -1,10 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Limits } from "../../shared/limits.ts";
-import type { Micros } from "../../shared/money.ts";
 import { configOf, type Env } from "../env.ts";
-import { Later } from "../later.ts";
 import { accountObject } from "../objects.ts";
-import { createAccountState, hasMemory, holdCredit, resolutionKeptMs } from "./account-state.ts";
+import { createAccountState, resolutionKeptMs } from "./account-state.ts";
 import type {
   AccountSettings,
   AccountSummary,
@@ -13,6 +11,7 @@ import type {
   MintResult,
 } from "./account-answers.ts";
 import { AccountKeys, type KeyAnswer } from "./account-keys.ts";
+import { Awake } from "./awake.ts";
 import { Books } from "./books.ts";
 import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
@@ -20,6 +19,7 @@ import { HandOver } from "./hand-over.ts";
 import { holdRequestOf } from "./hold-request.ts";
 import { type GroupId, type KeySettings, keysUnder } from "./limit-chain.ts";
 import { changeLimits } from "./limiting.ts";
+import { type PurchaseAnswer, type PurchaseAsk, Purchases } from "./purchases.ts";
 import { Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./lease-terms.ts";
 import { Leasing } from "./leasing.ts";
@@ -31,9 +31,6 @@ import { Room } from "./room.ts";
 import { summarise } from "./summarise.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
-/** An object without a timer is put to sleep after ten seconds and evicted after a minute or so. */
-const awakeMs = 5_000;
-
 /** One account's money: a single writer, so nothing races. The rules are in account-state.ts. */
 export class Account extends DurableObject<Env> {
   readonly #books: Books;
@@ -42,10 +39,10 @@ export class Account extends DurableObject<Env> {
   readonly #handOver: HandOver;
   readonly #leasing: Leasing;
   readonly #moves: Moves;
-  readonly #room: Room;
+  readonly #room = new Room();
   readonly #keys: AccountKeys;
-  /** Keeps the object in memory while it holds anything there: an idle one would be forgotten. */
-  readonly #awake = new Later(() => this.#stayAwake());
+  readonly #purchases: Purchases;
+  readonly #awake: Awake;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -54,17 +51,19 @@ export class Account extends DurableObject<Env> {
     this.#books = books;
     this.#seal = new TicketSeal(config.ticketSecret);
     this.#replies = new Replies(books.store);
+    this.#awake = new Awake(books, this.#replies);
     const earn: Earn = (accountId, rows) =>
       accountObject(this.env, accountId).earn(books.opened.accountId, rows);
     this.#leasing = new Leasing(books);
     this.#moves = new Moves(books);
-    this.#room = new Room(books);
     this.#keys = new AccountKeys(ctx.storage.sql, { env, books, leasing: this.#leasing });
     this.#handOver = new HandOver(ctx.storage, {
       drain: () => drainOutbox(books.store, this.env, earn),
       isEmpty: () => books.store.isOutboxEmpty(),
-      nextMs: () => this.#moves.nextMs,
+      nextMs: () => [this.#moves.nextMs, this.#purchases.nextMs],
     });
+    const parts = { env, books, account: this, handOver: this.#handOver };
+    this.#purchases = new Purchases(ctx.storage.sql, parts);
     if (this.#handOver.isOwed) void ctx.blockConcurrencyWhile(() => this.#handOver.plan());
   }
 
@@ -110,12 +109,11 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
-  async hold(terms: Terms, { tokensMax, keyChanges = 0 }: HoldAsk = {}): Promise<HoldAnswer> {
-    const hold = () => holdCredit(this.#books.opened, holdRequestOf(terms, tokensMax), Date.now());
-    const result = await this.#room.find(() => this.#keys.refuse(terms.key, keyChanges) ?? hold());
-    if (result.kind !== "held") return result;
-    this.#awake.arm(awakeMs);
-    return { ...result, ticket: await this.#seal.seal(terms) };
+  async hold(terms: Terms, { keyChanges = 0, ...ask }: HoldAsk = {}): Promise<HoldAnswer> {
+    const why = () => this.#keys.refuse(terms.key, keyChanges);
+    const result = await this.#room.hold(this.#books, holdRequestOf(terms, ask), why);
+    if (result.kind === "held") this.#awake.stay();
+    return result.kind === "held" ? { ...result, ticket: await this.#seal.seal(terms) } : result;
   }
 
   /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
@@ -128,10 +126,7 @@ export class Account extends DurableObject<Env> {
     this.#leasing.take(reports);
   }
 
-  /**
-   * Posts or voids tasks; returns once that is durable. Tasks that were resolved before are passed
-   * over (A2). Gives the tasks that must wait and be brought again.
-   */
+  /** Posts or voids tasks durably, each once (A2); gives those that must be brought again. */
   async close(closings: readonly TaskClosing[]): Promise<readonly string[]> {
     const closed = this.#books.durably(() => closeTasks(this.#books, closings, Date.now()));
     this.#room.closed();
@@ -145,6 +140,16 @@ export class Account extends DurableObject<Env> {
     return result.kind === "refused" ? result : { kind: "minted", summary: this.summary() };
   }
 
+  /** Buys credit with a signed transfer, for one task; the rules are in purchases.ts. */
+  buy(ask: PurchaseAsk): Promise<PurchaseAnswer> {
+    return this.#purchases.buy(ask);
+  }
+
+  /** Nothing came of the task that it was for. */
+  returnPurchase(id: string, taskId: string): void {
+    this.#purchases.takeBack(id, taskId);
+  }
+
   /** Moves money of any asset, all of it or none; the rules are in move-money.ts. */
   move(request: MoveRequest): Promise<MoveResult> {
     return this.#handOver.planned(this.#moves.move(request));
@@ -155,7 +160,7 @@ export class Account extends DurableObject<Env> {
     return this.#handOver.planned(this.#moves.pend(request));
   }
 
-  post(post: { readonly id: string; readonly micros: Micros | null }): Promise<PostResult> {
+  post(post: Parameters<Moves["post"]>[0]): Promise<PostResult> {
     return this.#handOver.planned(this.#moves.post(post));
   }
 
@@ -176,7 +181,7 @@ export class Account extends DurableObject<Env> {
 
   /** Claims an idempotency key for a request; see `Replies`. */
   claimReply(key: string, requestHash: string): ReplyClaim {
-    this.#awake.arm(awakeMs);
+    this.#awake.stay();
     return this.#replies.claim(key, requestHash, Date.now());
   }
 
@@ -189,12 +194,7 @@ export class Account extends DurableObject<Env> {
     this.#books.store.forgetBefore(Date.now() - resolutionKeptMs);
     this.#moves.passTime();
     await this.#handOver.run();
+    await this.#purchases.run();
     await this.#handOver.plan();
-  }
-
-  async #stayAwake(): Promise<void> {
-    const { state } = this.#books;
-    const isHolding = state !== null && hasMemory(state, Date.now());
-    if (isHolding || this.#replies.isRunning) this.#awake.arm(awakeMs);
   }
 }

@@ -1,11 +1,13 @@
 import { describeError } from "../../shared/log.ts";
 import { edgeLog } from "../log.ts";
 
+/** Settlements arrive in groups; the ledger gets them together a little later. */
+const gatherMs = 250;
 /**
- * Settlements arrive in groups; the ledger gets them together a little later. Where that takes long
- * it is done less often, so that it takes a twentieth of the time at most.
+ * An account that is busy is not handed over more often than this, because it costs the same for
+ * one group as for several; and where it takes long, not more than a twentieth of the time.
  */
-const gatherMs = { least: 250, most: 2_000, timesTaken: 20 } as const;
+const everyMs = { least: 1_000, most: 2_000, timesTaken: 20 } as const;
 /**
  * After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for
  * a statement.
@@ -17,7 +19,7 @@ export interface HandOverWork {
   readonly drain: () => Promise<void>;
   readonly isEmpty: () => boolean;
   /** When time changes something of the account; null for never. */
-  readonly nextMs: () => number | null;
+  readonly nextMs: () => readonly (number | null)[];
 }
 
 /**
@@ -28,7 +30,7 @@ export class HandOver {
   readonly #storage: DurableObjectStorage;
   readonly #work: HandOverWork;
   #running: Promise<void> | null = null;
-  #gatherMs: number = gatherMs.least;
+  #nextMs = 0;
   /** A database that was away just now is left alone until then. */
   #notBeforeMs = 0;
 
@@ -39,20 +41,22 @@ export class HandOver {
 
   /** Whether an alarm is owed: the object may have died between a change and the alarm for it. */
   get isOwed(): boolean {
-    return !this.#work.isEmpty() || this.#work.nextMs() !== null;
+    return !this.#work.isEmpty() || this.#work.nextMs().some((ms) => ms !== null);
   }
 
   /** Soon, or at once where a person is waiting. */
   async schedule(when: "soon" | "now"): Promise<void> {
-    const atMs = Date.now() + (when === "now" ? 0 : this.#gatherMs);
+    const nowMs = Date.now();
+    const atMs = when === "now" ? nowMs : Math.max(nowMs + gatherMs, this.#nextMs);
     await this.#wakeBy(Math.max(atMs, this.#notBeforeMs));
   }
 
   /** For whatever is to be done next, if anything. */
   async plan(outbox: "soon" | "now" = "soon"): Promise<void> {
     if (!this.#work.isEmpty()) await this.schedule(outbox);
-    const nextMs = this.#work.nextMs();
-    if (nextMs !== null) await this.#wakeBy(nextMs);
+    for (const nextMs of this.#work.nextMs()) {
+      if (nextMs !== null) await this.#wakeBy(nextMs);
+    }
   }
 
   /** The same, for a person who waits for what comes of it. */
@@ -80,8 +84,8 @@ export class HandOver {
     try {
       await this.#work.drain();
       this.#notBeforeMs = 0;
-      const wantedMs = (Date.now() - startMs) * gatherMs.timesTaken;
-      this.#gatherMs = Math.min(gatherMs.most, Math.max(gatherMs.least, wantedMs));
+      const wantedMs = (Date.now() - startMs) * everyMs.timesTaken;
+      this.#nextMs = startMs + Math.min(everyMs.most, Math.max(everyMs.least, wantedMs));
     } catch (error) {
       // The rows stay where they are, so nothing is lost: they are handed over when the database is
       // back.

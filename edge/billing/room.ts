@@ -1,5 +1,5 @@
-import type { KeyAnswer } from "./account-keys.ts";
-import type { HoldResult } from "./account-state.ts";
+import type { HoldAnswer } from "./account-answers.ts";
+import { holdCredit, type HoldRequest, type HoldResult } from "./account-state.ts";
 import type { Books } from "./books.ts";
 
 /**
@@ -11,24 +11,20 @@ const waitMsMax = 250;
 /** All of them try again at each closing. */
 const waitersMax = 64;
 
-type Found = HoldResult | Extract<KeyAnswer, { readonly kind: "changed" }>;
+type Refusal = Exclude<HoldAnswer, { readonly kind: "held" }>;
+type Found = HoldResult | Refusal;
 
 /** Holds that have no room wait a moment for tasks that are about to be closed. */
 export class Room {
-  readonly #books: Books;
   readonly #waiters = new Set<() => void>();
 
-  constructor(books: Books) {
-    this.#books = books;
-  }
-
-  /** The answer to `hold`, which takes nothing where it refuses: the first, or a later one. */
-  async find(hold: () => Found): Promise<Found> {
+  /** Sets credit aside, unless `refuse` says why not; asks both again as tasks are closed. */
+  async hold(books: Books, request: HoldRequest, refuse: () => Refusal | null): Promise<Found> {
     const untilMs = Date.now() + waitMsMax;
     for (;;) {
-      const answer = hold();
+      const answer = refuse() ?? holdCredit(books.opened, request, Date.now());
       const leftMs = untilMs - Date.now();
-      if (leftMs <= 0 || !this.#mayWait(answer)) return answer;
+      if (leftMs <= 0 || !this.#mayWait(books, answer)) return answer;
       await this.#nextClosing(leftMs);
     }
   }
@@ -38,13 +34,13 @@ export class Room {
     for (const wake of this.#waiters) wake();
   }
 
-  #mayWait(answer: Found): boolean {
+  #mayWait({ opened: state }: Books, answer: Found): boolean {
     if (answer.kind !== "refused" || this.#waiters.size >= waitersMax) return false;
     const { code, limit } = answer;
     const isFull = code === "rate_limit_exceeded" || code === "insufficient_quota";
     // Where it is known how long it takes, it is not a task's end that helps.
     const isUnknown = (limit?.retryAfterMs ?? null) === null;
-    return isFull && isUnknown && this.#books.opened.holds.size > 0;
+    return isFull && isUnknown && state.holds.size > 0;
   }
 
   #nextClosing(withinMs: number): Promise<void> {

@@ -4,6 +4,8 @@ import type { Database } from "./database.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
+import type { Account } from "./accounts.ts";
+import { accounts } from "./schema.ts";
 import { deposits } from "./schema-money.ts";
 
 export type Deposit = typeof deposits.$inferSelect;
@@ -18,6 +20,33 @@ export async function recordDeposit(db: Database, row: Deposit): Promise<Deposit
   );
   assert(stored !== undefined, `deposit ${row.id} is stored`);
   return stored;
+}
+
+/** Stores an account where it is new, and a deposit of its, if any; again changes nothing. */
+export async function recordFirstDeposit(
+  db: Database,
+  account: Pick<Account, "id" | "name" | "concurrencyMax" | "createdAt">,
+  deposit: Omit<Deposit, "accountId" | "createdAt"> | null,
+): Promise<void> {
+  const { id: accountId, createdAt } = account;
+  const row: Account = {
+    ...account,
+    kind: "consumer",
+    status: "active",
+    routing: null,
+    limits: null,
+  };
+  await db.write("record the deposit", (orm) => [
+    orm.insert(accounts).values(row).onConflictDoNothing({ target: accounts.id }),
+    ...(deposit === null
+      ? []
+      : [
+          orm
+            .insert(deposits)
+            .values({ ...deposit, accountId, createdAt })
+            .onConflictDoNothing({ target: deposits.id }),
+        ]),
+  ]);
 }
 
 /** The deposits of an account, newest first. */

@@ -1,3 +1,4 @@
+import { assert } from "../../shared/assert.ts";
 import { OctoError } from "../../shared/errors.ts";
 import { assertMay, renewedCaller, wrongKey } from "../authenticate.ts";
 import type { Refused } from "../billing/account-state.ts";
@@ -47,17 +48,31 @@ export async function holdTask(
   throw refusal(again, heldNow);
 }
 
+/** Sets aside what one planned task can cost, with its Account alone; refused where it has not. */
+export async function holdPlan(ctx: Context, caller: Caller, plan: Plan): Promise<HeldTask> {
+  const held = await hold(ctx, caller, plan, false);
+  if (held.kind === "held") return held.task;
+  assert(held.kind === "refused", "only the settings of API keys change");
+  throw refusal(plan, held);
+}
+
 type Held =
   | { readonly kind: "held"; readonly task: HeldTask }
   | Exclude<SetAside, { readonly kind: "held" }>;
 
-async function hold(ctx: Context, caller: Caller, plan: Plan): Promise<Held> {
+async function hold(
+  ctx: Context,
+  caller: Caller,
+  plan: Plan,
+  isLeasable = !plan.task.resume,
+): Promise<Held> {
   const plannedMs = Date.now();
-  const { task, hubIds, tokensMax } = plan;
+  const { task, hubIds, tokensMax, alsoNamed } = plan;
   const held = await setAside(ctx, {
     terms: task.terms,
     tokensMax,
-    isLeasable: !task.resume,
+    alsoNamed,
+    isLeasable,
     keyChanges: caller.key?.changes ?? 0,
   });
   if (held.kind !== "held") return held;

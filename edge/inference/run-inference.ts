@@ -3,7 +3,7 @@ import { voidTask } from "../billing/void-task.ts";
 import type { Caller, Context } from "../context.ts";
 import { dispatch } from "./dispatch.ts";
 import type { InferenceRequest } from "./engine-request.ts";
-import { holdTask } from "./hold-task.ts";
+import { type HeldTask, holdTask } from "./hold-task.ts";
 import { respond } from "./respond.ts";
 
 /**
@@ -16,7 +16,16 @@ export async function runInference(
   wanted: InferenceRequest,
 ): Promise<Response> {
   const authenticatedMs = Date.now();
-  const { task, hubIds, rates, plannedMs, over } = await holdTask(ctx, caller, wanted);
+  return runHeld(ctx, wanted, await holdTask(ctx, caller, wanted), authenticatedMs);
+}
+
+/** A task whose credit is set aside, from there to its answer. Throws where nothing came of it. */
+export async function runHeld(
+  ctx: Context,
+  wanted: InferenceRequest,
+  { task, hubIds, rates, plannedMs, over }: HeldTask,
+  authenticatedMs: number,
+): Promise<Response> {
   const heldMs = Date.now();
 
   const dispatched = await dispatch(ctx, task, hubIds).catch((error: unknown) => {

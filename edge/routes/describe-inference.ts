@@ -26,6 +26,9 @@ export const inferenceErrors: readonly ErrorCode[] = [
 export const inferenceHeaders = {
   "idempotency-key":
     "The same request under the same key gets the same answer for a day, and costs once",
+  "payment-signature":
+    "Pays for this request in a key's place, where this edge takes that: one signed transfer, " +
+    "as x402 version 2 has it (`exact`). A request without either is told its price by a 402",
   "x-octo-strategy": "As `octo.strategy`, where the body does not say",
   "x-octo-max-price":
     "As `octo.max_price`: one number, or two for prompt and completion: `0.5,1.5`",
@@ -41,6 +44,8 @@ export const inferenceAnswerHeaders = {
   "x-octo-strategy":
     "How the worker was chosen: a strategy's name, or `weights` or `sort` where those were given",
   "x-octo-event-id": "The Last-Event-ID with which /v1/tasks/{id}/stream begins at the start",
+  "payment-response":
+    "Which transfer paid for it, and what credit its address has, as JSON in base64 (x402)",
   "server-timing": "Milliseconds of each stage: auth, route, hold, first_token",
   ...Object.fromEntries(
     rateHeaderNames.map((name) => [

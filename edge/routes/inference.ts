@@ -8,7 +8,9 @@ import { type AppEnv, callerOf } from "../app-env.ts";
 import { once } from "../inference/once.ts";
 import type { InferenceRequest } from "../inference/engine-request.ts";
 import { runInference } from "../inference/run-inference.ts";
+import { runPurchased } from "../inference/run-purchased.ts";
 import { parseBody, readText } from "./read-body.ts";
+import { readGuest } from "./read-guest.ts";
 import { readTranscriptionForm } from "./read-form.ts";
 import { readRequest } from "./read-request.ts";
 import { optionsInHeaders, withHeaders } from "./routing-headers.ts";
@@ -53,17 +55,24 @@ async function answer(
   c: Context<AppEnv>,
   read: (raw: Request) => Promise<ReadRequest>,
 ): Promise<Response> {
+  const ctx = c.get("ctx");
+  const { raw } = c.req;
+  const guest = readGuest(ctx, raw.headers);
+  if (guest !== null) return runPurchased(ctx, guest, (await readRouted(raw, read)).wanted);
   const caller = await callerOf(c);
   assertMay(caller, "inference");
-  const { raw } = c.req;
-  const headers = optionsInHeaders((name) => raw.headers.get(name));
-  const { wanted: asked, text } = await read(raw);
-  const wanted = withHeaders(asked, headers);
+  const { wanted, text, headers } = await readRouted(raw, read);
   const idempotencyKey = raw.headers.get("idempotency-key");
-  const ctx = c.get("ctx");
   const run = () => runInference(ctx, caller, wanted);
   if (idempotencyKey === null) return run();
   const told = typeof text === "string" ? text : text();
   const routing = Object.keys(headers).length === 0 ? "" : `\n${JSON.stringify(headers)}`;
   return once(ctx, caller, { key: idempotencyKey, request: `${raw.url}\n${told}${routing}` }, run);
+}
+
+/** A request with what its headers ask of its routing. */
+async function readRouted(raw: Request, read: (raw: Request) => Promise<ReadRequest>) {
+  const headers = optionsInHeaders((name) => raw.headers.get(name));
+  const { wanted, text } = await read(raw);
+  return { wanted: withHeaders(wanted, headers), text, headers };
 }

@@ -60,6 +60,21 @@ test("whoever asks does not decide", async () => {
   expect(await balanceOf(accountId)).toBe(0);
 });
 
+test("one operator has no second key to decide with", async () => {
+  const { accountId } = await newConsumer();
+  const { key, keyId } = await newConsumer("operator");
+  const body = { account_id: accountId, name: "me again", scopes: ["operator"] };
+  const tried = [
+    refusal("POST /api/v1/keys", { key, body }),
+    refusal(`POST /api/v1/keys/${keyId}/rotate`, { key, body: {} }),
+    refusal("POST /key/regenerate", { key, body: {} }),
+  ];
+  for (const error of await Promise.all(tried)) {
+    expect(error).toMatchObject({ status: 403, code: "insufficient_scope", param: "scopes" });
+  }
+  expect((await call(`POST /api/v1/keys/${keyId}/rotate`, { body: {} })).status).toBe(201);
+});
+
 test("what was rejected stays rejected, and what was approved stays approved", async () => {
   const { accountId } = await newConsumer();
   const { key } = await newConsumer("operator");

@@ -66,6 +66,15 @@ test("the same id with another amount is a conflict", async () => {
   expect(await balanceOf(accountId)).toBe(5_000_000);
 });
 
+test("the same id for another account is a conflict", async () => {
+  const [first, second] = [await newConsumer(), await newConsumer()];
+  const { id } = notice(depositTo(first.accountId));
+  expect((await call(path, notice(depositTo(first.accountId), { id }))).status).toBe(200);
+  const error = await refusal(path, notice(depositTo(second.accountId), { id }));
+  expect(error).toMatchObject({ status: 409, code: "idempotency_conflict" });
+  expect(await balanceOf(second.accountId)).toBe(0);
+});
+
 test("the secret before the present one still counts, so that it can be replaced", async () => {
   const { accountId } = await newConsumer();
   expect(
