@@ -15,9 +15,9 @@ export type Trouble =
   | "is slow";
 
 /**
- * The database of an account as the network makes it at its worst: the troubles come in their
- * order, one a batch, and after them it is the real one. Until its object loses its memory, the account
- * knows no other.
+ * The database of an account as the network makes it at its worst: the troubles come in order, one
+ * a batch, and after them it is the real one. Until its object loses its memory, the account knows
+ * no other.
  */
 export class TroubledDatabase {
   readonly #troubles: Trouble[];
