@@ -201,6 +201,29 @@ test("an account that dies behind a commit it never heard of tells it again, onc
   await expectExact(scene, tasks);
 });
 
+test("a provider is paid once, though told again while another cannot be reached", async () => {
+  const scene = await newScene();
+  const [consumer] = scene.consumers;
+  if (consumer === undefined) throw new Error("there is a consumer");
+  const lost = await newFunded(1);
+  await untilSettled(lost);
+  // Calls find no method: the object cannot be reached, and takes nothing.
+  await runInDurableObject(objectOf(lost), (object) => {
+    Object.defineProperty(object, "earn", { value: undefined, configurable: true });
+  });
+  const paid = [scene.provider, lost];
+  await objectOf(consumer).close(
+    paid.map(({ accountId }) => postOf(termsFor(consumer), accountId, costMicros)),
+  );
+  for (let tries = 0; tries < 5; tries++) await runDurableObjectAlarm(objectOf(consumer));
+  expect(await summaryOf(scene.provider)).toMatchObject({ earned: 70n });
+  expect(await summaryOf(lost)).toMatchObject({ earned: 0n });
+  expect(await summaryOf(consumer)).toMatchObject({ outboxEmpty: false });
+  await runInDurableObject(objectOf(lost), (object) => Reflect.deleteProperty(object, "earn"));
+  await handOver(consumer);
+  for (const account of paid) expect(await summaryOf(account)).toMatchObject({ earned: 70n });
+});
+
 /** Of a string in the SQLite of a Durable Object (Workers, 2026-11). */
 const rowBytesMax = 2_000_000;
 
