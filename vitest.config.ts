@@ -60,7 +60,8 @@ export default defineConfig({
           name: "node",
           include: ["test/**/*.test.ts"],
           exclude: ["test/workerd/**", "test/flow/**"],
-          testTimeout: 30_000,
+          // Simulations take half a minute where the machine is busy with others.
+          testTimeout: 120_000,
           hookTimeout: 60_000,
         },
       },

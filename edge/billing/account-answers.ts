@@ -20,6 +20,8 @@ export interface AccountSettings {
 export interface HoldAsk {
   /** The most tokens that the task can use. */
   readonly tokensMax?: TokenCounts;
+  /** Other names of the model, whose limits hold as well. */
+  readonly alsoNamed?: readonly string[];
   /** How many changes of its key the asker knows of (K2). */
   readonly keyChanges?: number;
 }

@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Limits } from "../../shared/limits.ts";
 import { configOf, type Env } from "../env.ts";
 import { accountObject } from "../objects.ts";
-import { createAccountState, holdCredit, resolutionKeptMs } from "./account-state.ts";
+import { createAccountState, resolutionKeptMs } from "./account-state.ts";
 import type {
   AccountSettings,
   AccountSummary,
@@ -27,6 +27,7 @@ import type { Incoming, MoveRequest, MoveResult } from "./move-money.ts";
 import { Moves } from "./moves.ts";
 import { drainOutbox, type Earn } from "./outbox.ts";
 import type { PendRequest, PendResult, PostResult, VoidResult } from "./pending-money.ts";
+import { Room } from "./room.ts";
 import { summarise } from "./summarise.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
@@ -38,6 +39,7 @@ export class Account extends DurableObject<Env> {
   readonly #handOver: HandOver;
   readonly #leasing: Leasing;
   readonly #moves: Moves;
+  readonly #room = new Room();
   readonly #keys: AccountKeys;
   readonly #purchases: Purchases;
   readonly #awake: Awake;
@@ -107,13 +109,11 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
-  async hold(terms: Terms, { tokensMax, keyChanges = 0 }: HoldAsk = {}): Promise<HoldAnswer> {
-    const refused = this.#keys.refuse(terms.key, keyChanges);
-    if (refused !== null) return refused;
-    const result = holdCredit(this.#books.opened, holdRequestOf(terms, tokensMax), Date.now());
-    if (result.kind === "refused") return result;
-    this.#awake.stay();
-    return { ...result, ticket: await this.#seal.seal(terms) };
+  async hold(terms: Terms, { keyChanges = 0, ...ask }: HoldAsk = {}): Promise<HoldAnswer> {
+    const why = () => this.#keys.refuse(terms.key, keyChanges);
+    const result = await this.#room.hold(this.#books, holdRequestOf(terms, ask), why);
+    if (result.kind === "held") this.#awake.stay();
+    return result.kind === "held" ? { ...result, ticket: await this.#seal.seal(terms) } : result;
   }
 
   /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
@@ -128,8 +128,8 @@ export class Account extends DurableObject<Env> {
 
   /** Posts or voids tasks durably, each once (A2); gives those that must be brought again. */
   async close(closings: readonly TaskClosing[]): Promise<readonly string[]> {
-    const end = () => this.#purchases.keep(closeTasks(this.#books, closings, Date.now()));
-    const closed = this.#books.durably(end);
+    const closed = this.#purchases.keep(() => closeTasks(this.#books, closings, Date.now()));
+    this.#room.closed();
     if (closed.items.length > 0) await this.#handOver.schedule("soon");
     return closed.waiting;
   }

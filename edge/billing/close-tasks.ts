@@ -5,7 +5,7 @@ import { takeUnsaved } from "./budgets.ts";
 import type { TaskClosing } from "./closing.ts";
 import { coverDeficit } from "./earnings-window.ts";
 import type { OutboxItem } from "./outbox-payload.ts";
-import { recordDecided } from "./record-decided.ts";
+import { nothingMoved, recordDecided } from "./record-decided.ts";
 
 /** What a group of closings came to. */
 export interface Closed {
@@ -13,6 +13,9 @@ export interface Closed {
   /** Tasks that must wait and be brought again. */
   readonly waiting: readonly string[];
 }
+
+/** Told in one row of the outbox: a few kilobytes each, and a row takes two megabytes (Workers). */
+const tasksInRow = 64;
 
 /**
  * Posts or voids tasks in memory and storage; runs inside one transaction. Tasks that were resolved
@@ -45,7 +48,15 @@ export function closeTasks(books: Books, closings: readonly TaskClosing[], nowMs
       items.flatMap(({ closing }) => closing.terms.lease ?? []),
     );
     store.limits.saveSpent(spent);
-    recordDecided(books, { ...coverDeficit(state, nowMs), earnings: [] }, items, alerts);
+    recordDecided(
+      books,
+      { ...coverDeficit(state, nowMs), earnings: [] },
+      items.slice(0, tasksInRow),
+      alerts,
+    );
+    for (let at = tasksInRow; at < items.length; at += tasksInRow) {
+      recordDecided(books, nothingMoved, items.slice(at, at + tasksInRow));
+    }
   }
   return { items, waiting };
 }

@@ -5,11 +5,16 @@ import type { Terms } from "./ticket.ts";
 const noTokens: TokenCounts = { promptTokens: 0, completionTokens: 0 };
 
 /** What is to be held for a task of these terms, which can use so many tokens at most. */
-export function holdRequestOf(terms: Terms, tokensMax = noTokens): HoldRequest {
+export function holdRequestOf(
+  terms: Terms,
+  ask: { readonly tokensMax?: TokenCounts; readonly alsoNamed?: readonly string[] },
+): HoldRequest {
+  const { tokensMax = noTokens, alsoNamed = [] } = ask;
   return {
     taskId: terms.task,
     keyId: terms.key,
     model: terms.model,
+    alsoNamed,
     limit: BigInt(terms.limit),
     tokensMax,
     expiresMs: terms.expires_ms,

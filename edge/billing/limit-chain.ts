@@ -140,11 +140,14 @@ export function keysUnder(state: LimitsState, { scope, id }: GroupId): (string |
   return [...state.groupsByKeyId].flatMap(([keyId, groups]) => (isIn(groups) ? [keyId] : []));
 }
 
-/** Everything that a key's task of a model has to fit in, from the widest to the narrowest. */
-export function chainOf(state: LimitsState, keyId: string, model: string): Link[] {
+/**
+ * Everything that a key's task of a model, by all its names, has to fit in, from the widest to the
+ * narrowest.
+ */
+export function chainOf(state: LimitsState, keyId: string, models: readonly string[]): Link[] {
   if (state.limitsByScope.size === 0) return [];
   return holders(state, keyId).flatMap(([scope, id]) =>
-    [null, model].flatMap((of) => {
+    [null, ...models].flatMap((of) => {
       const subject = { scope, id, model: of };
       const limits = subjectLimits(state, subject);
       return limits === null ? [] : [{ subject, limits, meter: meterOf(state, subject) }];

@@ -40,6 +40,8 @@ export interface LimitedRequest {
   readonly taskId: string;
   readonly keyId: string;
   readonly model: string;
+  /** Names of the same model, where it is asked for by its digest: their limits hold as well. */
+  readonly alsoNamed?: readonly string[];
   /** The most it may cost. */
   readonly limit: Micros;
   readonly tokensMax: TokenCounts;
@@ -59,7 +61,7 @@ export function admitTask(
   request: LimitedRequest,
   nowMs: number,
 ): Admission | Refused {
-  const chain = chainOf(state, request.keyId, request.model);
+  const chain = chainOf(state, request.keyId, [request.model, ...(request.alsoNamed ?? [])]);
   if (chain.length === 0) return unlimited;
   for (const { limits, meter } of chain) refill(meter, limits, nowMs);
   return whyRefused(chain, request, nowMs) ?? { kind: "admitted", chain };
@@ -123,7 +125,7 @@ export function finishTask(
     if (perMinute === undefined) continue;
     meter.tokens = takeFrom(refilled(meter.tokens, perMinute, nowMs), task.tokens);
   }
-  const meters = held ?? chainOf(state, task.keyId, task.model).map(({ meter }) => meter);
+  const meters = held ?? chainOf(state, task.keyId, [task.model]).map(({ meter }) => meter);
   for (const meter of meters) spend(state, meter, task.cost, nowMs);
 }
 

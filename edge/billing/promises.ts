@@ -19,12 +19,12 @@ const promisesMax = 8;
  *     is stored before the task begins, pays for that task alone, and is nobody's credit.
  * S2. What the task cost is owed from the very transaction that posts it, so that no crash comes
  *     between; a task that cost nothing settles nothing. It is at most what was signed.
- * S3. The facilitator is asked of what is owed until it answers, by the rules of P1, P3 and P5: what
- *     it settled is credited, which makes the account even. A refusal, whether of a first question
- *     or after a lost answer, leaves the account owing, for everybody to see, and tells the operator.
+ * S3. The facilitator is asked of what is owed until it answers, by the rules of P1, P3 and P5:
+ *     what it settled is credited, which makes the account even. A refusal, of a first question or
+ *     after a lost answer, leaves the account owing, for everybody to see; the operator is told.
  * S4. An authorization has one task, whatever comes of that: another signature costs nothing.
- * S5. Nobody is trusted with more than a few promises at a time, nor with any while the account owes
- *     what was refused.
+ * S5. Nobody is trusted with more than a few promises at a time, nor with any while the account
+ *     owes what was refused.
  */
 export class Promises {
   readonly #store: PurchaseStore;

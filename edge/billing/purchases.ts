@@ -107,10 +107,13 @@ export class Purchases {
     if (!this.#promises.giveUp(id, taskId)) this.#store.takeBack(id, taskId);
   }
 
-  /** Inside the transaction that closes tasks: what they cost is to be settled, where promised. */
-  keep(closed: Closed): Closed {
-    if (this.#promises.fall(closed)) this.#nextMs = Date.now();
-    return closed;
+  /** Closes tasks durably, and in the same transaction owes what they cost, where promised (S2). */
+  keep(close: () => Closed): Closed {
+    return this.#parts.books.durably(() => {
+      const closed = close();
+      if (this.#promises.fall(closed)) this.#nextMs = Date.now();
+      return closed;
+    });
   }
 
   /** By alarm: asks again, tells the registry, forgets. */

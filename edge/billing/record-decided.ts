@@ -6,6 +6,8 @@ import { enterJournal } from "./enter-journal.ts";
 import type { Decided } from "./move-money.ts";
 import { type OutboxItem, outboxPayload } from "./outbox-payload.ts";
 
+export const nothingMoved: Decided = { transfers: [], earnings: [], lots: [] };
+
 /**
  * Stores what was decided, and what the ledger and other accounts are to hear of it; runs inside
  * one transaction. What was decided comes before what tasks cost.

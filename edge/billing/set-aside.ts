@@ -39,6 +39,8 @@ export interface Wanting {
   readonly terms: Terms;
   /** The most tokens that it can use. */
   readonly tokensMax: TokenCounts;
+  /** Other names of its model. */
+  readonly alsoNamed: readonly string[];
   /** Whether this isolate will hear of its end. */
   readonly isLeasable: boolean;
   /** How many changes of its key are known here. */
@@ -80,8 +82,9 @@ export async function setAside(ctx: Context, wanting: Wanting): Promise<SetAside
 
 /** With the Account, which knows itself when the task is over. */
 async function holdOne(ctx: Context, { terms, ...ask }: Wanting): Promise<SetAside> {
-  const { tokensMax, keyChanges } = ask;
-  const held = await accountObject(ctx.env, terms.account).hold(terms, { tokensMax, keyChanges });
+  const { tokensMax, alsoNamed, keyChanges } = ask;
+  const account = accountObject(ctx.env, terms.account);
+  const held = await account.hold(terms, { tokensMax, alsoNamed, keyChanges });
   if (held.kind !== "held") return held;
   const { ticket, rates } = held;
   return { kind: "held", terms, ticket, rates, ended: () => {} };

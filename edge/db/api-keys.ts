@@ -57,7 +57,8 @@ export async function createApiKey(db: Database, key: NewApiKey): Promise<boolea
 
 /**
  * Stores the key that replaces another of its account, and ends that one at `endsMs` unless it ends
- * before; in one transaction.
+ * before; in one transaction. False where its team is full, or the other was revoked meanwhile:
+ * nobody gets rid of that by a successor.
  */
 export async function replaceApiKey(
   db: Database,
@@ -83,11 +84,11 @@ export async function replaceApiKey(
 
 /** The key that is replaced is not counted: it ends. */
 function insertKey(orm: Orm, key: NewApiKey, replaced: string | null = null): Statement {
-  return orm
-    .insert(apiKeys)
-    .select(
-      sql`${selectRows(apiKeys, [{ ...key, revokedAt: null }])} and ${hasRoom(key, replaced)}`,
-    );
+  return orm.insert(apiKeys).select(
+    sql`${selectRows(apiKeys, [{ ...key, revokedAt: null }])} and ${hasRoom(key, replaced)}
+        and not exists (select 1 from ${apiKeys} as old where old.id = ${replaced}
+          and old.revoked_at is not null)`,
+  );
 }
 
 /** Whether the team takes one key more, `except` not counted. */

@@ -1,4 +1,5 @@
 import { and, eq } from "drizzle-orm";
+import { assert } from "../../shared/assert.ts";
 import type { Database } from "./database.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 import type { Page, PageRequest } from "./page.ts";
@@ -9,11 +10,16 @@ import { deposits } from "./schema-money.ts";
 
 export type Deposit = typeof deposits.$inferSelect;
 
-/** Stores a deposit once; a second time changes nothing. */
-export async function recordDeposit(db: Database, row: Deposit): Promise<void> {
+/** Stores a deposit once; gives what is stored under its id, now or from before. */
+export async function recordDeposit(db: Database, row: Deposit): Promise<Deposit> {
   await db.write("record the deposit", (orm) => [
     orm.insert(deposits).values(row).onConflictDoNothing({ target: deposits.id }),
   ]);
+  const [stored] = await db.read("read the deposit", (orm) =>
+    orm.select().from(deposits).where(eq(deposits.id, row.id)),
+  );
+  assert(stored !== undefined, `deposit ${row.id} is stored`);
+  return stored;
 }
 
 /** Stores an account where it is new, and a deposit of its, if any; again changes nothing. */

@@ -1,5 +1,5 @@
-import { and, eq, getTableColumns, gt, isNull, type SQL, sql } from "drizzle-orm";
-import type { Database } from "./database.ts";
+import { and, eq, getTableColumns, gt, isNull, ne, type SQL, sql } from "drizzle-orm";
+import type { Database, Orm, Statement } from "./database.ts";
 import { hasOwner, isOwner } from "./members.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 import type { Page, PageRequest } from "./page.ts";
@@ -26,7 +26,8 @@ export interface Inviter {
 
 /**
  * Stores an invitation. False where too many are open, or where its role is not the inviter's to
- * give: only owners invite owners, and operators the first one.
+ * give: only owners invite owners, and operators the first one. An operator's takes the place of
+ * those before it, so that one alone makes the first owner.
  */
 export async function createInvitation(
   db: Database,
@@ -43,8 +44,26 @@ export async function createInvitation(
       sql`${selectRows(invitations, [row])} and ${mayInvite}
         and ${countOpen(accountId, createdAt)} < ${openInvitationsMax}`,
     ),
+    ...(inviter.isOperator ? [revokeOwners(orm, invitation)] : []),
   ]);
   return created === 1;
+}
+
+/** Revokes the other invitations of owners, where this one was stored. */
+function revokeOwners(orm: Orm, { id, accountId, createdAt }: NewInvitation): Statement {
+  return orm
+    .update(invitations)
+    .set({ revokedAt: createdAt })
+    .where(
+      and(
+        eq(invitations.accountId, accountId),
+        eq(invitations.role, "owner"),
+        ne(invitations.id, id),
+        isNull(invitations.acceptedAt),
+        isNull(invitations.revokedAt),
+        sql`exists (select 1 from invitations as i where i.id = ${id})`,
+      ),
+    );
 }
 
 export async function countOpenInvitations(

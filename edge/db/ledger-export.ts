@@ -8,11 +8,11 @@ import type { Database } from "./database.ts";
 import { lastRow, rowsUpTo, type Transfer } from "./ledger.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 import type { Page, PageRequest } from "./page.ts";
-import { decodeCursor, encodeCursor, timeCursorSchema, toPage } from "./page.ts";
+import { cursorTextField, decodeCursor, encodeCursor, timeCursorSchema, toPage } from "./page.ts";
 import { transfers } from "./schema-ledger.ts";
 
 /** The last row that counts, then the journal and the place in it of the last transfer given. */
-const exportCursorSchema = z.tuple([z.int().min(0), z.string().max(128), z.int().min(0)]);
+const exportCursorSchema = z.tuple([z.int().min(0), cursorTextField, z.int().min(0)]);
 
 type Placed = Transfer & { readonly row: number };
 

@@ -8,7 +8,7 @@ import type { Region } from "../../shared/regions.ts";
 import type { Database, Orm, Statement } from "./database.ts";
 import { insertModels } from "./models.ts";
 import type { Page, PageRequest } from "./page.ts";
-import { decodeCursor, toPage } from "./page.ts";
+import { cursorTextField, decodeCursor, toPage } from "./page.ts";
 import { selectRows } from "./rows.ts";
 import { listings, workers } from "./schema.ts";
 
@@ -52,7 +52,7 @@ export interface ListingSearch extends PageRequest {
 }
 
 /** The cheapest first: output, then input price, then id. */
-const priceCursorSchema = z.tuple([z.int().min(0), z.int().min(0), z.string().max(128)]);
+const priceCursorSchema = z.tuple([z.int().min(0), z.int().min(0), cursorTextField]);
 
 /**
  * The statements that make each worker's listings exactly those published, in the batch that stored

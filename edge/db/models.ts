@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Database, Orm, Statement } from "./database.ts";
 import type { Publication } from "./listings.ts";
 import type { Page, PageRequest } from "./page.ts";
-import { decodeCursor, toPage } from "./page.ts";
+import { cursorTextField, decodeCursor, toPage } from "./page.ts";
 import { selectRows } from "./rows.ts";
 import { listings, models } from "./schema.ts";
 
@@ -48,7 +48,7 @@ export async function findModel(db: Database, digest: string): Promise<Model | n
   return rows[0] ?? null;
 }
 
-const nameCursorSchema = z.tuple([z.string().max(128), z.string().max(64)]);
+const nameCursorSchema = z.tuple([cursorTextField, cursorTextField]);
 
 /** The models that workers online offer, by name. */
 export async function listOfferedModels(

@@ -13,8 +13,14 @@ export interface PageRequest {
   readonly limit: number;
 }
 
+/** Part of an id that we made. A database refuses what is no text, and fails at a NUL. */
+export const cursorTextField = z
+  .string()
+  .max(128)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u);
+
 /** Where a page in order of time ended: time and id of its last row. */
-export const timeCursorSchema = z.tuple([z.int().min(0), z.string().max(128)]);
+export const timeCursorSchema = z.tuple([z.int().min(0), cursorTextField]);
 
 /** An opaque cursor: base64url of the sort keys of the last row seen, as JSON. */
 export function encodeCursor(keys: readonly (string | number)[]): string {

@@ -63,10 +63,14 @@ export async function renamePerson(db: Database, id: string, name: string): Prom
   ]);
 }
 
-/** The accounts a person is a member of, the first they were in first. */
+/**
+ * The accounts a person is a member of, the first they were in first; or one of them, which may be
+ * beyond those that are listed.
+ */
 export async function listMemberships(
   db: Database,
   personId: string,
+  accountId?: string,
 ): Promise<readonly Membership[]> {
   return db.read("list the memberships", (orm) =>
     orm
@@ -78,7 +82,12 @@ export async function listMemberships(
       })
       .from(members)
       .innerJoin(accounts, eq(accounts.id, members.accountId))
-      .where(eq(members.personId, personId))
+      .where(
+        and(
+          eq(members.personId, personId),
+          accountId === undefined ? undefined : eq(members.accountId, accountId),
+        ),
+      )
       .orderBy(asc(members.createdAt), asc(members.accountId))
       .limit(membershipsMax),
   );

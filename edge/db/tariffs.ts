@@ -43,13 +43,21 @@ export async function listTariffs(db: Database, query: PageRequest): Promise<Pag
   return toPage(rows, query.limit, (row) => [row.version]);
 }
 
-/** More than this many are never announced ahead. */
-const aheadMax = 32;
-
-/** The newest tariffs: among them, if any is in effect, the one that counts. */
-export async function newestTariffs(db: Database): Promise<readonly Tariff[]> {
-  const { items } = await listTariffs(db, { limit: aheadMax });
-  return items.map(readTariff);
+/** What counts now, if any tariff does, and whatever will from some time on, however many. */
+export async function tariffsFrom(db: Database, nowMs: number): Promise<readonly Tariff[]> {
+  const from = sql`json_extract(${tariffs.body}, '$.effective_from')`;
+  const now = sql.param(nowMs, tariffs.createdAt);
+  const rows = await db.read("read the tariffs", (orm) =>
+    orm
+      .select()
+      .from(tariffs)
+      .where(
+        sql`${tariffs.version} >= coalesce(
+          (select max(${tariffs.version}) from ${tariffs} where ${from} <= ${now}), 0)`,
+      )
+      .orderBy(desc(tariffs.version)),
+  );
+  return rows.map(readTariff);
 }
 
 /** Throws where the row is not what was stored: a person with the database in hand did that. */

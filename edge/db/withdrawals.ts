@@ -95,7 +95,8 @@ export async function listWithdrawals(
 
 /**
  * Begins a payout of the oldest queued withdrawals of an asset: from now on they are its own. Does
- * nothing where there is one that was begun and not finished, or where nothing is queued.
+ * nothing where there is one that was begun and not finished, or where nothing is queued. Its time
+ * is behind that of every other, whatever the clock says: payouts sum up in that order.
  */
 export async function beginPayout(
   db: Database,
@@ -109,7 +110,8 @@ export async function beginPayout(
   );
   await db.write("begin the payout", (orm) => [
     orm.insert(payouts).select(
-      sql`select ${id}, ${asset}, '', 0, 0, ${sql.param(createdAt, payouts.createdAt)}
+      sql`select ${id}, ${asset}, '', 0, 0, max(${sql.param(createdAt, payouts.createdAt)},
+          (select coalesce(max(${payouts.createdAt}), 0) + 1 from ${payouts}))
         where not exists (select 1 from ${payouts} where ${payouts.root} = '')
           and exists (select 1 from ${withdrawals} where ${isQueued})`,
     ),
@@ -187,6 +189,41 @@ export async function paidByAddress(
       .groupBy(withdrawals.address)
       .orderBy(asc(withdrawals.address)),
   );
+}
+
+/**
+ * Takes withdrawals out of a payout that is not finished, back to an operator, and ends the payout
+ * where it has none left.
+ */
+export async function leavePayout(
+  db: Database,
+  leaving: {
+    readonly payoutId: string;
+    readonly withdrawalIds: readonly string[];
+    readonly atMs: number;
+  },
+): Promise<void> {
+  const { payoutId, withdrawalIds, atMs } = leaving;
+  const isOpen = and(eq(payouts.id, payoutId), eq(payouts.root, ""));
+  await db.write("take withdrawals out of the payout", (orm) => [
+    orm
+      .update(withdrawals)
+      .set({ state: "waiting", payoutId: null, updatedAt: atMs })
+      .where(
+        and(
+          eq(withdrawals.payoutId, payoutId),
+          sql`${withdrawals.id} in (select value from json_each(${JSON.stringify(withdrawalIds)}))`,
+          sql`exists (select 1 from ${payouts} where ${isOpen})`,
+        ),
+      ),
+    orm.delete(payouts).where(
+      and(
+        isOpen,
+        sql`not exists (
+          select 1 from ${withdrawals} where ${withdrawals.payoutId} = ${payoutId})`,
+      ),
+    ),
+  ]);
 }
 
 /** Finishes a payout: its root is known, and its withdrawals are paid out. */

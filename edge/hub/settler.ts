@@ -50,6 +50,12 @@ const retryMs = 500;
  */
 const pendingMax = 60_000;
 
+/**
+ * Closings in one call to an account: a call takes 32 megabytes (Workers, 2026-11), and a closing
+ * is a few kilobytes.
+ */
+const closingsAtOnce = 512;
+
 /** A task whose hub was lost is over for its consumer within seconds, in most cases. */
 const waitMs = 15_000;
 
@@ -112,10 +118,16 @@ export class Settler {
     for (const [accountId] of due) byAccount.delete(accountId);
     this.#pending = [...byAccount.values()].flat();
     if (this.#pending.length > 0) this.#later.arm(gatherMs);
-    await Promise.all(due.map(([accountId, list]) => this.#close(accountId, list)));
+    await Promise.all(due.map(([accountId, list]) => this.#closeAll(accountId, list)));
   }
 
-  async #close(accountId: string, pending: Pending[]): Promise<void> {
+  async #closeAll(accountId: string, pending: readonly Pending[]): Promise<void> {
+    for (let at = 0; at < pending.length; at += closingsAtOnce) {
+      await this.#close(accountId, pending.slice(at, at + closingsAtOnce));
+    }
+  }
+
+  async #close(accountId: string, pending: readonly Pending[]): Promise<void> {
     let waiting: ReadonlySet<string>;
     try {
       const closings = pending.map((entry) => entry.closing);

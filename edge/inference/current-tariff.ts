@@ -2,7 +2,7 @@ import { describeError } from "../../shared/log.ts";
 import { type Tariff, tariffAt } from "../../shared/tariff.ts";
 import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
-import { newestTariffs } from "../db/tariffs.ts";
+import { tariffsFrom } from "../db/tariffs.ts";
 import { edgeLog } from "../log.ts";
 
 /** A new tariff counts everywhere within this, as a key's change does. */
@@ -42,7 +42,7 @@ async function refresh(ctx: Context): Promise<readonly Tariff[]> {
   const readMs = Date.now();
   try {
     await using db = databaseOf(ctx.env);
-    const tariffs = await newestTariffs(db);
+    const tariffs = await tariffsFrom(db, readMs);
     known = { tariffs, readMs };
     return tariffs;
   } catch (error) {

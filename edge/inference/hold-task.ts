@@ -67,10 +67,11 @@ async function hold(
   isLeasable = !plan.task.resume,
 ): Promise<Held> {
   const plannedMs = Date.now();
-  const { task, hubIds, tokensMax } = plan;
+  const { task, hubIds, tokensMax, alsoNamed } = plan;
   const held = await setAside(ctx, {
     terms: task.terms,
     tokensMax,
+    alsoNamed,
     isLeasable,
     keyChanges: caller.key?.changes ?? 0,
   });

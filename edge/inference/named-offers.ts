@@ -57,6 +57,14 @@ export function isNamed(model: ModelDigest, name: string): boolean {
   return model.model === name || model.digest === digestIn(name);
 }
 
+/** The names of a model that is asked for by its digest; none where it is asked for by name. */
+export function namesOfDigest(name: string, digests: readonly HubDigest[]): string[] {
+  const digest = digestIn(name);
+  if (digest === null) return [];
+  const models = digests.flatMap((hub) => hub.models.filter((model) => model.digest === digest));
+  return [...new Set(models.map(({ model }) => model))];
+}
+
 function digestIn(name: string): string | null {
   return name.startsWith(digestPrefix) ? name.slice(digestPrefix.length) : null;
 }

@@ -12,7 +12,9 @@ import { affinityKey } from "./affinity-key.ts";
 import { chooseAnywhere } from "./choose-anywhere.ts";
 import { currentTariff } from "./current-tariff.ts";
 import type { HubQuery } from "./choose-hub.ts";
+import { viewOfAll } from "../directory/network-view.ts";
 import { engineBody, type InferenceRequest, isGeneration } from "./engine-request.ts";
+import { namesOfDigest } from "./named-offers.ts";
 import { resultShapeOf } from "./result-shape.ts";
 import { routedRequest } from "./routing-options.ts";
 import type { InferenceTask } from "./task.ts";
@@ -24,6 +26,8 @@ export interface Plan {
   readonly hubIds: readonly string[];
   /** The most tokens that it can use, whatever bounds them. */
   readonly tokensMax: TokenCounts;
+  /** The names of its model, where it is asked for by digest: limits go by name. */
+  readonly alsoNamed: readonly string[];
 }
 
 /** Chooses hubs and fixes the terms of one task. */
@@ -73,7 +77,12 @@ export async function planTask(
     promptTokens: bounds.promptTokensMax,
     completionTokens: completionTokensMax,
   };
-  return { task: { ...task, terms }, hubIds: choice.hubIds, tokensMax };
+  const alsoNamed = await namesIn(ctx, query.model);
+  return { task: { ...task, terms }, hubIds: choice.hubIds, tokensMax, alsoNamed };
+}
+
+async function namesIn(ctx: Context, model: string): Promise<readonly string[]> {
+  return model.startsWith("sha256:") ? namesOfDigest(model, await viewOfAll(ctx)) : [];
 }
 
 /** How long the consumer waits, and what it does about it. */

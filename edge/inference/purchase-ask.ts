@@ -1,5 +1,6 @@
 import { assert } from "../../shared/assert.ts";
 import type { PurchaseAsk } from "../billing/purchase-answers.ts";
+import { holdMs } from "../billing/ticket.ts";
 import { permitId, purchaseId } from "../x402/payer.ts";
 import { permitBody } from "../x402/permit-body.ts";
 import { requirementsOf } from "../x402/requirements.ts";
@@ -9,13 +10,13 @@ import { whyNotPromised } from "../x402/why-not-promised.ts";
 import { isPermit, type Presented, type PresentedPermit } from "../x402/wire.ts";
 import type { Plan } from "./plan-task.ts";
 
-/** Why what is presented cannot be taken, of either scheme; null where nothing speaks against it. */
+/** Why what is presented cannot be taken, of either scheme; null where it can. */
 export function whyNotTaken(
   presented: Presented | PresentedPermit,
   settings: X402Settings,
   nowMs: number,
 ): string | null {
-  if (isPermit(presented)) return whyNotPromised(presented, settings, nowMs);
+  if (isPermit(presented)) return whyNotPromised(presented, settings, { nowMs, taskMs: holdMs });
   return whyNotGood(presented, settings, nowMs);
 }
 

@@ -19,6 +19,7 @@ import {
   pageQuery,
   pageSchema,
   pageToJson,
+  remarkField,
   timeField,
   timeToJson,
 } from "./fields.ts";
@@ -50,7 +51,7 @@ const newApprovalSchema = z
     kind: z.literal("mint"),
     account_id: accountIdField,
     amount_micros: amountField,
-    reason: z.string().trim().min(1).max(200),
+    reason: remarkField.trim().min(1),
   })
   .meta({
     id: "NewApproval",

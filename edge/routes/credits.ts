@@ -4,14 +4,14 @@ import { OctoError } from "../../shared/errors.ts";
 import { newId } from "../../shared/ids.ts";
 import { assertWithinOwnPower } from "./approvals.ts";
 import { moneyFields, moneyToJson } from "./accounts.ts";
-import { accountIdField, amountField } from "./fields.ts";
+import { accountIdField, amountField, remarkField } from "./fields.ts";
 import { knownAccount } from "./known-account.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 const newCreditSchema = z
   .strictObject({
     amount_micros: amountField,
-    reason: z.string().max(200).optional(),
+    reason: remarkField.optional(),
   })
   .meta({ id: "NewCredit", examples: [{ amount_micros: 5_000_000, reason: "welcome" }] });
 

@@ -1,7 +1,7 @@
 import { Webhook } from "standardwebhooks";
 import { z } from "zod";
 import { OctoError } from "../../shared/errors.ts";
-import { accountIdField, amountField } from "./fields.ts";
+import { accountIdField, amountField, remarkField } from "./fields.ts";
 import { checked, parseBody } from "./read-body.ts";
 import { type Asset, assets } from "../../shared/assets.ts";
 
@@ -33,7 +33,7 @@ const depositSchema = z.strictObject({
   asset: z.enum(assets).default("CREDIT"),
   amount_micros: amountField,
   rail: z.string().regex(/^[a-z0-9-]{1,32}$/, "1 to 32 lower-case letters, digits or hyphens"),
-  reference: z.string().min(1).max(200),
+  reference: remarkField.min(1),
 });
 
 /** The notices of this network's own form; others' processors get an adapter beside it. */

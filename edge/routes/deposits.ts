@@ -57,32 +57,42 @@ export const depositNoticeRoutes = new Hono<AppEnv>().post(noticePath, async (c)
 });
 
 /**
- * The credit first, under an id of the notice's: where the rest fails the notice comes again, and
- * gives nothing twice.
+ * The registry first, where an id is of one account only: an Account knows just the ids that it was
+ * given itself, and the ledger would pass over the second transfer of one id. Where the rest fails
+ * the notice comes again, and gives nothing twice.
  */
 async function take(ctx: Context, notice: DepositNotice): Promise<void> {
-  const { id, accountId, asset, amountMicros } = notice;
+  const { id, accountId, asset, rail, reference } = notice;
+  const amountMicros = BigInt(notice.amountMicros);
   const { object } = await knownAccount(ctx, accountId);
+  await using db = databaseOf(ctx.env);
+  const asked = { id, accountId, asset, amountMicros, rail, reference, createdAt: ctx.startedMs };
+  if (!isSame(await recordDeposit(db, asked), asked)) {
+    throw new OctoError(
+      "idempotency_conflict",
+      `Cannot take deposit ${id}: a notice of this id told of another one`,
+    );
+  }
   const credit = bookOf(accountId, "available");
   const result = await object.move({
     id: `deposit:${id}`,
     kind: "deposit",
-    reason: `${notice.rail} ${notice.reference}`,
-    legs: [{ debit: systemBooks.mint, credit, asset, micros: BigInt(amountMicros) }],
+    reason: `${rail} ${reference}`,
+    legs: [{ debit: systemBooks.mint, credit, asset, micros: amountMicros }],
   });
   if (result.kind === "refused") {
     throw new OctoError(result.code, `Cannot take deposit ${id}: ${result.reason}`);
   }
-  await using db = databaseOf(ctx.env);
-  await recordDeposit(db, {
-    id,
-    accountId,
-    asset,
-    amountMicros: BigInt(amountMicros),
-    rail: notice.rail,
-    reference: notice.reference,
-    createdAt: ctx.startedMs,
-  });
+}
+
+function isSame(stored: Deposit, asked: Deposit): boolean {
+  return (
+    stored.accountId === asked.accountId &&
+    stored.asset === asked.asset &&
+    stored.amountMicros === asked.amountMicros &&
+    stored.rail === asked.rail &&
+    stored.reference === asked.reference
+  );
 }
 
 export const depositNoticeDescription: RouteDescription = {

@@ -22,6 +22,15 @@ export const nameField = z
   .trim()
   .regex(/^[^\p{Cc}]{1,100}$/u, "1 to 100 characters, none of them a control character");
 
+/**
+ * A line that people write beside money. It is kept in the ledger and hashed into a journal, and a
+ * database may end it at a NUL, so that the two would not agree.
+ */
+export const remarkField = z
+  .string()
+  .max(200)
+  .regex(/^[^\p{Cc}]*$/u, "it has a control character");
+
 /** Simultaneous tasks of one account: the whole of a network's slots is far below. */
 export const concurrencyField = z.int().min(0).max(100_000);
 

@@ -26,6 +26,7 @@ import {
   timeField,
   timeToJson,
 } from "./fields.ts";
+import { assertMayGiveRole } from "./key-rights.ts";
 import { knownAccount } from "./known-account.ts";
 import { onlyOwners, roleField } from "./members.ts";
 import { personOf } from "./people.ts";
@@ -168,8 +169,7 @@ async function accept(ctx: Context, personId: string, secret: string) {
   if (invitation === null) throw noSuchInvitation();
   const { accountId } = invitation;
   const isJoined = await acceptInvitation(db, acceptance);
-  const memberships = await listMemberships(db, personId);
-  const membership = memberships.find((one) => one.accountId === accountId);
+  const [membership] = await listMemberships(db, personId, accountId);
   if (isJoined && membership !== undefined) return membershipToJson(membership);
   if (membership === undefined) throw noSuchInvitation();
   throw new OctoError("conflict", `You are a member of ${accountId} already`);
@@ -183,6 +183,7 @@ async function inviterOf(
 ): Promise<{ readonly accountId: string; readonly isOperator: boolean }> {
   const wanted = body.account_id ?? caller.accountId;
   if (wanted === caller.accountId && caller.permissions.has("members:write")) {
+    assertMayGiveRole(caller, body.role);
     return { accountId: wanted, isOperator: false };
   }
   if (!caller.permissions.has("network:operate")) {

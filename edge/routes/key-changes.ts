@@ -124,7 +124,10 @@ export async function rotateKey(
   const { revokedAt: _, ...kept } = before;
   const row = { ...kept, lastUsedAt: null, replaces: old.id, ...(await freshRow(ctx, key)) };
   await using db = databaseOf(ctx.env);
-  if (!(await replaceApiKey(db, row, endsMs))) throw teamIsFull(row.teamId);
+  if (!(await replaceApiKey(db, row, endsMs))) {
+    await usableKey(ctx, old);
+    throw teamIsFull(row.teamId);
+  }
   await object.setKey(key.id, "active", settingsOf(row));
   await object.changeKey(old.id, endsMs);
   forgetKey(key.id);

@@ -1,7 +1,12 @@
 import { isBlockWithin, parseAddressBlock } from "../../shared/addresses.ts";
 import { OctoError } from "../../shared/errors.ts";
-import { type KeyScope, permissionsOf } from "../../shared/permissions.ts";
-import type { Caller, Context } from "../context.ts";
+import {
+  type KeyScope,
+  type MemberRole,
+  permissionsByRole,
+  permissionsOf,
+} from "../../shared/permissions.ts";
+import type { Caller, Context, KeyRules } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { findApiKey } from "../db/api-keys.ts";
 import { systemAccountId } from "./active-caller.ts";
@@ -45,10 +50,20 @@ export function noSuchKey(id: string): OctoError {
 
 /**
  * Refuses scopes that say more than the caller may do itself, which whoever learns the new secret
- * could do. Operators give all of them. People run no inference themselves, because what is spent
- * has a key: so whoever may make keys at all may make one for that.
+ * could do. Operators give all of them but their own: with a second key, made or rotated, one would
+ * be both of those who have to agree on an approval. That scope is the deployment's own key's to
+ * give. People run no inference themselves, because what is spent has a key: so whoever may make
+ * keys at all may make one for that.
  */
 export function assertMayGive(caller: Caller, scopes: readonly KeyScope[]): void {
+  if (caller.accountId === systemAccountId) return;
+  if (scopes.includes("operator")) {
+    throw new OctoError(
+      "insufficient_scope",
+      "Cannot give the scope operator: the deployment's own operator key does that alone",
+      { param: "scopes" },
+    );
+  }
   if (isOperator(caller)) return;
   for (const scope of scopes) {
     if (scope === "inference" && caller.personId !== null) continue;
@@ -60,6 +75,28 @@ export function assertMayGive(caller: Caller, scopes: readonly KeyScope[]): void
       { param: "scopes" },
     );
   }
+}
+
+/**
+ * Refuses a role that says more than the caller may do itself: an admin's friend moves no money.
+ * Nor does a key that is limited make people, whom its limitations do not bind. Who makes owners is
+ * the members' own rule (M1).
+ */
+export function assertMayGiveRole(caller: Caller, role: MemberRole): void {
+  if (caller.key !== null && isLimited(caller.key)) {
+    throw new OctoError(
+      "insufficient_scope",
+      "Cannot give a role: your key is limited to models, addresses or a time, and people are not",
+    );
+  }
+  if (role === "owner") return;
+  const missing = [...permissionsByRole[role]].find((one) => !caller.permissions.has(one));
+  if (missing === undefined) return;
+  throw new OctoError(
+    "insufficient_scope",
+    `Cannot give the role ${role}: it has the permission ${missing}, which you do not have`,
+    { param: "role" },
+  );
 }
 
 /** Refuses what a key that is limited itself would be rid of by another key. */
@@ -81,6 +118,10 @@ export function assertWithinOwn({ key, ...caller }: Caller, given: Partial<KeyLi
     if (given.expiresAt !== null && given.expiresAt <= expiresMs) return;
     throw beyondOwn("expires_at", `ends at ${new Date(expiresMs).toISOString()}`);
   }
+}
+
+function isLimited({ models, addresses, expiresMs }: KeyRules): boolean {
+  return models !== null || addresses !== null || expiresMs !== null;
 }
 
 function beyondOwn(param: string, own: string): OctoError {

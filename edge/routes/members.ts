@@ -22,6 +22,7 @@ import {
   timeField,
   timeToJson,
 } from "./fields.ts";
+import { assertMayGiveRole } from "./key-rights.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 const path = "/api/v1/members";
@@ -69,6 +70,7 @@ export const memberRoutes: readonly Route[] = [
     answer: memberSchema,
     errors: ["not_found", "conflict"],
     async handle({ ctx, caller, body: { person_id: personId, role } }) {
+      assertMayGiveRole(caller, role);
       const change = changeBy(caller, personId);
       await using db = databaseOf(ctx.env);
       const isAdded = await addMember(db, { ...change, role, nowMs: ctx.startedMs });
@@ -91,6 +93,7 @@ export const memberRoutes: readonly Route[] = [
     answer: memberSchema,
     errors: ["not_found", "conflict"],
     async handle({ ctx, caller, params: { id }, body: { role } }) {
+      assertMayGiveRole(caller, role);
       const change = changeBy(caller, id);
       await using db = databaseOf(ctx.env);
       if (!(await changeRole(db, { ...change, role }))) throw await whyNotChanged(ctx, change);

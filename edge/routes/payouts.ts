@@ -9,12 +9,15 @@ import {
   beginPayout,
   findPayout,
   finishPayout,
+  leavePayout,
   listPayouts,
   openPayout,
   paidByAddress,
   type Payout,
+  type Withdrawal,
   withdrawalsOf,
 } from "../db/withdrawals.ts";
+import { edgeLog } from "../log.ts";
 import {
   microsField,
   microsToJson,
@@ -34,7 +37,8 @@ import { addressField } from "./withdrawals.ts";
  * nothing; every address of before is in the tree again. The root can be recomputed by anybody.
  *
  * A payout is begun, each withdrawal's promise is posted, then it is finished: whoever calls again
- * after a crash finishes the one that was begun.
+ * after a crash finishes the one that was begun. Payouts are numbered by their times, each behind
+ * the last: a tree covers its own payout and those before it.
  */
 
 /** Each of them is a call to its account: a few seconds of them. */
@@ -165,18 +169,39 @@ export const payoutRoutes: readonly Route[] = [
 /** Posts what the accounts have promised, each once, and then makes the root known. */
 async function finish(ctx: Context, open: Payout): Promise<Payout> {
   await using db = databaseOf(ctx.env);
-  const rows = await withdrawalsOf(db, open.id);
-  for (const { id, accountId } of rows) {
-    const { object } = await knownAccount(ctx, accountId);
-    const result = await object.post({ id, micros: null });
-    if (result.kind === "posted") continue;
-    throw new OctoError(result.code, `Cannot pay ${id} out: ${result.reason}`);
+  const paid = await post(ctx, open);
+  if (paid.length === 0) {
+    throw new OctoError("conflict", `Nothing of payout ${open.id} can be paid; call again`);
   }
   const { tree } = await treeOf(ctx, open);
-  const totalMicros = rows.reduce((sum, { amountMicros }) => sum + amountMicros, 0n);
-  const finished = { ...open, root: tree.root, count: rows.length, totalMicros };
+  const totalMicros = paid.reduce((sum, { amountMicros }) => sum + amountMicros, 0n);
+  const finished = { ...open, root: tree.root, count: paid.length, totalMicros };
   await finishPayout(db, { ...finished, atMs: ctx.startedMs });
   return finished;
+}
+
+/**
+ * The withdrawals of a payout that were posted. One whose account has nothing set aside for it
+ * waits for an operator again, or it would hold up all the others for good.
+ */
+async function post(ctx: Context, open: Payout): Promise<Withdrawal[]> {
+  await using db = databaseOf(ctx.env);
+  const paid: Withdrawal[] = [];
+  const withdrawalIds: string[] = [];
+  for (const row of await withdrawalsOf(db, open.id)) {
+    const { id, accountId } = row;
+    const { object } = await knownAccount(ctx, accountId);
+    const result = await object.post({ id, micros: null });
+    if (result.kind === "posted") paid.push(row);
+    else {
+      edgeLog("error", "a withdrawal cannot be paid out", { withdrawal: id, why: result.reason });
+      withdrawalIds.push(id);
+    }
+  }
+  if (paid.length === 0 || withdrawalIds.length > 0) {
+    await leavePayout(db, { payoutId: open.id, withdrawalIds, atMs: ctx.startedMs });
+  }
+  return paid;
 }
 
 async function treeOf(ctx: Context, payout: Payout) {

@@ -5,6 +5,7 @@ import { newId } from "../../shared/ids.ts";
 import type { Caller, Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { type Account, createOwnAccount, ownAccountsMax } from "../db/accounts.ts";
+import { findMember, removeMember } from "../db/members.ts";
 import { findPerson, listMemberships, renamePerson } from "../db/people.ts";
 import { noAccountId } from "../sign-in/session-caller.ts";
 import { concurrencyDefault } from "./accounts.ts";
@@ -58,6 +59,24 @@ export const personRoutes: readonly Route[] = [
     },
   }),
   defineRoute({
+    name: "leaveAccount",
+    method: "post",
+    path: `${path}/leave`,
+    summary: "Be no member of an account any more",
+    about: "Whoever manages an account makes members without asking them. Its last owner stays.",
+    access: "any person",
+    body: z.strictObject({ account_id: accountIdField }).meta({
+      id: "AccountToLeave",
+      examples: [{ account_id: "acct_0000000000000000000000" }],
+    }),
+    answer: personSchema,
+    errors: ["not_found", "conflict"],
+    async handle({ ctx, caller, body: { account_id: accountId } }) {
+      await leave(ctx, personOf(caller), accountId);
+      return ownPerson(ctx, caller);
+    },
+  }),
+  defineRoute({
     name: "createOwnAccount",
     method: "post",
     path: "/api/v1/accounts/own",
@@ -97,6 +116,16 @@ export const personRoutes: readonly Route[] = [
     },
   }),
 ];
+
+async function leave(ctx: Context, personId: string, accountId: string): Promise<void> {
+  await using db = databaseOf(ctx.env);
+  if (await removeMember(db, { accountId, byPersonId: personId, personId })) return;
+  if ((await findMember(db, { accountId, personId })) === null) {
+    throw new OctoError("not_found", `You are no member of an account ${accountId}`);
+  }
+  const hint = "you are its last owner: make somebody else one first";
+  throw new OctoError("conflict", `Cannot leave ${accountId}: ${hint}`);
+}
 
 /** The person behind a session. */
 export function personOf(caller: Caller): string {

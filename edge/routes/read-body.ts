@@ -81,9 +81,12 @@ export function checked<T>(value: unknown, schema: z.ZodType<T>, whole: string):
   throw new OctoError("invalid_request", `${place}: ${message}`, param === "" ? {} : { param });
 }
 
+/** Half a surrogate pair comes as an escape alone: what was decoded from UTF-8 has none. */
+const surrogateEscape = /\\u[dD][89a-fA-F]/;
+
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return surrogateEscape.test(text) ? JSON.parse(text, wellFormed) : JSON.parse(text);
   } catch (error) {
     const at = breakOf(text, error);
     const before = text.slice(0, at);
@@ -95,6 +98,14 @@ function parseJson(text: string): unknown {
       { cause: error },
     );
   }
+}
+
+/**
+ * What is no Unicode becomes U+FFFD, as in bytes that are not UTF-8: a database refuses it, or
+ * fails when it is read back.
+ */
+function wellFormed(_: string, value: unknown): unknown {
+  return typeof value === "string" ? value.toWellFormed() : value;
 }
 
 /**

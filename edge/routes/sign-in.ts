@@ -110,7 +110,10 @@ export const signInRoutes: readonly Route[] = [
       });
       await using db = databaseOf(ctx.env);
       const memberships = await listMemberships(db, personId);
-      const accountId = chosenAccount(memberships, wanted);
+      const accountId =
+        wanted === undefined
+          ? onlyAccount(memberships)
+          : chosenAccount(await listMemberships(db, personId, wanted), wanted);
       const signIn = { nonce, personId, expiresMs, nowMs: ctx.startedMs };
       if (!(await recordSignIn(db, signIn))) throw refused("the challenge was answered before");
       return sessionToJson(ctx, { personId, accountId, memberships });
@@ -119,15 +122,12 @@ export const signInRoutes: readonly Route[] = [
 ];
 
 /** A member of several says for whom: nobody acts for an account by mistake. */
-function chosenAccount(
-  memberships: readonly Membership[],
-  wanted: string | undefined,
-): string | null {
-  if (wanted === undefined) {
-    const [only, second] = memberships.filter(({ status }) => status === "active");
-    return second === undefined ? (only?.accountId ?? null) : null;
-  }
-  const membership = memberships.find(({ accountId }) => accountId === wanted);
+function onlyAccount(memberships: readonly Membership[]): string | null {
+  const [only, second] = memberships.filter(({ status }) => status === "active");
+  return second === undefined ? (only?.accountId ?? null) : null;
+}
+
+function chosenAccount([membership]: readonly Membership[], wanted: string): string {
   if (membership === undefined) {
     throw new OctoError("not_found", `You are no member of an account ${wanted}`);
   }

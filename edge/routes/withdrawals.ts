@@ -4,7 +4,7 @@ import { sha256Hex } from "../../shared/crypto/bytes.ts";
 import { OctoError } from "../../shared/errors.ts";
 import { newId } from "../../shared/ids.ts";
 import type { PendRequest } from "../billing/pending-money.ts";
-import type { Context } from "../context.ts";
+import type { Caller, Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { withdrawalStates } from "../db/schema-money.ts";
 import {
@@ -31,9 +31,12 @@ import { defineRoute, type Route } from "./route.ts";
 
 /**
  * Money on its way out. Invariants:
- * W1. It is set aside before it is queued, and nobody can spend it meanwhile.
+ * W1. It is registered before it is set aside, so that an edge that dies in between leaves nothing
+ *     aside that nobody sees; and set aside before it is queued.
  * W2. It leaves once: by the payout that took it, or back to its account.
- * W3. Amounts above the four-eyes limit wait for an operator; whoever owns the account has asked.
+ * W3. Amounts above the four-eyes limit wait for an operator of another account.
+ * W4. Whoever rejects writes that first, and gives the money back then; whoever sets money aside
+ *     looks afterwards whether it was rejected. So one of the two sees the other.
  */
 
 const path = "/api/v1/withdrawals";
@@ -89,9 +92,9 @@ export const withdrawalRoutes: readonly Route[] = [
     body: newWithdrawalSchema,
     status: 201,
     answer: withdrawalSchema,
-    errors: ["insufficient_quota", "idempotency_conflict", "not_found"],
+    errors: ["insufficient_quota", "idempotency_conflict", "conflict", "not_found"],
     async handle({ ctx, caller: { accountId }, body, idempotencyKey }) {
-      const row: Withdrawal = {
+      const asked: Withdrawal = {
         id:
           idempotencyKey === null
             ? newId("wdr")
@@ -105,11 +108,11 @@ export const withdrawalRoutes: readonly Route[] = [
         createdAt: ctx.startedMs,
         updatedAt: ctx.startedMs,
       };
-      await setAside(ctx, row);
       await using db = databaseOf(ctx.env);
-      await createWithdrawal(db, row);
-      if (row.amountMicros <= ctx.config.fourEyesMicros) await queue(ctx, row.id);
-      return withdrawalToJson(await known(ctx, { id: row.id, accountId }));
+      await createWithdrawal(db, asked);
+      const row = await known(ctx, { id: asked.id, accountId });
+      assertSame(row, asked);
+      return withdrawalToJson(await begin(ctx, row));
     },
   }),
   defineRoute({
@@ -159,15 +162,16 @@ export const withdrawalRoutes: readonly Route[] = [
     method: "post",
     path: `${path}/:id/approve`,
     summary: "Let a large withdrawal go",
+    about: "An operator does not decide on money of the account that is the operator's own.",
     access: "network:operate",
     params,
     answer: withdrawalSchema,
     errors: ["not_found", "conflict"],
-    async handle({ ctx, params: { id } }) {
+    async handle({ ctx, caller, params: { id } }) {
       const row = await known(ctx, { id });
+      assertOtherAccount(caller, row);
       // An edge that died in between may have left it without its money set aside.
-      if (row.state === "waiting") await setAside(ctx, row);
-      await queue(ctx, id);
+      if (row.state === "waiting") await takeUp(ctx, row, { isApproved: true });
       return withdrawalToJson(await stateOf(ctx, id, ["queued", "paid out"]));
     },
   }),
@@ -200,34 +204,90 @@ export function pendRequestOf(row: Withdrawal): PendRequest {
   };
 }
 
-/** W1. */
-async function setAside(ctx: Context, row: Withdrawal): Promise<void> {
-  const { object } = await knownAccount(ctx, row.accountId);
-  const result = await object.pend(pendRequestOf(row));
-  if (result.kind === "pending") return;
-  const { amountMicros, asset } = row;
+/** W3. */
+function assertOtherAccount(caller: Caller, { id, accountId }: Withdrawal): void {
+  if (caller.accountId !== accountId) return;
   throw new OctoError(
-    result.code,
-    `Cannot take ${amountMicros} micros of ${asset} out: ${result.reason}`,
+    "insufficient_scope",
+    `Cannot let ${id} go: its money is your own account's, and another operator decides`,
   );
 }
 
-async function queue(ctx: Context, id: string): Promise<void> {
-  await using db = databaseOf(ctx.env);
-  await changeWithdrawal(db, { id, from: ["waiting"], to: "queued", atMs: ctx.startedMs });
+/** Under one Idempotency-Key there is one withdrawal. */
+function assertSame(row: Withdrawal, asked: Withdrawal): void {
+  const { asset, amountMicros, address } = row;
+  const isSame =
+    asset === asked.asset && amountMicros === asked.amountMicros && address === asked.address;
+  if (isSame) return;
+  throw new OctoError(
+    "idempotency_conflict",
+    `The same Idempotency-Key took ${amountMicros} micros of ${asset} out to ${address}`,
+  );
+}
+
+/** What comes of a withdrawal that was asked for, now or before under the same key. */
+async function begin(ctx: Context, row: Withdrawal): Promise<Withdrawal> {
+  if (row.state === "rejected") {
+    // It had its money, and gave it back; or it never had.
+    if (await returnMoney(ctx, row)) return row;
+    throw new OctoError("conflict", `The withdrawal ${row.id} was refused; ask under another key`);
+  }
+  if (row.state !== "waiting") return row;
+  try {
+    return await takeUp(ctx, row, { isApproved: row.amountMicros <= ctx.config.fourEyesMicros });
+  } catch (error) {
+    if (error instanceof OctoError && error.code === "insufficient_quota") await reject(ctx, row);
+    throw error;
+  }
+}
+
+/** W1: sets a withdrawal's money aside, and queues it where it may go. */
+async function takeUp(
+  ctx: Context,
+  row: Withdrawal,
+  { isApproved }: { readonly isApproved: boolean },
+): Promise<Withdrawal> {
+  const { id, accountId, amountMicros, asset } = row;
+  const { object } = await knownAccount(ctx, accountId);
+  const result = await object.pend(pendRequestOf(row));
+  if (result.kind === "refused") {
+    throw new OctoError(
+      result.code,
+      `Cannot take ${amountMicros} micros of ${asset} out: ${result.reason}`,
+    );
+  }
+  // One that has been given back is not set aside again.
+  if (isApproved && result.pending.state === "pending") {
+    await using db = databaseOf(ctx.env);
+    await changeWithdrawal(db, { id, from: ["waiting"], to: "queued", atMs: ctx.startedMs });
+  }
+  const now = await known(ctx, { id });
+  if (now.state === "rejected") await returnMoney(ctx, now);
+  return now;
 }
 
 /** W2: the registry first, because a payout takes what is queued there. */
 async function giveBack(ctx: Context, row: Withdrawal): Promise<Withdrawal> {
-  const { id, accountId } = row;
+  await reject(ctx, row);
+  return stateOf(ctx, row.id, ["rejected"]);
+}
+
+/** W4. Does nothing where a payout has it, or had. */
+async function reject(ctx: Context, row: Withdrawal): Promise<void> {
+  const { id } = row;
   await using db = databaseOf(ctx.env);
   const from = ["waiting", "queued"] as const;
   await changeWithdrawal(db, { id, from, to: "rejected", atMs: ctx.startedMs });
-  const now = await stateOf(ctx, id, ["rejected"]);
+  const now = await known(ctx, { id });
+  if (now.state === "rejected") await returnMoney(ctx, now);
+}
+
+/** Gives the money of a rejected withdrawal back; false where it never was set aside. */
+async function returnMoney(ctx: Context, { id, accountId }: Withdrawal): Promise<boolean> {
   const { object } = await knownAccount(ctx, accountId);
   const result = await object.void(id);
-  // Nothing was set aside for it, where an edge died in between.
-  if (result.kind === "void" || result.code === "not_found") return now;
+  if (result.kind === "void") return true;
+  if (result.code === "not_found") return false;
   throw new OctoError(result.code, `Cannot give ${id} back: ${result.reason}`);
 }
 

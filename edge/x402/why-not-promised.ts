@@ -1,27 +1,27 @@
-import { holdMs } from "../billing/ticket.ts";
 import { permitDigest, uptoProxy } from "./permit2.ts";
 import { recoverAddress } from "./recover.ts";
 import { whyNotAccepted } from "./requirements.ts";
 import type { X402Settings } from "./settings.ts";
 import type { PresentedPermit } from "./wire.ts";
 
-/**
- * It is settled after the answer: what ended before that would be work for nothing. The longest
- * answer, and five minutes for a facilitator that is away.
- */
-const goodForS = BigInt(holdMs / 1_000 + 300);
+/** A facilitator may be away for so long when the task has ended. */
+const marginMs = 5 * 60_000;
 
-/** Why a permit cannot be taken, as far as that can be told from itself; null if it can. */
+/**
+ * Why a permit cannot be taken, as far as that can be told from itself; null if it can. It is
+ * settled after a task of up to `taskMs`: what ended before that would be work for nothing.
+ */
 export function whyNotPromised(
   presented: PresentedPermit,
   settings: X402Settings,
-  nowMs: number,
+  { nowMs, taskMs }: { readonly nowMs: number; readonly taskMs: number },
 ): string | null {
   const { signature, permit2Authorization: permit } = presented.payload;
   const otherwise = whyNotOurs(presented, settings);
   if (otherwise !== null) return otherwise;
   const nowS = BigInt(Math.floor(nowMs / 1_000));
   if (permit.witness.validAfter > nowS) return "it is not valid yet";
+  const goodForS = BigInt(Math.ceil((taskMs + marginMs) / 1_000));
   if (permit.deadline < nowS + goodForS) {
     return `it must be good for ${goodForS} seconds: it is settled after the answer`;
   }

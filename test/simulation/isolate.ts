@@ -65,7 +65,7 @@ export class Isolate {
       return on.later(() => on.done({ kind: "held", terms: { ...terms, lease: leaseId }, ended }));
     }
     on.later(() => {
-      const held = account.hold(holdRequestOf(terms, on.tokensMax));
+      const held = account.hold(holdRequestOf(terms, { tokensMax: on.tokensMax }));
       on.later(() => {
         if (held.kind === "held") return on.done({ kind: "held", terms, ended });
         ended();

@@ -266,6 +266,16 @@ describe("limits above a key", () => {
     expect(statuses(await askAtOnce(4, consumer, model))).toEqual({ 200: 4 });
   });
 
+  test("of a model hold by its digest too, which names the same model", async () => {
+    const { model } = await served();
+    const consumer = await limited({ models: { [model]: { requests_per_minute: 2 } } });
+    const { json } = await call(`GET /v1/models/${model}`, { key: consumer.key });
+    const { digest } = json["octo"] as { digest: string };
+    const told = await askAtOnce(3, consumer, digest);
+    expect(statuses(told)).toEqual({ 200: 2, 429: 1 });
+    expect(statuses(await askAtOnce(1, consumer, model))).toEqual({ 429: 1 });
+  });
+
   test("are known again after the object lost its memory", async () => {
     const [consumer, { model }] = [await limited(null), await served()];
     await objectOf(consumer).setLimits({ scope: "team", id: "team_1" }, { concurrency: 0 });

@@ -75,6 +75,16 @@ export function describeManagedKeys(makeDatabase: MakeDatabase): void {
     expect(read).toMatchObject({ replaces: "k0000001", expiresAt: null });
   });
 
+  test("a key that was revoked meanwhile is not replaced", async () => {
+    await using db = await makeDatabase();
+    await withTeam(db);
+    await createApiKey(db, sampleKey());
+    await revokeApiKey(db, { accountId: alice, id: "k0000001", atMs: 3_000 });
+    const fresh = { ...sampleKey({ id: "k0000002" }), replaces: "k0000001" };
+    expect(await replaceApiKey(db, fresh, 5_000)).toBe(false);
+    expect(await findApiKey(db, "k0000002")).toBeNull();
+  });
+
   test("a team has 100 keys that work, and not one more by any way", async () => {
     await using db = await makeDatabase();
     await withTeam(db);

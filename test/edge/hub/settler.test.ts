@@ -48,3 +48,30 @@ test("a settlement that comes while others are being checked is not lost", async
   await until("both are closed", () => closed.length === 2);
   expect(closed.toSorted()).toEqual([taskId("a"), taskId("b")].toSorted());
 });
+
+test("an account that was away is told of all that ended, in calls of a size that it takes", async () => {
+  const { key } = await generateSigningKey();
+  const calls: number[] = [];
+  let isAway = true;
+  let refused = 0;
+  const settler = new Settler({
+    close: async (_accountId, closings: readonly TaskClosing[]) => {
+      if (isAway) {
+        refused += 1;
+        throw new Error("the account was reset");
+      }
+      calls.push(closings.length);
+      return [];
+    },
+    acknowledge: () => undefined,
+    distrust: () => undefined,
+    edgeKey: () => Promise.resolve(key),
+  });
+  const ended = await answered("a", key);
+  const unsigned = { ...ended, receipt: null } as TaskEnding;
+  for (let tasks = 0; tasks < 1_200; tasks++) settler.settle(unsigned);
+  await until("the account was asked in vain", () => refused > 0);
+  isAway = false;
+  await until("all are closed", () => calls.reduce((sum, count) => sum + count, 0) === 1_200);
+  expect(Math.max(...calls)).toBeLessThanOrEqual(512);
+});

@@ -33,6 +33,12 @@ describe("wrong JSON", () => {
   });
 });
 
+test("half a surrogate pair becomes U+FFFD, and whole ones stay", () => {
+  const text = String.raw`{"a": ["\ud83dx", "\uDE00", "\ud83d\ude00", "\\ud83d", 1]}`;
+  const list = ["\ufffdx", "\ufffd", "\u{1f600}", String.raw`\ud83d`, 1];
+  expect(parseBody(text, anything)).toEqual({ a: list });
+});
+
 describe("a value that does not fit", () => {
   const schema = z.strictObject({
     name: z.string(),

@@ -55,6 +55,8 @@ describe("accounts", () => {
     ["limit=1e1", "limit"],
     ["limit=1&limit=2", "limit"],
     ["cursor=nonsense!", "cursor"],
+    [`cursor=${btoa('[1,"\\u0000"]')}`, "cursor"],
+    [`cursor=${btoa('[1,"\\ud800"]')}`, "cursor"],
     ["kind=king", "kind"],
     ["order=asc", "order"],
   ])("the query %s is refused by name", async (query, param) => {
@@ -142,6 +144,18 @@ describe("credit", () => {
       expect(error).toMatchObject({ status: 400, param: "amount_micros" });
     },
   );
+
+  test("a reason is one line of text, as the journal's hash and the ledger both keep it", async () => {
+    const { accountId } = await newConsumer();
+    for (const reason of ["a\u0000b", "a\nb", "a\u0085b"]) {
+      const path = `POST /api/v1/accounts/${accountId}/credits`;
+      const error = await refusal(path, { body: { amount_micros: 1, reason } });
+      expect(error).toMatchObject({ status: 400, param: "reason" });
+      const approval = { kind: "mint", account_id: accountId, amount_micros: 1, reason };
+      const asked = await refusal("POST /api/v1/approvals", { body: approval });
+      expect(asked).toMatchObject({ status: 400, param: "reason" });
+    }
+  });
 
   test("a balance stops where JSON would round it, also when asked at the same time", async () => {
     const { accountId } = await newConsumer();

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { newId } from "../../../shared/ids.ts";
+import { brokenCall, databaseFailures } from "./broken-call.ts";
 import { call, newConsumer, refusal } from "./edge-client.ts";
 
 /** More than one operator gives alone. */
@@ -59,6 +60,21 @@ test("whoever asks does not decide", async () => {
   expect(await balanceOf(accountId)).toBe(0);
 });
 
+test("one operator has no second key to decide with", async () => {
+  const { accountId } = await newConsumer();
+  const { key, keyId } = await newConsumer("operator");
+  const body = { account_id: accountId, name: "me again", scopes: ["operator"] };
+  const tried = [
+    refusal("POST /api/v1/keys", { key, body }),
+    refusal(`POST /api/v1/keys/${keyId}/rotate`, { key, body: {} }),
+    refusal("POST /key/regenerate", { key, body: {} }),
+  ];
+  for (const error of await Promise.all(tried)) {
+    expect(error).toMatchObject({ status: 403, code: "insufficient_scope", param: "scopes" });
+  }
+  expect((await call(`POST /api/v1/keys/${keyId}/rotate`, { body: {} })).status).toBe(201);
+});
+
 test("what was rejected stays rejected, and what was approved stays approved", async () => {
   const { accountId } = await newConsumer();
   const { key } = await newConsumer("operator");
@@ -83,3 +99,18 @@ test("approvals are operators' own, and unknown ones are not found", async () =>
   const unknown = { ...body, account_id: newId("acct") };
   expect((await refusal("POST /api/v1/approvals", { body: unknown })).status).toBe(404);
 });
+
+test.each(databaseFailures)(
+  "an approval that broke off as the database %s is carried out by approving again, once",
+  async (how) => {
+    const { accountId } = await newConsumer();
+    const { key } = await newConsumer("operator");
+    for (let batch = 1; ; batch++) {
+      const route = `POST /api/v1/approvals/${await ask(accountId)}/approve`;
+      const isBroken = await brokenCall(route, { batch, how }, { key, body: null });
+      expect((await call(route, { key })).status).toBe(200);
+      expect(await balanceOf(accountId)).toBe(batch * much);
+      if (!isBroken) break;
+    }
+  },
+);

@@ -1,6 +1,7 @@
 import { Webhook } from "standardwebhooks";
 import { expect, test } from "vitest";
 import { newId } from "../../../shared/ids.ts";
+import { brokenCall, databaseFailures } from "./broken-call.ts";
 import { call, env, newConsumer, operatorKey, refusal } from "./edge-client.ts";
 
 const secrets = (env.OCTO_DEPOSIT_SECRETS ?? "").split(",");
@@ -63,6 +64,15 @@ test("the same id with another amount is a conflict", async () => {
   const error = await refusal(path, notice(depositTo(accountId, 7), { id }));
   expect(error).toMatchObject({ status: 409, code: "idempotency_conflict" });
   expect(await balanceOf(accountId)).toBe(5_000_000);
+});
+
+test("the same id for another account is a conflict", async () => {
+  const [first, second] = [await newConsumer(), await newConsumer()];
+  const { id } = notice(depositTo(first.accountId));
+  expect((await call(path, notice(depositTo(first.accountId), { id }))).status).toBe(200);
+  const error = await refusal(path, notice(depositTo(second.accountId), { id }));
+  expect(error).toMatchObject({ status: 409, code: "idempotency_conflict" });
+  expect(await balanceOf(second.accountId)).toBe(0);
 });
 
 test("the secret before the present one still counts, so that it can be replaced", async () => {
@@ -133,3 +143,44 @@ test("deposits of another account are not seen", async () => {
   await call(path, notice(depositTo(mine.accountId)));
   expect((await call("GET /api/v1/deposits", { key: other.key })).json["data"]).toEqual([]);
 });
+
+test("an id that came for one account is a conflict for another, and credits neither twice", async () => {
+  const [first, second] = [await newConsumer(), await newConsumer()];
+  const sent = notice(depositTo(first.accountId));
+  expect((await call(path, sent)).status).toBe(200);
+  for (const secret of secrets) {
+    const error = await refusal(path, notice(depositTo(second.accountId), { id: sent.id, secret }));
+    expect(error).toMatchObject({ status: 409, code: "idempotency_conflict" });
+  }
+  expect(await balanceOf(first.accountId)).toBe(5_000_000);
+  expect(await balanceOf(second.accountId)).toBe(0);
+  const { json } = await call("GET /api/v1/deposits", { key: second.key });
+  expect(json["data"]).toEqual([]);
+});
+
+test("two accounts named under one id at the same time: one of them is credited", async () => {
+  const accounts = [await newConsumer(), await newConsumer(), await newConsumer()];
+  const id = newId("req");
+  const answers = await Promise.all(
+    accounts.map(({ accountId }) => call(path, notice(depositTo(accountId), { id }))),
+  );
+  expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409, 409]);
+  const balances = await Promise.all(accounts.map(({ accountId }) => balanceOf(accountId)));
+  expect(balances.toSorted()).toEqual([0, 0, 5_000_000]);
+});
+
+test.each(databaseFailures)(
+  "a notice that breaks off as the database %s comes again",
+  async (how) => {
+    const { accountId, key } = await newConsumer();
+    for (let batch = 1; ; batch++) {
+      const sent = notice(depositTo(accountId, 1_000));
+      const isBroken = await brokenCall(path, { batch, how }, { ...sent, body: sent.text });
+      expect((await call(path, sent)).status).toBe(200);
+      expect(await balanceOf(accountId)).toBe(batch * 1_000);
+      const { json } = await call("GET /api/v1/deposits?limit=100", { key });
+      expect(json["data"]).toHaveLength(batch);
+      if (!isBroken) break;
+    }
+  },
+);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { newId } from "../../../shared/ids.ts";
 import { call, newConsumer, openDatabase, refusal } from "./edge-client.ts";
 import { newMember, newOwner, newPerson, sessionOf } from "./people.ts";
 
@@ -51,7 +52,7 @@ describe("members", () => {
     const outsider = await newPerson();
     for (const key of [admin.token, String(made.json["key"])]) {
       const path = `/api/v1/members/${other.id}`;
-      expect((await call(`PATCH ${path}`, { key, body: { role: "finance" } })).status).toBe(200);
+      expect((await call(`PATCH ${path}`, { key, body: { role: "auditor" } })).status).toBe(200);
       const forbidden = [
         refusal(`PATCH ${path}`, { key, body: { role: "owner" } }),
         refusal(`PATCH /api/v1/members/${owner.id}`, { key, body: { role: "admin" } }),
@@ -69,6 +70,85 @@ describe("members", () => {
         });
       }
     }
+  });
+
+  test("admins, who move no money, make nobody who does", async () => {
+    const owner = await newOwner();
+    const admin = await newMember(owner, "admin");
+    const friend = await newMember(owner, "builder");
+    const outsider = await newPerson();
+    const role = "finance";
+    const tried = (key: string) => [
+      call("POST /api/v1/members", { key, body: { person_id: outsider.id, role } }),
+      call(`PATCH /api/v1/members/${friend.id}`, { key, body: { role } }),
+      call("POST /api/v1/invitations", { key, body: { name: "Eve", role } }),
+    ];
+    for (const { status, json } of await Promise.all(tried(admin.token))) {
+      const error = { code: "insufficient_scope", param: "role" };
+      expect({ status, json }).toMatchObject({ status: 403, json: { error } });
+    }
+    const made = await Promise.all(tried(owner.token));
+    expect(made.map(({ status }) => status)).toEqual([201, 200, 201]);
+  });
+
+  test("a key that is limited makes no people, whom its limits would not bind", async () => {
+    const owner = await newOwner();
+    const [member, outsider] = [await newMember(owner, "builder"), await newPerson()];
+    const limits = [
+      { expires_at: "2999-01-01T00:00:00.000Z" },
+      { addresses: ["192.0.2.1"] },
+      { models: ["a"] },
+    ];
+    for (const limit of limits) {
+      const body = { name: "k", scopes: ["management"], ...limit };
+      const made = await call("POST /api/v1/keys", { key: owner.token, body });
+      const key = String(made.json["key"]);
+      const headers = { "cf-connecting-ip": "192.0.2.1" };
+      const role = "admin";
+      const tried = [
+        refusal("POST /api/v1/members", { key, headers, body: { person_id: outsider.id, role } }),
+        refusal(`PATCH /api/v1/members/${member.id}`, { key, headers, body: { role } }),
+        refusal("POST /api/v1/invitations", { key, headers, body: { name: "Eve", role } }),
+      ];
+      for (const error of await Promise.all(tried)) {
+        expect(error).toMatchObject({ status: 403, message: expect.stringContaining("limited") });
+      }
+      const away = await call("GET /api/v1/members", { key, headers });
+      expect(away.status).toBe(200);
+    }
+  });
+
+  test("whoever was made a member unasked leaves, and the last owner stays", async () => {
+    const owner = await newOwner();
+    const member = await newMember(owner, "read-only");
+    const body = { account_id: owner.accountId };
+    const left = await call("POST /api/v1/me/leave", { key: member.token, body });
+    // Their session was for that account.
+    expect(left.json).toMatchObject({ id: member.id, accounts: [] });
+    expect((await call("GET /api/v1/me", { key: member.token })).status).toBe(401);
+    const token = await sessionOf(member.wallet);
+    const again = await refusal("POST /api/v1/me/leave", { key: token, body });
+    expect(again).toMatchObject({ status: 404, code: "not_found" });
+    const last = await refusal("POST /api/v1/me/leave", { key: owner.token, body });
+    expect(last).toMatchObject({ status: 409, code: "conflict" });
+  });
+
+  test("a person whom others made a member a hundred times is one elsewhere too", async () => {
+    const owner = await newOwner();
+    const person = await newPerson();
+    await using db = openDatabase();
+    const accounts = Array.from({ length: 100 }, () => newId("acct"));
+    await db.migrate("make a hundred accounts", [
+      ...accounts.map(
+        (id) => `insert into accounts (id, kind, name, status, concurrency_max, created_at)
+          values ('${id}', 'consumer', 'x', 'active', 1, 1)`,
+      ),
+      ...accounts.map((id) => `insert into members values ('${id}', '${person.id}', 'builder', 1)`),
+    ]);
+    const secret = await newSecret(owner.token, { name: "Bob", role: "builder" });
+    expect((await accept(person.token, secret)).status).toBe(200);
+    const token = await sessionOf(person.wallet, owner.accountId);
+    expect((await call("GET /api/v1/account", { key: token })).status).toBe(200);
   });
 
   test("an owner makes another and may then go", async () => {
@@ -188,6 +268,15 @@ describe("invitations", () => {
     });
     const second = await refusal("POST /api/v1/invitations", { body: first });
     expect(second).toMatchObject({ status: 409, code: "conflict" });
+  });
+
+  test("of several first owners whom an operator invites, the last one is let in alone", async () => {
+    const { accountId } = await newConsumer();
+    const first = { account_id: accountId, name: "Alice", role: "owner" };
+    const [early, late] = [await newSecret(undefined, first), await newSecret(undefined, first)];
+    const [eve, alice] = [await newPerson(), await newPerson()];
+    expect((await accept(alice.token, late)).status).toBe(200);
+    expect((await accept(eve.token, early)).status).toBe(404);
   });
 
   test("nobody but an operator invites to another's account, which they do not learn of", async () => {

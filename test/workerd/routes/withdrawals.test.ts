@@ -1,7 +1,9 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { conservation } from "../../../edge/db/current-books.ts";
+import { accountObject } from "../../../edge/objects.ts";
 import { isInPayout } from "../../../shared/crypto/payout-tree.ts";
-import { call, newConsumer, openDatabase, refusal } from "./edge-client.ts";
+import { brokenCall, databaseFailures } from "./broken-call.ts";
+import { call, env, newConsumer, openDatabase, operatorKey, refusal } from "./edge-client.ts";
 
 /** More than an account takes out without an operator. */
 const much = 1_500_000_000;
@@ -84,6 +86,24 @@ test("a proof says what its address was paid in all, so that it can be claimed o
   expect(
     (await refusal(`GET /api/v1/payouts/${payout?.["id"]}/proof?address=${newAddress()}`)).status,
   ).toBe(404);
+});
+
+test("a payout is after those before it, whatever the clock says of them", async () => {
+  const { key } = await newRich(10_000_000);
+  const address = newAddress();
+  await takeOut(key, { amount_micros: 1_000_000, address });
+  const before = (await payOut()).at(-1)?.["id"];
+  await using db = openDatabase();
+  await db.migrate("put the clock back", [
+    `update payouts set created_at = created_at + 60000 where id = '${String(before)}'`,
+  ]);
+  const proofOf = async (id: unknown) =>
+    (await call(`GET /api/v1/payouts/${String(id)}/proof?address=${address}`)).json;
+  const proof = await proofOf(before);
+  await takeOut(key, { amount_micros: 2_000_000, address });
+  const after = (await payOut()).at(-1)?.["id"];
+  expect(await proofOf(after)).toMatchObject({ cumulative_micros: 3_000_000 });
+  expect(await proofOf(before)).toEqual(proof);
 });
 
 test("payouts asked for at the same time pay each withdrawal once", async () => {
@@ -188,4 +208,139 @@ test("more than there is cannot be taken out, nor an asset that one has none of"
     expect(error).toMatchObject({ status: 402, code: "insufficient_quota" });
   }
   expect(await moneyOf(key)).toEqual({ available: 1_000_000, pending: 0 });
+});
+
+/** What the account's withdrawals say is set aside, and what is. */
+async function setAsideOf(key: string): Promise<{ readonly listed: number; readonly is: unknown }> {
+  const { json } = await call("GET /api/v1/withdrawals", { key });
+  const rows = json["data"] as { state: string; amount_micros: number }[];
+  const open = rows.filter(({ state }) => state === "waiting" || state === "queued");
+  const listed = open.reduce((sum, { amount_micros: micros }) => sum + micros, 0);
+  const account = await call("GET /api/v1/account", { key });
+  return { listed, is: account.json["pending_micros"] };
+}
+
+describe.each(databaseFailures)(
+  "an edge whose database %s, at any point of a withdrawal,",
+  (how) => {
+    test("sets nothing aside that its owner cannot see and take back", async () => {
+      const { key } = await newRich(10_000_000);
+      const body = JSON.stringify({ amount_micros: 1_000, address: newAddress() });
+      for (let batch = 1; ; batch++) {
+        if (!(await brokenCall("POST /api/v1/withdrawals", { batch, how }, { key, body }))) break;
+        const { json } = await call("GET /api/v1/withdrawals?limit=100", { key });
+        for (const { id } of json["data"] as { id: string }[]) {
+          expect((await call(`DELETE /api/v1/withdrawals/${id}`, { key })).status).toBe(200);
+        }
+        expect({ batch, money: await moneyOf(key) }).toEqual({
+          batch,
+          money: { available: 10_000_000, pending: 0 },
+        });
+      }
+    });
+
+    test("takes the money once when it is asked again under its Idempotency-Key", async () => {
+      const { key } = await newRich(10_000_000);
+      const body = { amount_micros: 1_000, address: newAddress() };
+      for (let batch = 1; ; batch++) {
+        const headers = { "idempotency-key": `try-${batch}` };
+        const sent = { key, body: JSON.stringify(body), headers };
+        const isBroken = await brokenCall("POST /api/v1/withdrawals", { batch, how }, sent);
+        const { status, json } = await call("POST /api/v1/withdrawals", { key, body, headers });
+        expect({ status, state: json["state"] }).toEqual({ status: 201, state: "queued" });
+        expect(await setAsideOf(key)).toEqual({ listed: batch * 1_000, is: batch * 1_000 });
+        if (!isBroken) break;
+      }
+    });
+
+    test("gives it back when it is asked again to", async () => {
+      const { key } = await newRich(10_000_000);
+      for (let batch = 1; ; batch++) {
+        const id = await takeOut(key, { amount_micros: 1_000, address: newAddress() });
+        const route = `DELETE /api/v1/withdrawals/${id}`;
+        const isBroken = await brokenCall(route, { batch, how }, { key, body: null });
+        expect((await call(route, { key })).json["state"]).toBe("rejected");
+        expect(await moneyOf(key)).toEqual({ available: 10_000_000, pending: 0 });
+        if (!isBroken) break;
+      }
+    });
+  },
+);
+
+test.each(databaseFailures)(
+  "a payout that broke off as the database %s is finished, once",
+  async (how) => {
+    const { key } = await newRich(10_000_000);
+    const address = newAddress();
+    await payOut();
+    for (let batch = 1; ; batch++) {
+      const ids = [
+        await takeOut(key, { amount_micros: 1_000, address }),
+        await takeOut(key, { amount_micros: 2_000, address }),
+      ];
+      const sent = { key: operatorKey, body: "{}" };
+      const isBroken = await brokenCall("POST /api/v1/payouts", { batch, how }, sent);
+      await payOut();
+      for (const id of ids) expect(await stateOf(key, id)).toBe("paid out");
+      expect(await moneyOf(key)).toEqual({ available: 10_000_000 - batch * 3_000, pending: 0 });
+      const { json } = await call("GET /api/v1/payouts?limit=1");
+      const [last] = json["data"] as Record<string, unknown>[];
+      const route = `GET /api/v1/payouts/${last?.["id"]}/proof?address=${address}`;
+      const proven = (await call(route)).json;
+      expect(proven).toMatchObject({ cumulative_micros: batch * 3_000, root: last?.["root"] });
+      if (!isBroken) break;
+    }
+  },
+);
+
+test("a withdrawal that was refused is over, and is refused again under its key", async () => {
+  const { accountId, key } = await newRich(1_000);
+  const headers = { "idempotency-key": "too-much" };
+  const body = { amount_micros: 2_000, address: newAddress() };
+  const first = await refusal("POST /api/v1/withdrawals", { key, body, headers });
+  expect(first).toMatchObject({ status: 402, code: "insufficient_quota" });
+  await call(`POST /api/v1/accounts/${accountId}/credits`, { body: { amount_micros: 5_000 } });
+  const again = await refusal("POST /api/v1/withdrawals", { key, body, headers });
+  expect(again).toMatchObject({ status: 409, code: "conflict" });
+  expect(await moneyOf(key)).toEqual({ available: 6_000, pending: 0 });
+});
+
+test("an operator does not let a large amount of the own account go; another does", async () => {
+  const { accountId, key } = await newRich(much);
+  const body = { account_id: accountId, name: "root", scopes: ["operator"] };
+  const operator = String((await call("POST /api/v1/keys", { body })).json["key"]);
+  const id = await takeOut(key, { amount_micros: much, address: newAddress() });
+  const own = await refusal(`POST /api/v1/withdrawals/${id}/approve`, { key: operator });
+  expect(own).toMatchObject({ status: 403, code: "insufficient_scope" });
+  expect(await stateOf(key, id)).toBe("waiting");
+  expect((await call(`POST /api/v1/withdrawals/${id}/approve`)).json["state"]).toBe("queued");
+});
+
+test("a withdrawal whose account has nothing set aside leaves its payout, and the others go", async () => {
+  const [odd, other] = [await newRich(10_000_000), await newRich(10_000_000)];
+  const lost = await takeOut(odd.key, { amount_micros: 1_000, address: newAddress() });
+  const address = newAddress();
+  const goes = await takeOut(other.key, { amount_micros: 2_000, address });
+  await accountObject(env, odd.accountId).void(lost);
+  const payout = (await payOut()).at(-1);
+  expect(await stateOf(other.key, goes)).toBe("paid out");
+  const { json } = await call(`GET /api/v1/payouts/${payout?.["id"]}`);
+  const leaves = json["leaves"] as { address: string; cumulative_micros: number }[];
+  expect(leaves).toContainEqual({ address, cumulative_micros: 2_000 });
+  // For an operator, who finds out what became of its money.
+  const { json: left } = await call(`GET /api/v1/withdrawals/${lost}`, { key: odd.key });
+  expect(left).toMatchObject({ state: "waiting", payout_id: null });
+  expect((await refusal(`POST /api/v1/withdrawals/${lost}/approve`)).status).toBe(409);
+  expect((await call(`POST /api/v1/withdrawals/${lost}/reject`)).json["state"]).toBe("rejected");
+  expect(await moneyOf(odd.key)).toEqual({ available: 10_000_000, pending: 0 });
+});
+
+test("a payout of which nothing can be paid is none", async () => {
+  await payOut();
+  const { accountId, key } = await newRich(10_000_000);
+  const lost = await takeOut(key, { amount_micros: 1_000, address: newAddress() });
+  await accountObject(env, accountId).void(lost);
+  expect((await refusal("POST /api/v1/payouts", { body: {} })).status).toBe(409);
+  await takeOut(key, { amount_micros: 1_000, address: newAddress() });
+  expect(await payOut()).toMatchObject([{ withdrawals: 1, total_micros: 1_000 }]);
 });
