@@ -13,7 +13,7 @@ import type { PairsDone, PairsOrder } from "./pairs-order.ts";
 const driver = { name: "driver", entry: new URL("../workerd/account-driver.ts", import.meta.url) };
 
 /** Of one account: a fleet's key at its busiest. Of many: what a deployment's objects take. */
-const clientsOfOne = 128;
+const clientsOfOne = 96;
 const clientsOfMany = 256;
 const accountsOfMany = 16;
 const pairsMs = 10_000;
