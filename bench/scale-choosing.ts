@@ -2,9 +2,9 @@ import { serialize } from "node:v8";
 import { createDirectoryState, placeWorker, putDigest } from "../edge/directory/directory-state.ts";
 import type { HubDigest } from "../edge/directory/digest.ts";
 import { packDigests, unpackDigests } from "../edge/directory/packed-view.ts";
-import { chooseWorker } from "../edge/hub/choose-worker.ts";
+import { chooseWorker } from "../edge/hub/routing/choose-worker.ts";
 import type { HubState } from "../edge/hub/hub-state.ts";
-import { chooseHub, type HubQuery } from "../edge/inference/choose-hub.ts";
+import { chooseHub, type HubQuery } from "../edge/inference/placing/choose-hub.ts";
 import type { Ability } from "../shared/openai/demands.ts";
 import { defaultRouting } from "../shared/openai/routing.ts";
 import { atMost, explaining, type Figure, median, quantile } from "./figure.ts";
@@ -139,7 +139,10 @@ function timed(run: (number: number) => void): number {
   return Math.min(...rounds);
 }
 
-/** As edge/hub/worker-sockets.ts keeps it with each socket, with values of their real lengths. */
+/**
+ * As edge/hub/sessions/worker-sockets.ts keeps it with each socket, with values of their real
+ * lengths.
+ */
 const attachment = {
   v: 1,
   sessionId: "s".repeat(22),

@@ -1,7 +1,7 @@
 import { defaultRouting } from "../shared/openai/routing.ts";
 import type { HubDigest } from "../edge/directory/digest.ts";
 import { defaultHubConfig } from "../edge/hub/hub-config.ts";
-import { hubDigest } from "../edge/hub/hub-digest.ts";
+import { hubDigest } from "../edge/hub/sessions/hub-digest.ts";
 import { createHubState, type HubState } from "../edge/hub/hub-state.ts";
 import { stepHub } from "../edge/hub/step-hub.ts";
 import type { InferenceTask } from "../edge/inference/task.ts";

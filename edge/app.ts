@@ -8,13 +8,13 @@ import { drainBody } from "./drain-body.ts";
 import { errorResponse } from "./http-errors.ts";
 import { apiRoutes } from "./routes/api-routes.ts";
 import { allowedMethods } from "./routes/descriptions.ts";
-import { depositNoticeRoutes } from "./routes/deposits.ts";
+import { depositNoticeRoutes } from "./routes/money/deposits.ts";
 import { healthRoutes } from "./routes/health.ts";
-import { inferenceRoutes } from "./routes/inference.ts";
-import { modelRoutes } from "./routes/models.ts";
+import { inferenceRoutes } from "./routes/inference/inference.ts";
+import { modelRoutes } from "./routes/inference/models.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
-import { streamRoutes } from "./routes/stream.ts";
-import { workerRoutes } from "./routes/worker.ts";
+import { streamRoutes } from "./routes/inference/stream.ts";
+import { workerRoutes } from "./routes/network/worker.ts";
 
 /** The edge's HTTP surface. */
 export const app = new Hono<AppEnv>();

@@ -1,4 +1,4 @@
-import type { Rate, RateLimits } from "./billing/rate-limits.ts";
+import type { Rate, RateLimits } from "./billing/limits/rate-limits.ts";
 
 /** OpenAI's headers that say what is left of limits a minute. */
 export const rateHeaderNames = ["limit", "remaining", "reset"].flatMap((what) =>

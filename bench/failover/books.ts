@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
-import { taskDetailSchema } from "../../edge/routes/task-schema.ts";
+import { taskDetailSchema } from "../../edge/routes/inference/task-schema.ts";
 import type { Network } from "../../dev/network.ts";
 
 export type BookedTask = z.infer<typeof taskDetailSchema>;

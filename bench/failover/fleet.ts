@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { generateSigningKey, type SigningKey } from "../../shared/crypto/signing.ts";
 import type { Engine, EngineEvent } from "../../worker-agent/engine/engine.ts";
-import { promptOf } from "../../worker-agent/engine/synthetic-answer.ts";
-import { createSyntheticEngine } from "../../worker-agent/engine/synthetic.ts";
+import { promptOf } from "../../worker-agent/engine/synthetic/synthetic-answer.ts";
+import { createSyntheticEngine } from "../../worker-agent/engine/synthetic/synthetic.ts";
 import { InProcessWorker } from "../in-process-worker.ts";
 
 /** A process takes about so long from its end to its next beginning. */

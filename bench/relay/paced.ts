@@ -1,5 +1,5 @@
 import { defaultHubConfig } from "../../edge/hub/hub-config.ts";
-import { paceMsFor } from "../../edge/hub/offer-task.ts";
+import { paceMsFor } from "../../edge/hub/attempts/offer-task.ts";
 import { type BareProxy, startBareProxy } from "../bare-proxy.ts";
 import { type Figure, median, quantile } from "../figure.ts";
 import { cpuUsOf } from "../process-cpu.ts";

@@ -4,7 +4,7 @@ import type { JournalPlace } from "../../shared/journal.ts";
 import type { Micros, TokenCounts } from "../../shared/money.ts";
 import type { KeyAnswer } from "./account-keys.ts";
 import type { HoldResult, Refused } from "./account-state.ts";
-import type { RateLimits } from "./rate-limits.ts";
+import type { RateLimits } from "./limits/rate-limits.ts";
 
 /** What an Account is told, and what it answers. */
 

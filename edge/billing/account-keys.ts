@@ -7,9 +7,9 @@ import { Later } from "../later.ts";
 import { edgeLog } from "../log.ts";
 import type { HoldAnswer } from "./account-answers.ts";
 import type { Books } from "./books.ts";
-import type { Leasing } from "./leasing.ts";
-import { isLimited, type KeySettings } from "./limit-chain.ts";
-import { changeKey } from "./limiting.ts";
+import type { Leasing } from "./leases/leasing.ts";
+import { isLimited, type KeySettings } from "./limits/limit-chain.ts";
+import { changeKey } from "./limits/limiting.ts";
 
 /**
  * What an Account knows of its keys beside which are revoked: an isolate's memory of a key may be a

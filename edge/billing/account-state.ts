@@ -9,10 +9,10 @@ import {
   splitParties,
 } from "../../shared/money.ts";
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
-import { closeLeased, expireLeases, isLeaseOpen, type Lease } from "./account-leases.ts";
-import { freeCredit, spendable } from "./buckets.ts";
+import { closeLeased, expireLeases, isLeaseOpen, type Lease } from "./leases/account-leases.ts";
+import { freeCredit, spendable } from "./money/buckets.ts";
 import type { TaskClosing } from "./closing.ts";
-import { createLimitsState, type LimitsState } from "./limit-chain.ts";
+import { createLimitsState, type LimitsState } from "./limits/limit-chain.ts";
 import {
   admitTask,
   finishTask,
@@ -21,8 +21,8 @@ import {
   type LimitedRequest,
   releaseTask,
   takeAdmitted,
-} from "./limits-state.ts";
-import type { RateLimits } from "./rate-limits.ts";
+} from "./limits/limits-state.ts";
+import type { RateLimits } from "./limits/rate-limits.ts";
 
 /**
  * The money of one account. Invariants:

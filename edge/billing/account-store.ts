@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { addLease, type Lease } from "./account-leases.ts";
+import { addLease, type Lease } from "./leases/account-leases.ts";
 import { type AccountState, createAccountState } from "./account-state.ts";
-import { restoreLimits } from "./limits-state.ts";
-import { LimitsStore } from "./limits-store.ts";
+import { restoreLimits } from "./limits/limits-state.ts";
+import { LimitsStore } from "./limits/limits-store.ts";
 
 /**
  * The account's own SQLite: what memory is rebuilt from. Amounts stay below 2^53, which SQL values

@@ -1,8 +1,8 @@
 import { assert } from "../../shared/assert.ts";
 import { type AccountState, keepMemory } from "./account-state.ts";
 import { AccountStore } from "./account-store.ts";
-import type { Window } from "./earnings-window.ts";
-import { MoneyStore } from "./money-store.ts";
+import type { Window } from "./money/earnings-window.ts";
+import { MoneyStore } from "./money/money-store.ts";
 
 /** What an account has in memory, and the storage that this is a copy of. */
 export class Books {

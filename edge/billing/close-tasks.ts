@@ -1,11 +1,11 @@
 import { assert } from "../../shared/assert.ts";
 import { isClosable, mustWait, resolveTask } from "./account-state.ts";
 import type { Books } from "./books.ts";
-import { takeUnsaved } from "./budgets.ts";
+import { takeUnsaved } from "./limits/budgets.ts";
 import type { TaskClosing } from "./closing.ts";
-import { coverDeficit } from "./earnings-window.ts";
-import type { OutboxItem } from "./outbox-payload.ts";
-import { nothingMoved, recordDecided } from "./record-decided.ts";
+import { coverDeficit } from "./money/earnings-window.ts";
+import type { OutboxItem } from "./outbox/outbox-payload.ts";
+import { nothingMoved, recordDecided } from "./money/record-decided.ts";
 
 /** What a group of closings came to. */
 export interface Closed {

@@ -14,9 +14,9 @@ import {
   spend,
   takeGrant,
   takeReports,
-} from "./lease-book.ts";
-import { type LeaseAsk, type LeaseGrant, leaseMs } from "./lease-terms.ts";
-import type { RateLimits } from "./rate-limits.ts";
+} from "./leases/lease-book.ts";
+import { type LeaseAsk, type LeaseGrant, leaseMs } from "./leases/lease-terms.ts";
+import type { RateLimits } from "./limits/rate-limits.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
 
 /** Credit for one task, or why there is none. */

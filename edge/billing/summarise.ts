@@ -1,8 +1,8 @@
 import type { AccountSummary } from "./account-answers.ts";
 import { expireHolds } from "./account-state.ts";
 import type { Books } from "./books.ts";
-import { limitsOf } from "./limit-chain.ts";
-import { bucketOf, filledBuckets, spendable } from "./buckets.ts";
+import { limitsOf } from "./limits/limit-chain.ts";
+import { bucketOf, filledBuckets, spendable } from "./money/buckets.ts";
 
 /** What an account has now. */
 export function summarise({ opened: state, store }: Books): AccountSummary {

@@ -10,8 +10,8 @@ import {
 } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
 import { freeSlotsOf, type Session } from "../hub/hub-state.ts";
-import { reputationOf } from "../hub/reputation.ts";
-import { type MeasuredSpeed, speedOf } from "../hub/worker-memory.ts";
+import { reputationOf } from "../hub/routing/reputation.ts";
+import { type MeasuredSpeed, speedOf } from "../hub/sessions/worker-memory.ts";
 
 /**
  * What a hub tells of itself: small enough to push every second, enough to choose a hub and to

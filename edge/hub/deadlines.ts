@@ -1,15 +1,15 @@
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
-import { endTask, noCapacity, type StepContext, workerFailed } from "./end-task.ts";
-import { firstTokenP95, noteFirstToken } from "./first-token-times.ts";
-import { startRival } from "./hedge.ts";
+import { endTask, noCapacity, type StepContext, workerFailed } from "./attempts/end-task.ts";
+import { firstTokenP95, noteFirstToken } from "./attempts/first-token-times.ts";
+import { startRival } from "./attempts/hedge.ts";
 import type { Attempt, HubState } from "./hub-state.ts";
-import { sendCancel } from "./close-attempt.ts";
-import { loseAttempt } from "./lose-attempt.ts";
-import { decodeRateOf } from "./measure-attempt.ts";
-import { chooseFor, placeWaiting } from "./place-task.ts";
-import { passProbeDeadline } from "./preflight-state.ts";
-import { cancelTask } from "./take-output.ts";
-import { speedOf } from "./worker-memory.ts";
+import { sendCancel } from "./attempts/close-attempt.ts";
+import { loseAttempt } from "./attempts/lose-attempt.ts";
+import { decodeRateOf } from "./attempts/measure-attempt.ts";
+import { chooseFor, placeWaiting } from "./attempts/place-task.ts";
+import { passProbeDeadline } from "./vetting/preflight-state.ts";
+import { cancelTask } from "./attempts/take-output.ts";
+import { speedOf } from "./sessions/worker-memory.ts";
 
 /**
  * Ends what has waited, been silent or been dying for too long. The workers of `unread` tasks are

@@ -8,15 +8,15 @@ import { OutputTranscript, type SignedReceipt } from "../../shared/protocol/rece
 import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord, CountersignedReceipt, TaskRecord } from "../billing/closing.ts";
 import type { InferenceTask } from "../inference/task.ts";
-import type { Delivered, Share } from "./continue-answer.ts";
-import { createFirstTokenTimes, type FirstTokenTimes } from "./first-token-times.ts";
+import type { Delivered, Share } from "./attempts/continue-answer.ts";
+import { createFirstTokenTimes, type FirstTokenTimes } from "./attempts/first-token-times.ts";
 import type { HubConfig } from "./hub-config.ts";
-import type { KeptFacts } from "./candidate-facts.ts";
-import type { RouteExplanation } from "./route-explanation.ts";
-import type { Moving } from "./move-workers.ts";
-import type { Preflight } from "./preflight-state.ts";
-import type { Vetting } from "./vetting.ts";
-import type { WorkerMemory } from "./worker-memory.ts";
+import type { KeptFacts } from "./routing/candidate-facts.ts";
+import type { RouteExplanation } from "./routing/route-explanation.ts";
+import type { Moving } from "./sessions/move-workers.ts";
+import type { Preflight } from "./vetting/preflight-state.ts";
+import type { Vetting } from "./vetting/vetting.ts";
+import type { WorkerMemory } from "./sessions/worker-memory.ts";
 
 /**
  * The state of one hub, and the words its reducer speaks. Invariants, checked by the simulation

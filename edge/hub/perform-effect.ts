@@ -1,10 +1,10 @@
 import { assertNever } from "../../shared/assert.ts";
 import type { CloseName } from "../../shared/protocol/close-codes.ts";
-import type { Answers } from "./answers.ts";
+import type { Answers } from "./answers/answers.ts";
 import type { HubEffect } from "./hub-state.ts";
-import type { Presence } from "./presence.ts";
-import type { Settler } from "./settler.ts";
-import type { WorkerSockets } from "./worker-sockets.ts";
+import type { Presence } from "./sessions/presence.ts";
+import type { Settler } from "./settling/settler.ts";
+import type { WorkerSockets } from "./sessions/worker-sockets.ts";
 
 /** The hands of a hub. */
 export interface HubParts {

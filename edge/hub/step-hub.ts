@@ -9,23 +9,23 @@ import {
   type HubState,
   type Session,
 } from "./hub-state.ts";
-import { noteFailure } from "./breaker.ts";
+import { noteFailure } from "./attempts/breaker.ts";
 import { passDeadlines } from "./deadlines.ts";
-import { endTask, noCapacity, type StepContext } from "./end-task.ts";
-import { loseAttempt } from "./lose-attempt.ts";
-import { placeTask } from "./place-task.ts";
+import { endTask, noCapacity, type StepContext } from "./attempts/end-task.ts";
+import { loseAttempt } from "./attempts/lose-attempt.ts";
+import { placeTask } from "./attempts/place-task.ts";
 import {
   fillSlots,
   passPreflights,
   pumpPreflight,
   takeProbed,
   vetListings,
-} from "./preflight-state.ts";
-import { beginMove, goOnMoving, turnAway } from "./move-workers.ts";
-import { cancelTask, grant, takeDelta, takeEnd, takeFail } from "./take-output.ts";
-import { emptyVetting, listingResult } from "./vetting.ts";
-import { patienceMs } from "./queue.ts";
-import { emptyMemory } from "./worker-memory.ts";
+} from "./vetting/preflight-state.ts";
+import { beginMove, goOnMoving, turnAway } from "./sessions/move-workers.ts";
+import { cancelTask, grant, takeDelta, takeEnd, takeFail } from "./attempts/take-output.ts";
+import { emptyVetting, listingResult } from "./vetting/vetting.ts";
+import { patienceMs } from "./attempts/queue.ts";
+import { emptyMemory } from "./sessions/worker-memory.ts";
 
 /** A restored or newly granted slot count is never above what the protocol allows. */
 const creditsMax = slotsMax;

@@ -1,9 +1,9 @@
 import type { Context } from "../context.ts";
 import { forgetHub } from "../directory/network-view.ts";
 import { isReset } from "../http-errors.ts";
-import type { RunResult } from "../hub/answers.ts";
+import type { RunResult } from "../hub/answers/answers.ts";
 import { defaultHubConfig } from "../hub/hub-config.ts";
-import { patienceMs } from "../hub/queue.ts";
+import { patienceMs } from "../hub/attempts/queue.ts";
 import { hubObject } from "../objects.ts";
 import type { InferenceTask } from "./task.ts";
 

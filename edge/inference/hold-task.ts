@@ -2,7 +2,7 @@ import { assert } from "../../shared/assert.ts";
 import { OctoError } from "../../shared/errors.ts";
 import { assertMay, renewedCaller, wrongKey } from "../authenticate.ts";
 import type { Refused } from "../billing/account-state.ts";
-import type { RateLimits } from "../billing/rate-limits.ts";
+import type { RateLimits } from "../billing/limits/rate-limits.ts";
 import { type SetAside, setAside } from "../billing/set-aside.ts";
 import type { Caller, Context } from "../context.ts";
 import { rateHeaders } from "../rate-headers.ts";

@@ -1,5 +1,5 @@
 import { assert } from "../../shared/assert.ts";
-import type { PurchaseAsk } from "../billing/purchase-answers.ts";
+import type { PurchaseAsk } from "../billing/purchases/purchase-answers.ts";
 import { holdMs } from "../billing/ticket.ts";
 import { permitId, purchaseId } from "../x402/payer.ts";
 import { permitBody } from "../x402/permit-body.ts";

@@ -1,12 +1,12 @@
-import type { RateLimits } from "../billing/rate-limits.ts";
+import type { RateLimits } from "../billing/limits/rate-limits.ts";
 import type { Context } from "../context.ts";
-import type { AnswerSource } from "../hub/answers.ts";
+import type { AnswerSource } from "../hub/answers/answers.ts";
 import { rateHeaders } from "../rate-headers.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { formatEventId } from "./event-id.ts";
 import { type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { relay, type RelayEnd } from "./relay.ts";
-import { resultAnswer, type ResultBody } from "./result-answer.ts";
+import { resultAnswer, type ResultBody } from "./results/result-answer.ts";
 import type { InferenceTask } from "./task.ts";
 import { type GatheredAnswer, wholeAnswer } from "./whole-answer.ts";
 

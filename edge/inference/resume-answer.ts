@@ -3,7 +3,7 @@ import { voidTask } from "../billing/void-task.ts";
 import type { Caller, Context } from "../context.ts";
 import { viewOfAll } from "../directory/network-view.ts";
 import { isReset } from "../http-errors.ts";
-import type { Resumed } from "../hub/answers.ts";
+import type { Resumed } from "../hub/answers/answers.ts";
 import { hubObject } from "../objects.ts";
 import { parseEventId } from "./event-id.ts";
 import { relay } from "./relay.ts";

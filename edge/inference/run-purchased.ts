@@ -1,7 +1,7 @@
 import { OctoError } from "../../shared/errors.ts";
 import type { Micros } from "../../shared/money.ts";
 import { permissionsOf } from "../../shared/permissions.ts";
-import type { PurchaseAnswer } from "../billing/purchase-answers.ts";
+import type { PurchaseAnswer } from "../billing/purchases/purchase-answers.ts";
 import type { Caller, Context } from "../context.ts";
 import { accountObject } from "../objects.ts";
 import {

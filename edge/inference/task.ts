@@ -6,7 +6,7 @@ import type { Class } from "../../shared/protocol/listing.ts";
 import type { Region } from "../../shared/regions.ts";
 import type { AttemptRecord } from "../billing/closing.ts";
 import type { Terms } from "../billing/ticket.ts";
-import type { ResultShape } from "./result-shape.ts";
+import type { ResultShape } from "./results/result-shape.ts";
 
 /**
  * One inference asked for, as the front Worker hands it to a hub. Plain data: it crosses an RPC.

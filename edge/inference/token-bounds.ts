@@ -1,13 +1,13 @@
 import { OctoError } from "../../shared/errors.ts";
 import { utf8Length } from "../../shared/protocol/receipt.ts";
-import type { HubChoice } from "./choose-hub.ts";
+import type { HubChoice } from "./placing/choose-hub.ts";
 import {
   completionTokensDefault,
   type GenerationRequest,
   type InferenceRequest,
   isGeneration,
 } from "./engine-request.ts";
-import { resultBounds } from "./result-bounds.ts";
+import { resultBounds } from "./results/result-bounds.ts";
 
 /** The most tokens one task can use. */
 export interface TokenBounds {

@@ -1,8 +1,8 @@
 import { OctoError } from "../../shared/errors.ts";
 import { formatCredits, totalPrice } from "../../shared/money.ts";
 import { isWithin } from "../../shared/openai/routing.ts";
-import type { HubQuery } from "./choose-hub.ts";
-import type { Offer } from "./named-offers.ts";
+import type { HubQuery } from "./placing/choose-hub.ts";
+import type { Offer } from "./placing/named-offers.ts";
 
 /** Which limit of a consumer's own leaves nobody of a model, and what there is instead; or null. */
 export function beyondLimits(query: HubQuery, offers: readonly Offer[]): OctoError | null {

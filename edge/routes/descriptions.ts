@@ -1,12 +1,12 @@
 import { openApiDescription, type RouteDescription } from "../openapi/description.ts";
 import { apiRoutes } from "./api-routes.ts";
-import { inferenceDescriptions } from "./describe-inference.ts";
-import { resultDescriptions } from "./describe-results.ts";
-import { depositNoticeDescription } from "./deposits.ts";
+import { inferenceDescriptions } from "./inference/describe-inference.ts";
+import { resultDescriptions } from "./inference/describe-results.ts";
+import { depositNoticeDescription } from "./money/deposits.ts";
 import { healthDescriptions } from "./health.ts";
-import { modelDescriptions } from "./models.ts";
-import { streamDescription } from "./stream.ts";
-import { workerDescription } from "./worker.ts";
+import { modelDescriptions } from "./inference/models.ts";
+import { streamDescription } from "./inference/stream.ts";
+import { workerDescription } from "./network/worker.ts";
 
 /** Every route of the edge, in the order in which the document shows them. */
 export const descriptions: readonly RouteDescription[] = [

@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
 import { type Account, findAccount } from "../db/accounts.ts";
 import { accountObject } from "../objects.ts";
-import { storedLimits } from "./stored-limits.ts";
+import { storedLimits } from "./keys/stored-limits.ts";
 
 /** An account of the registry with its Account object, opened. */
 export interface KnownAccount {

@@ -8,7 +8,7 @@ import {
   rerankAnswerSchema,
   transcriptionAnswerSchema,
 } from "../../edge/openapi/result-answers.ts";
-import { imageSize } from "../../edge/inference/image-size.ts";
+import { imageSize } from "../../edge/inference/results/image-size.ts";
 import { contractPath, ContractWatch, hasContract } from "../helpers/flow-contract.ts";
 import { sentHash, verifiedReceipt } from "../helpers/flow-ledger.ts";
 import { RawClient } from "../helpers/flow-raw-client.ts";

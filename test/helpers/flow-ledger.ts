@@ -1,7 +1,7 @@
 import { openLocalDatabase } from "../../dev/libsql/open-local.ts";
 import { listTransfers, type Transfer } from "../../edge/db/ledger.ts";
 import { z } from "zod";
-import { taskSchema } from "../../edge/routes/task-schema.ts";
+import { taskSchema } from "../../edge/routes/inference/task-schema.ts";
 import { canonicalJson, type JsonValue } from "../../shared/crypto/jcs.ts";
 import { sha256Hex } from "../../shared/crypto/bytes.ts";
 import {

@@ -10,7 +10,7 @@ import { type Consumer, State } from "../../dev/state.ts";
 import type { WorkerProcess } from "../../dev/worker-process.ts";
 import { conservation } from "../../edge/db/current-books.ts";
 import { modelListSchema } from "../../edge/openapi/openai-answers.ts";
-import { taskDetailSchema } from "../../edge/routes/task-schema.ts";
+import { taskDetailSchema } from "../../edge/routes/inference/task-schema.ts";
 import { networkProcesses } from "./flow-processes.ts";
 import { until } from "./until.ts";
 

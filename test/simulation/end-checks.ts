@@ -1,4 +1,4 @@
-import { bucketOf, spendable } from "../../edge/billing/buckets.ts";
+import { bucketOf, spendable } from "../../edge/billing/money/buckets.ts";
 import { assets, bookOf, buckets } from "../../shared/assets.ts";
 import { verifyJournal } from "../../shared/journal.ts";
 import { hold } from "./truth.ts";

@@ -6,7 +6,7 @@ import type { OutputPart } from "../../shared/openai/output.ts";
 import type { RunPipe, Source } from "./run-pipe.ts";
 import { hold } from "./truth.ts";
 
-/** As in edge/hub/answers.ts. */
+/** As in edge/hub/answers/answers.ts. */
 const keepAliveMs = 10_000;
 const unreadMax = 64 * 1024;
 
@@ -18,7 +18,10 @@ interface Answer {
   sentMs: number;
 }
 
-/** The consumers' side of a simulated hub: edge/hub/answers.ts with a pipe for a ReadableStream. */
+/**
+ * The consumers' side of a simulated hub: edge/hub/answers/answers.ts with a pipe for a
+ * ReadableStream.
+ */
 export class HubAnswers {
   readonly #answers = new Map<string, Answer>();
   readonly #onRead: (taskId: string) => void;

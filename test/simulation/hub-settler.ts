@@ -1,12 +1,12 @@
 import type { CountersignedReceipt, TaskClosing } from "../../edge/billing/closing.ts";
-import { closingOf } from "../../edge/hub/closing-of.ts";
+import { closingOf } from "../../edge/hub/settling/closing-of.ts";
 import type { TaskEnding } from "../../edge/hub/hub-state.ts";
 import type { SignedReceipt } from "../../shared/protocol/receipt.ts";
 import type { SimulatedHub } from "./simulated-hub.ts";
 import { isReceiptSigned, stubHash } from "./stubs.ts";
 import type { World } from "./world.ts";
 
-/** As in edge/hub/settler.ts. */
+/** As in edge/hub/settling/settler.ts. */
 const gatherMs = 40;
 const retryMs = 500;
 
@@ -16,8 +16,8 @@ interface Pending {
 }
 
 /**
- * From ended tasks to closed books, as edge/hub/settler.ts does it, with stub signatures and calls
- * that may fail.
+ * From ended tasks to closed books, as edge/hub/settling/settler.ts does it, with stub signatures
+ * and calls that may fail.
  */
 export class HubSettler {
   readonly #world: World;

@@ -25,8 +25,8 @@ export interface HubSocket {
 }
 
 /**
- * The sockets of a simulated hub: edge/hub/worker-sockets.ts over wires. They outlive a sleep, not
- * a reset.
+ * The sockets of a simulated hub: edge/hub/sessions/worker-sockets.ts over wires. They outlive a
+ * sleep, not a reset.
  */
 export class HubSockets {
   readonly bySessionId = new Map<string, HubSocket>();

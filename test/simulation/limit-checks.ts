@@ -11,8 +11,8 @@ interface Counted {
 
 /**
  * Judges the limits of one account at every task that it admits: G1 to G6 of
- * edge/billing/limits-state.ts, from a list of its own. What the object forgets when it is reset,
- * this forgets; but never what was spent.
+ * edge/billing/limits/limits-state.ts, from a list of its own. What the object forgets when it is
+ * reset, this forgets; but never what was spent.
  */
 export class LimitChecks {
   limits: Limits | null;

@@ -1,4 +1,4 @@
-import { asideMicros, asideTasks, type Lease } from "../../edge/billing/account-leases.ts";
+import { asideMicros, asideTasks, type Lease } from "../../edge/billing/leases/account-leases.ts";
 import type {
   AccountState,
   Hold,
@@ -7,7 +7,7 @@ import type {
   Resolution,
   Transfer,
 } from "../../edge/billing/account-state.ts";
-import { bucketOf, freeCredit, spendable } from "../../edge/billing/buckets.ts";
+import { bucketOf, freeCredit, spendable } from "../../edge/billing/money/buckets.ts";
 import type { PaidShare, TaskClosing } from "../../edge/billing/closing.ts";
 import { type Asset, assets, bookOf, type Bucket, ownerOf } from "../../shared/assets.ts";
 import { attemptId } from "../../shared/ids.ts";

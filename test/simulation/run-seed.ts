@@ -1,4 +1,4 @@
-import { spendable } from "../../edge/billing/buckets.ts";
+import { spendable } from "../../edge/billing/money/buckets.ts";
 import { AssertionError } from "../../shared/assert.ts";
 import { checkBills, checkEndings, checkHealed, checkMoney } from "./end-checks.ts";
 import { replayReceipts, scheduleFaults } from "./faults.ts";

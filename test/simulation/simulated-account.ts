@@ -3,7 +3,7 @@ import {
   grantLease,
   type Lease,
   returnLease,
-} from "../../edge/billing/account-leases.ts";
+} from "../../edge/billing/leases/account-leases.ts";
 import {
   type AccountState,
   createAccountState,
@@ -16,10 +16,10 @@ import {
   resolutionKeptMs,
   resolveTask,
 } from "../../edge/billing/account-state.ts";
-import { type SpentRow, takeUnsaved } from "../../edge/billing/budgets.ts";
-import { setLimits } from "../../edge/billing/limit-chain.ts";
-import { releaseTask, restoreLimits } from "../../edge/billing/limits-state.ts";
-import type { LeaseAsk, LeaseGrant, LeaseReport } from "../../edge/billing/lease-terms.ts";
+import { type SpentRow, takeUnsaved } from "../../edge/billing/limits/budgets.ts";
+import { setLimits } from "../../edge/billing/limits/limit-chain.ts";
+import { releaseTask, restoreLimits } from "../../edge/billing/limits/limits-state.ts";
+import type { LeaseAsk, LeaseGrant, LeaseReport } from "../../edge/billing/leases/lease-terms.ts";
 import type { TaskClosing } from "../../edge/billing/closing.ts";
 import {
   addEarned,
@@ -27,11 +27,15 @@ import {
   nextReleaseMs,
   releaseDue,
   type Window,
-} from "../../edge/billing/earnings-window.ts";
-import { changeBucket } from "../../edge/billing/buckets.ts";
-import { enterJournal } from "../../edge/billing/enter-journal.ts";
-import type { Decided, Incoming } from "../../edge/billing/move-money.ts";
-import { type OutboxItem, outboxPayload, readPayload } from "../../edge/billing/outbox-payload.ts";
+} from "../../edge/billing/money/earnings-window.ts";
+import { changeBucket } from "../../edge/billing/money/buckets.ts";
+import { enterJournal } from "../../edge/billing/outbox/enter-journal.ts";
+import type { Decided, Incoming } from "../../edge/billing/money/move-money.ts";
+import {
+  type OutboxItem,
+  outboxPayload,
+  readPayload,
+} from "../../edge/billing/outbox/outbox-payload.ts";
 import { emptyJournal, type JournalPlace, type JournalRow } from "../../shared/journal.ts";
 import type { Limits } from "../../shared/limits.ts";
 import type { Micros } from "../../shared/money.ts";
@@ -239,7 +243,7 @@ export class SimulatedAccount {
     this.checks.covered(this.#state);
   }
 
-  /** As edge/billing/record-decided.ts. */
+  /** As edge/billing/money/record-decided.ts. */
   record(decided: Decided, items: readonly OutboxItem[] = []): void {
     const { mutant } = this.#world.options;
     const transfers = [...decided.transfers, ...items.flatMap((item) => item.resolution.transfers)];

@@ -1,4 +1,4 @@
-import { isPayable, recoveredClosing } from "../../edge/hub/closing-of.ts";
+import { isPayable, recoveredClosing } from "../../edge/hub/settling/closing-of.ts";
 import {
   createHubState,
   type HubEffect,
@@ -6,9 +6,9 @@ import {
   type HubState,
   type SessionRecord,
 } from "../../edge/hub/hub-state.ts";
-import { hubDigest } from "../../edge/hub/hub-digest.ts";
-import { isShut } from "../../edge/hub/move-workers.ts";
-import { spreadMsFor } from "../../edge/hub/move-workers.ts";
+import { hubDigest } from "../../edge/hub/sessions/hub-digest.ts";
+import { isShut } from "../../edge/hub/sessions/move-workers.ts";
+import { spreadMsFor } from "../../edge/hub/sessions/move-workers.ts";
 import { stepHub } from "../../edge/hub/step-hub.ts";
 import type { InferenceTask } from "../../edge/inference/task.ts";
 import type { CloseName } from "../../shared/protocol/close-codes.ts";
@@ -26,7 +26,7 @@ import { isReceiptSigned, openTerms, stubSignature } from "./stubs.ts";
 import type { Wire } from "./wire.ts";
 import type { World } from "./world.ts";
 
-/** As in edge/hub/hub.ts and edge/hub/registrar.ts. */
+/** As in edge/hub/hub.ts and edge/hub/sessions/registrar.ts. */
 const tickMs = 500;
 const sweepMs = 15_000;
 const digestEveryMs = 1_000;

@@ -3,7 +3,7 @@ import {
   fingerprintOf,
   moveMoney,
   type MoveRequest,
-} from "../../edge/billing/move-money.ts";
+} from "../../edge/billing/money/move-money.ts";
 import {
   expirePending,
   type Pending,
@@ -12,14 +12,14 @@ import {
   type PendRequest,
   postPending,
   voidPending,
-} from "../../edge/billing/pending-money.ts";
+} from "../../edge/billing/money/pending-money.ts";
 import type { SimulatedAccount } from "./simulated-account.ts";
 import { hold } from "./truth.ts";
 import type { World } from "./world.ts";
 
 /**
- * The moves of edge/billing/moves.ts around the real rules; what is here is stored. Judges what is
- * pending by P1 and P2 of edge/billing/pending-money.ts.
+ * The moves of edge/billing/money/moves.ts around the real rules; what is here is stored. Judges
+ * what is pending by P1 and P2 of edge/billing/money/pending-money.ts.
  */
 export class SimulatedMoves {
   readonly #world: World;

@@ -1,4 +1,4 @@
-import type { PendRequest } from "../../edge/billing/pending-money.ts";
+import type { PendRequest } from "../../edge/billing/money/pending-money.ts";
 import { bookOf, buckets, systemBooks } from "../../shared/assets.ts";
 import { Random } from "./random.ts";
 import type { SimulatedAccount } from "./simulated-account.ts";

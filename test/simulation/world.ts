@@ -27,7 +27,7 @@ import type { Wire } from "./wire.ts";
 /** As in edge/directory/network-view.ts: front Workers ask the directory once a second. */
 const viewMs = 1_000;
 
-/** As in edge/routes/worker.ts. */
+/** As in edge/routes/network/worker.ts. */
 const hubsMax = 3;
 
 /** Everything there is in one run. */
@@ -129,7 +129,7 @@ export class World {
     return hub;
   }
 
-  /** As edge/routes/worker.ts: three hubs are tried; null where none of them has room. */
+  /** As edge/routes/network/worker.ts: three hubs are tried; null where none of them has room. */
   dial(wire: Wire, lastHubId: string | null): SimulatedHub | null {
     const fullHubIds: string[] = [];
     while (fullHubIds.length < hubsMax) {

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import type { Account } from "../../edge/billing/account.ts";
-import { type LeaseAsk, leaseMs } from "../../edge/billing/lease-terms.ts";
+import { type LeaseAsk, leaseMs } from "../../edge/billing/leases/lease-terms.ts";
 import { TicketSeal } from "../../edge/billing/ticket.ts";
 import { configOf } from "../../edge/env.ts";
 import { accountObject } from "../../edge/objects.ts";

@@ -1,8 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import type { Account } from "../../edge/billing/account.ts";
-import type { MoveRequest } from "../../edge/billing/move-money.ts";
-import type { PendRequest } from "../../edge/billing/pending-money.ts";
+import type { MoveRequest } from "../../edge/billing/money/move-money.ts";
+import type { PendRequest } from "../../edge/billing/money/pending-money.ts";
 import { balanceOf } from "../../edge/db/ledger.ts";
 import { accountObject } from "../../edge/objects.ts";
 import { bookOf, type Bucket, systemBooks } from "../../shared/assets.ts";

@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Purchase, PurchaseStore } from "../../edge/billing/purchase-store.ts";
+import { type Purchase, PurchaseStore } from "../../edge/billing/purchases/purchase-store.ts";
 import { accountObject } from "../../edge/objects.ts";
 import type { Mood } from "../helpers/fake-facilitator.ts";
 import { until } from "../helpers/until.ts";

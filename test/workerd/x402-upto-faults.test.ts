@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { PurchaseStore } from "../../edge/billing/purchase-store.ts";
+import { PurchaseStore } from "../../edge/billing/purchases/purchase-store.ts";
 import { accountObject } from "../../edge/objects.ts";
 import { permitId } from "../../edge/x402/payer.ts";
 import { decodeHeader, presentedPermitSchema } from "../../edge/x402/wire.ts";

@@ -1,4 +1,7 @@
-import { findTransformers, installTransformers } from "../engine/transformers-package.ts";
+import {
+  findTransformers,
+  installTransformers,
+} from "../engine/transformers/transformers-package.ts";
 import { readFolder } from "../models/folder-model.ts";
 import type { FolderSource } from "../models/folder-source.ts";
 import { ModelError } from "../models/model-error.ts";

@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
-import type { LlamaBackend } from "../engine/embedded-llama-backend.ts";
-import { readLlamaBackend } from "../engine/embedded-llama-backend.ts";
+import type { LlamaBackend } from "../engine/embedded/embedded-llama-backend.ts";
+import { readLlamaBackend } from "../engine/embedded/embedded-llama-backend.ts";
 import type { Gpu } from "../hardware/gpu.ts";
 import type { Machine } from "../hardware/machine.ts";
 import { gpuMemoryBytes } from "../hardware/machine.ts";

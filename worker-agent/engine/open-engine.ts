@@ -15,8 +15,8 @@ import type { ModelSource } from "../models/model-source.ts";
 import { openUpstream } from "../upstream/open-upstream.ts";
 import type { Engine } from "./engine.ts";
 import { EngineError } from "./engine.ts";
-import type { SyntheticConfig } from "./synthetic.ts";
-import { createSyntheticEngine } from "./synthetic.ts";
+import type { SyntheticConfig } from "./synthetic/synthetic.ts";
+import { createSyntheticEngine } from "./synthetic/synthetic.ts";
 
 export interface OpenEngineOptions {
   /** Where downloads and digests are kept. */
@@ -97,7 +97,7 @@ export async function openEngine(
   }
   // Loaded only here: the package behind it takes a third of a second, and `--help` should not wait
   // for it.
-  const { openEmbeddedEngine } = await import("./embedded-llama.ts");
+  const { openEmbeddedEngine } = await import("./embedded/embedded-llama.ts");
   const { quantization, parameterCount, architecture, weightBytes } = file;
   const template = await readChatTemplate(options.chatTemplateFile ?? null);
   const chatTemplate = template ?? file.chatTemplate;
@@ -129,7 +129,7 @@ async function openFolder(
   options: OpenEngineOptions,
   signal: AbortSignal,
 ): Promise<Engine> {
-  const { openTransformersEngine } = await import("./transformers-open.ts");
+  const { openTransformersEngine } = await import("./transformers/transformers-open.ts");
   const { onDownload, freeMemoryBytes, threads, ...shared } = options;
   const more = onDownload === undefined ? {} : { onDownload };
   const machine = {

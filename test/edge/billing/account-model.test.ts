@@ -6,9 +6,13 @@ import {
   resolveTask,
   type Transfer,
 } from "../../../edge/billing/account-state.ts";
-import { addEarned, coverDeficit, releaseDue } from "../../../edge/billing/earnings-window.ts";
-import { enterJournal } from "../../../edge/billing/enter-journal.ts";
-import { moveMoney } from "../../../edge/billing/move-money.ts";
+import {
+  addEarned,
+  coverDeficit,
+  releaseDue,
+} from "../../../edge/billing/money/earnings-window.ts";
+import { enterJournal } from "../../../edge/billing/outbox/enter-journal.ts";
+import { moveMoney } from "../../../edge/billing/money/move-money.ts";
 import {
   expirePending,
   type Pending,
@@ -17,7 +21,7 @@ import {
   type PendRequest,
   postPending,
   voidPending,
-} from "../../../edge/billing/pending-money.ts";
+} from "../../../edge/billing/money/pending-money.ts";
 import { type Bucket, systemBooks } from "../../../shared/assets.ts";
 import { type JournalRow, verifyJournal } from "../../../shared/journal.ts";
 import { holdFor, post, record, terms } from "./closings.ts";

@@ -5,8 +5,8 @@ import {
   coverDeficit,
   nextReleaseMs,
   releaseDue,
-} from "../../../edge/billing/earnings-window.ts";
-import { enterJournal } from "../../../edge/billing/enter-journal.ts";
+} from "../../../edge/billing/money/earnings-window.ts";
+import { enterJournal } from "../../../edge/billing/outbox/enter-journal.ts";
 import { holdFor, post } from "./closings.ts";
 import { at, disputeMs, own, ownAccount, ownId } from "./moving.ts";
 

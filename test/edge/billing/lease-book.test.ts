@@ -8,8 +8,8 @@ import {
   spend,
   takeGrant,
   takeReports,
-} from "../../../edge/billing/lease-book.ts";
-import { type LeaseAsk, leaseMs } from "../../../edge/billing/lease-terms.ts";
+} from "../../../edge/billing/leases/lease-book.ts";
+import { type LeaseAsk, leaseMs } from "../../../edge/billing/leases/lease-terms.ts";
 
 const keyId = "key_1";
 let leases = 0;

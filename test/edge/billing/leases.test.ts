@@ -5,16 +5,16 @@ import {
   issuableUntilMs,
   type Lease,
   returnLease,
-} from "../../../edge/billing/account-leases.ts";
+} from "../../../edge/billing/leases/account-leases.ts";
 import {
   type AccountState,
   expireHolds,
   mustWait,
   resolveTask,
 } from "../../../edge/billing/account-state.ts";
-import { type LeaseAsk, leaseMs } from "../../../edge/billing/lease-terms.ts";
+import { type LeaseAsk, leaseMs } from "../../../edge/billing/leases/lease-terms.ts";
 import { holdMs } from "../../../edge/billing/ticket.ts";
-import { setKeyGroups, setLimits } from "../../../edge/billing/limit-chain.ts";
+import { setKeyGroups, setLimits } from "../../../edge/billing/limits/limit-chain.ts";
 import { accountId, accountWith, holdFor, post, terms } from "./closings.ts";
 
 function askOf(changes: Partial<LeaseAsk> = {}): LeaseAsk {

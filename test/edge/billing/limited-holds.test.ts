@@ -8,7 +8,7 @@ import {
   mintCredit,
   resolveTask,
 } from "../../../edge/billing/account-state.ts";
-import { setLimits } from "../../../edge/billing/limit-chain.ts";
+import { setLimits } from "../../../edge/billing/limits/limit-chain.ts";
 import type { Limits } from "../../../shared/limits.ts";
 import { accountId, accountWith, holdFor, post, record, terms } from "./closings.ts";
 

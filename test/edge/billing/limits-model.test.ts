@@ -1,12 +1,12 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { takeUnsaved } from "../../../edge/billing/budgets.ts";
+import { takeUnsaved } from "../../../edge/billing/limits/budgets.ts";
 import {
   createLimitsState,
   type LimitsState,
   setKeyGroups,
   setLimits,
-} from "../../../edge/billing/limit-chain.ts";
+} from "../../../edge/billing/limits/limit-chain.ts";
 import {
   admitTask,
   finishTask,
@@ -16,8 +16,8 @@ import {
   releaseTask,
   restoreLimits,
   takeAdmitted,
-} from "../../../edge/billing/limits-state.ts";
-import type { SpentRow } from "../../../edge/billing/budgets.ts";
+} from "../../../edge/billing/limits/limits-state.ts";
+import type { SpentRow } from "../../../edge/billing/limits/budgets.ts";
 import type { Limits, ModelLimits } from "../../../shared/limits.ts";
 
 /*

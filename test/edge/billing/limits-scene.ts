@@ -1,19 +1,19 @@
-import { type BudgetAlert, takeUnsaved } from "../../../edge/billing/budgets.ts";
+import { type BudgetAlert, takeUnsaved } from "../../../edge/billing/limits/budgets.ts";
 import {
   createLimitsState,
   type KeyGroups,
   type LimitsState,
   setKeyGroups,
   setLimits,
-} from "../../../edge/billing/limit-chain.ts";
+} from "../../../edge/billing/limits/limit-chain.ts";
 import {
   admitTask,
   finishTask,
   type LimitedRequest,
   takeAdmitted,
-} from "../../../edge/billing/limits-state.ts";
+} from "../../../edge/billing/limits/limits-state.ts";
 import type { Refused } from "../../../edge/billing/account-state.ts";
-import type { RateLimits } from "../../../edge/billing/rate-limits.ts";
+import type { RateLimits } from "../../../edge/billing/limits/rate-limits.ts";
 import type { Limits } from "../../../shared/limits.ts";
 
 type Asked = Partial<Omit<LimitedRequest, "tokensMax">> & {

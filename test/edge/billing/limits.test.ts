@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { hasOpenBuckets, keepMeters } from "../../../edge/billing/limits-state.ts";
-import { createLimitsState, isLimited, keysUnder } from "../../../edge/billing/limit-chain.ts";
+import { hasOpenBuckets, keepMeters } from "../../../edge/billing/limits/limits-state.ts";
+import {
+  createLimitsState,
+  isLimited,
+  keysUnder,
+} from "../../../edge/billing/limits/limit-chain.ts";
 import { LimitsScene } from "./limits-scene.ts";
 
 const minuteMs = 60_000;

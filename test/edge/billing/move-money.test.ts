@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { balanceMax } from "../../../edge/billing/account-state.ts";
-import { bucketOf, filledBuckets } from "../../../edge/billing/buckets.ts";
-import { fingerprintOf, moveMoney } from "../../../edge/billing/move-money.ts";
+import { bucketOf, filledBuckets } from "../../../edge/billing/money/buckets.ts";
+import { fingerprintOf, moveMoney } from "../../../edge/billing/money/move-money.ts";
 import { AssertionError } from "../../../shared/assert.ts";
 import { bookOf, systemBooks } from "../../../shared/assets.ts";
 import { holdFor } from "./closings.ts";

@@ -3,9 +3,9 @@ import {
   createAccountState,
   mintCredit,
 } from "../../../edge/billing/account-state.ts";
-import { bucketOf } from "../../../edge/billing/buckets.ts";
-import { addEarned, type Window } from "../../../edge/billing/earnings-window.ts";
-import { type Leg, moveMoney } from "../../../edge/billing/move-money.ts";
+import { bucketOf } from "../../../edge/billing/money/buckets.ts";
+import { addEarned, type Window } from "../../../edge/billing/money/earnings-window.ts";
+import { type Leg, moveMoney } from "../../../edge/billing/money/move-money.ts";
 import { bookOf, type Bucket } from "../../../shared/assets.ts";
 import type { Micros } from "../../../shared/money.ts";
 

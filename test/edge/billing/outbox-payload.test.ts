@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { mintCredit, resolveTask } from "../../../edge/billing/account-state.ts";
-import { enterJournal } from "../../../edge/billing/enter-journal.ts";
-import { outboxPayload, readPayload } from "../../../edge/billing/outbox-payload.ts";
+import { enterJournal } from "../../../edge/billing/outbox/enter-journal.ts";
+import { outboxPayload, readPayload } from "../../../edge/billing/outbox/outbox-payload.ts";
 import { verifyJournal } from "../../../shared/journal.ts";
 import { accountWith, post, providerId, record, terms } from "./closings.ts";
 

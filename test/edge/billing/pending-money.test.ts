@@ -7,7 +7,7 @@ import {
   type PendRequest,
   postPending,
   voidPending,
-} from "../../../edge/billing/pending-money.ts";
+} from "../../../edge/billing/money/pending-money.ts";
 import { AssertionError } from "../../../shared/assert.ts";
 import { bookOf, systemBooks } from "../../../shared/assets.ts";
 import { holdFor } from "./closings.ts";

@@ -5,7 +5,7 @@ import {
   keepMemory,
   resolveTask,
 } from "../../../edge/billing/account-state.ts";
-import { spendable } from "../../../edge/billing/buckets.ts";
+import { spendable } from "../../../edge/billing/money/buckets.ts";
 import { accountWith, holdFor, record, terms } from "./closings.ts";
 
 function promising(micros: bigint, has = 0n) {

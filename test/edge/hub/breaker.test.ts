@@ -1,6 +1,11 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { afterFailure, type Breaker, closedBreaker, mayTry } from "../../../edge/hub/breaker.ts";
+import {
+  afterFailure,
+  type Breaker,
+  closedBreaker,
+  mayTry,
+} from "../../../edge/hub/attempts/breaker.ts";
 import { framesOf, howEnded, HubScene, listing, offersOf, task, taskId } from "./hub-scene.ts";
 
 /** Fails at these times; the middle of chance leaves durations as they are. */

@@ -1,10 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { listingFor } from "../../../edge/hub/candidate-facts.ts";
-import { chooseWorker } from "../../../edge/hub/choose-worker.ts";
+import { listingFor } from "../../../edge/hub/routing/candidate-facts.ts";
+import { chooseWorker } from "../../../edge/hub/routing/choose-worker.ts";
 import type { Session } from "../../../edge/hub/hub-state.ts";
-import { emptyVetting } from "../../../edge/hub/vetting.ts";
-import { emptyMemory, type Measurement, rememberSpeed } from "../../../edge/hub/worker-memory.ts";
+import { emptyVetting } from "../../../edge/hub/vetting/vetting.ts";
+import {
+  emptyMemory,
+  type Measurement,
+  rememberSpeed,
+} from "../../../edge/hub/sessions/worker-memory.ts";
 import { strategyWeights } from "../../../shared/openai/strategies.ts";
 import { defaultRouting, type Routing } from "../../../shared/openai/routing.ts";
 import { weightDemands } from "../../../shared/openai/octo-options.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isPayable } from "../../../edge/hub/closing-of.ts";
+import { isPayable } from "../../../edge/hub/settling/closing-of.ts";
 import { outputPartSchema } from "../../../shared/openai/output.ts";
 import { terms } from "../billing/closings.ts";
 import { closesOf, framesOf, HubScene, listing, task, taskId } from "./hub-scene.ts";

@@ -3,7 +3,7 @@ import {
   createFirstTokenTimes,
   firstTokenP95,
   noteFirstToken,
-} from "../../../edge/hub/first-token-times.ts";
+} from "../../../edge/hub/attempts/first-token-times.ts";
 import type { HubEffect } from "../../../edge/hub/hub-state.ts";
 import {
   digest,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { spreadMsFor } from "../../../edge/hub/move-workers.ts";
+import { spreadMsFor } from "../../../edge/hub/sessions/move-workers.ts";
 import { spreadMsOf } from "../../../shared/protocol/close-codes.ts";
 import { closesOf, HubScene, howEnded, offersOf, task, taskId } from "./hub-scene.ts";
 

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { emptyMemory, lastingMemory } from "../../../edge/hub/worker-memory.ts";
+import { emptyMemory, lastingMemory } from "../../../edge/hub/sessions/worker-memory.ts";
 import {
   closesOf,
   endFrame,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { contextProbe, judge, type Probe, probesFor } from "../../../edge/hub/preflight.ts";
-import type { ProbeAnswer } from "../../../edge/hub/probe-answer.ts";
+import { contextProbe, judge, type Probe, probesFor } from "../../../edge/hub/vetting/preflight.ts";
+import type { ProbeAnswer } from "../../../edge/hub/vetting/probe-answer.ts";
 import { chatRequestSchema } from "../../../shared/openai/chat-request.ts";
 import { classificationRequestSchema } from "../../../shared/openai/classification-request.ts";
 import { completionRequestSchema } from "../../../shared/openai/completion-request.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { keyHash, rendezvousRank } from "../../../edge/hub/rendezvous.ts";
+import { keyHash, rendezvousRank } from "../../../edge/hub/routing/rendezvous.ts";
 
 function winner(key: string, ids: readonly string[]): string {
   const hash = keyHash(key);

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { newcomerReputation, reputationOf } from "../../../edge/hub/reputation.ts";
+import { newcomerReputation, reputationOf } from "../../../edge/hub/routing/reputation.ts";
 
 describe("a worker's reputation", () => {
   test("is in the middle before anything is known, and moves with what is measured", () => {

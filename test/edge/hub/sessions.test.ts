@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { emptyVetting } from "../../../edge/hub/vetting.ts";
-import { emptyMemory } from "../../../edge/hub/worker-memory.ts";
+import { emptyVetting } from "../../../edge/hub/vetting/vetting.ts";
+import { emptyMemory } from "../../../edge/hub/sessions/worker-memory.ts";
 import { slotsMax } from "../../../shared/protocol/limits.ts";
 import {
   closesOf,

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { TaskClosing } from "../../../edge/billing/closing.ts";
 import type { TaskEnding } from "../../../edge/hub/hub-state.ts";
-import { Settler } from "../../../edge/hub/settler.ts";
+import { Settler } from "../../../edge/hub/settling/settler.ts";
 import { sha256Hex } from "../../../shared/crypto/bytes.ts";
 import { generateSigningKey, type SigningKey } from "../../../shared/crypto/signing.ts";
 import { signReceipt } from "../../../shared/protocol/receipt.ts";

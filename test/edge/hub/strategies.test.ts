@@ -8,7 +8,7 @@ import {
   type Moment,
   secrecyOf,
   stickyBand,
-} from "../../../edge/hub/strategies.ts";
+} from "../../../edge/hub/routing/strategies.ts";
 import { defaultRouting, routingDemands } from "../../../shared/openai/routing.ts";
 import {
   scoreParts,

@@ -8,7 +8,7 @@ import {
   speedOf,
   verdictKey,
   verdictOn,
-} from "../../../edge/hub/worker-memory.ts";
+} from "../../../edge/hub/sessions/worker-memory.ts";
 import { framesOf, HubScene, listing, task, taskId } from "./hub-scene.ts";
 
 const attempt = `${taskId("a")}.1`;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { affinityKey } from "../../../edge/inference/affinity-key.ts";
+import { affinityKey } from "../../../edge/inference/placing/affinity-key.ts";
 import type { InferenceRequest } from "../../../edge/inference/engine-request.ts";
 import type { ChatMessage } from "../../../shared/openai/chat-request.ts";
 

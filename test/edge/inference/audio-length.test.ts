@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { audioSeconds } from "../../../edge/inference/audio-length.ts";
+import { audioSeconds } from "../../../edge/inference/results/audio-length.ts";
 import { id3Tag, mp3File, opusFile } from "../../helpers/audio-files.ts";
 
 const seconds = (file: Buffer) => audioSeconds(file.toString("base64"));

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { Base64Bytes } from "../../../edge/inference/base64-bytes.ts";
+import { Base64Bytes } from "../../../edge/inference/results/base64-bytes.ts";
 
 test("every byte of a base64 text is read where it is, and none behind its end", () => {
   fc.assert(

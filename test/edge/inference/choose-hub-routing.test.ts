@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chooseHub, type HubQuery } from "../../../edge/inference/choose-hub.ts";
+import { chooseHub, type HubQuery } from "../../../edge/inference/placing/choose-hub.ts";
 import type { OctoOptions } from "../../../shared/openai/octo-options.ts";
 import { routingDemands } from "../../../shared/openai/routing.ts";
 import { regions } from "../../../shared/regions.ts";

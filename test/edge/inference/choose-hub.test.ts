@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chooseHub } from "../../../edge/inference/choose-hub.ts";
+import { chooseHub } from "../../../edge/inference/placing/choose-hub.ts";
 import { defaultRouting } from "../../../shared/openai/routing.ts";
 import { type OctoOptions, weightDemands } from "../../../shared/openai/octo-options.ts";
 import type { Ability } from "../../../shared/openai/demands.ts";

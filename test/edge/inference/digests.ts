@@ -1,5 +1,5 @@
 import type { HubDigest, ModelDigest } from "../../../edge/directory/digest.ts";
-import { chooseHub, type HubQuery } from "../../../edge/inference/choose-hub.ts";
+import { chooseHub, type HubQuery } from "../../../edge/inference/placing/choose-hub.ts";
 import { OctoError } from "../../../shared/errors.ts";
 import type { Ability } from "../../../shared/openai/demands.ts";
 import { weightDemands } from "../../../shared/openai/octo-options.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ResultRequest } from "../../../edge/inference/engine-request.ts";
-import { resultAnswer } from "../../../edge/inference/result-answer.ts";
+import { resultAnswer } from "../../../edge/inference/results/result-answer.ts";
 import {
   classificationAnswerSchema,
   embeddingAnswerSchema,

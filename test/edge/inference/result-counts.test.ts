@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { countsWithin } from "../../../edge/inference/result-counts.ts";
+import { countsWithin } from "../../../edge/inference/results/result-counts.ts";
 
 const counts = { promptTokens: 100_000, completionTokens: 50_000 };
 const spoken = (duration_s: number) =>

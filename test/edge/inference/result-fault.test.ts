@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { resultFault } from "../../../edge/inference/result-fault.ts";
-import type { ResultShape } from "../../../edge/inference/result-shape.ts";
+import { resultFault } from "../../../edge/inference/results/result-fault.ts";
+import type { ResultShape } from "../../../edge/inference/results/result-shape.ts";
 import { jpegFile, pngFile, webpFile } from "../../helpers/image-files.ts";
 
 function floats(...values: readonly number[]): string {

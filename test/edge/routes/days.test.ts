@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { daysOf, monthBounds } from "../../../edge/routes/days.ts";
+import { daysOf, monthBounds } from "../../../edge/routes/money/days.ts";
 
 const nowMs = Date.UTC(2026, 10, 28, 23, 59);
 

@@ -4,7 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import type { z } from "zod";
 import type { AnswerHead } from "../../../edge/inference/answer-head.ts";
-import { resultAnswer } from "../../../edge/inference/result-answer.ts";
+import { resultAnswer } from "../../../edge/inference/results/result-answer.ts";
 import { errorAnswer, errorEvent, StreamEvents } from "../../../edge/inference/stream-events.ts";
 import { type GatheredAnswer, wholeAnswer } from "../../../edge/inference/whole-answer.ts";
 import {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { neutralOutcomes } from "../../../edge/hub/measure-attempt.ts";
+import { neutralOutcomes } from "../../../edge/hub/attempts/measure-attempt.ts";
 import {
   type Unpaid,
   unpaidReason,

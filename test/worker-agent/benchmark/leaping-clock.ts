@@ -1,4 +1,4 @@
-import type { SyntheticClock } from "../../../worker-agent/engine/synthetic.ts";
+import type { SyntheticClock } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 
 interface Waiter {
   readonly dueMs: number;

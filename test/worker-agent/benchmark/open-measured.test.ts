@@ -7,7 +7,7 @@ import type { MeasureSettings } from "../../../worker-agent/benchmark/open-measu
 import { openMeasured } from "../../../worker-agent/benchmark/open-measured.ts";
 import type { Engine } from "../../../worker-agent/engine/engine.ts";
 import { EngineError } from "../../../worker-agent/engine/engine.ts";
-import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
+import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 import { LeapingClock } from "./leaping-clock.ts";
 import { ModelError } from "../../../worker-agent/models/model-error.ts";
 import type { ModelSource } from "../../../worker-agent/models/model-source.ts";

@@ -10,7 +10,7 @@ import { levelsUpTo } from "../../../worker-agent/benchmark/curve.ts";
 import { runBenchmark } from "../../../worker-agent/benchmark/run-benchmark.ts";
 import type { Engine, GenerateTask } from "../../../worker-agent/engine/engine.ts";
 import { EngineError } from "../../../worker-agent/engine/engine.ts";
-import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
+import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 import { openTinyEngine } from "../engine/tiny-engine.ts";
 import { LeapingClock } from "./leaping-clock.ts";
 

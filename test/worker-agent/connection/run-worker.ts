@@ -10,7 +10,7 @@ import { ReceiptJournal } from "../../../worker-agent/tasks/receipt-journal.ts";
 import type { AttemptSummary } from "../../../worker-agent/tasks/attempt.ts";
 import { generateSigningKey } from "../../../shared/crypto/signing.ts";
 import type { Engine } from "../../../worker-agent/engine/engine.ts";
-import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
+import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 import type { Random } from "../../../worker-agent/connection/session.ts";
 
 export interface RunningWorker extends AsyncDisposable {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openEmbeddedEngine } from "../../../worker-agent/engine/embedded-llama.ts";
+import { openEmbeddedEngine } from "../../../worker-agent/engine/embedded/embedded-llama.ts";
 import type { Engine } from "../../../worker-agent/engine/engine.ts";
 import { bundledModelPath } from "../../../worker-agent/models/model-source.ts";
 import { breakDecoding, breakSequences } from "./break-llama.ts";

@@ -1,7 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { tokenLogprob } from "../../../worker-agent/engine/embedded-logprobs.ts";
-import { choiceSeed, readSampling } from "../../../worker-agent/engine/embedded-sampling.ts";
+import { tokenLogprob } from "../../../worker-agent/engine/embedded/embedded-logprobs.ts";
+import {
+  choiceSeed,
+  readSampling,
+} from "../../../worker-agent/engine/embedded/embedded-sampling.ts";
 import { tokenBytes } from "../../../worker-agent/engine/token-bytes.ts";
 import { chat, completion } from "./collect.ts";
 

@@ -1,7 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { jsonSchemaGrammar } from "../../../worker-agent/engine/json-grammar.ts";
-import { integerExpression, literal } from "../../../worker-agent/engine/json-grammar-text.ts";
+import { jsonSchemaGrammar } from "../../../worker-agent/engine/tools/json-grammar.ts";
+import {
+  integerExpression,
+  literal,
+} from "../../../worker-agent/engine/tools/json-grammar-text.ts";
 
 type Refused = readonly [keyword: string, schema: Record<string, unknown>];
 

@@ -1,6 +1,6 @@
 import { array, assert, asyncProperty, integer, property } from "fast-check";
 import { describe, expect, test } from "vitest";
-import { MicroBatcher, planRuns } from "../../../worker-agent/engine/micro-batch.ts";
+import { MicroBatcher, planRuns } from "../../../worker-agent/engine/embedded/micro-batch.ts";
 import { until } from "../../helpers/until.ts";
 
 const limits = { itemsMax: 4, paddedMax: 1_000, waitMs: 10 };

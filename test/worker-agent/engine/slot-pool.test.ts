@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { SlotPool } from "../../../worker-agent/engine/slot-pool.ts";
+import { SlotPool } from "../../../worker-agent/engine/embedded/slot-pool.ts";
 
 const never = new AbortController().signal;
 

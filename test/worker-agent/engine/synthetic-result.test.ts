@@ -2,7 +2,7 @@ import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { resultSchemas } from "../../../shared/openai/results.ts";
 import type { ResultTask } from "../../../worker-agent/engine/engine.ts";
-import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
+import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 import { wavFile } from "../../helpers/wav-file.ts";
 
 const engine = createSyntheticEngine({ documents: true });

@@ -1,7 +1,7 @@
 import { Ajv } from "ajv";
 import { describe, expect, test } from "vitest";
-import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
-import type { SyntheticClock } from "../../../worker-agent/engine/synthetic.ts";
+import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic/synthetic.ts";
+import type { SyntheticClock } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 import { chat, collect, completion } from "./collect.ts";
 
 /** A clock that jumps to the end of every wait and remembers where it stood. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { commonToolFormat } from "../../../worker-agent/engine/tool-format.ts";
-import { ToolWatch } from "../../../worker-agent/engine/tool-watch.ts";
+import { commonToolFormat } from "../../../worker-agent/engine/tools/tool-format.ts";
+import { ToolWatch } from "../../../worker-agent/engine/tools/tool-watch.ts";
 
 const opening = '<tool_call>\n{"name": "';
 

@@ -6,9 +6,9 @@ import {
   softmax,
   toUnit,
   vectorToBase64,
-} from "../../../worker-agent/engine/transformers-scores.ts";
-import { halfToNumber, pool } from "../../../worker-agent/engine/transformers-text.ts";
-import { windowsOf } from "../../../worker-agent/engine/transformers-speech.ts";
+} from "../../../worker-agent/engine/transformers/transformers-scores.ts";
+import { halfToNumber, pool } from "../../../worker-agent/engine/transformers/transformers-text.ts";
+import { windowsOf } from "../../../worker-agent/engine/transformers/transformers-speech.ts";
 
 describe("a relevance", () => {
   test("of one logit is its sigmoid, of two labels the second's probability", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { resample } from "../../../worker-agent/engine/transformers-resample.ts";
-import { readWav } from "../../../worker-agent/engine/transformers-wav.ts";
+import { resample } from "../../../worker-agent/engine/transformers/transformers-resample.ts";
+import { readWav } from "../../../worker-agent/engine/transformers/transformers-wav.ts";
 import { chunk, tone, type WavForm, wavOf } from "../../helpers/sounds.ts";
 
 const samples = [0, 0.5, -0.5, 1, -1, 0.25];

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import type { Engine, EngineEvent, GenerateTask } from "../../../worker-agent/engine/engine.ts";
 import { EngineError } from "../../../worker-agent/engine/engine.ts";
-import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
+import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 import { ModelPool } from "../../../worker-agent/serving/model-pool.ts";
 import { until } from "../../helpers/until.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Engine, EngineHealth } from "../../../worker-agent/engine/engine.ts";
 import { EngineError } from "../../../worker-agent/engine/engine.ts";
-import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
+import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 import type { Pause } from "../../../worker-agent/serving/availability.ts";
 import { Serving } from "../../../worker-agent/serving/serving.ts";
 

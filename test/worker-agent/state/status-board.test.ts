@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
+import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 import type { Availability } from "../../../worker-agent/serving/availability.ts";
 import type { ModelView } from "../../../worker-agent/serving/serving.ts";
 import { StatusBoard } from "../../../worker-agent/state/status-board.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { TaskResult } from "../../../shared/openai/results.ts";
 import { answerBytesMax } from "../../../shared/protocol/limits.ts";
 import { type Engine, EngineError, type EngineEvent } from "../../../worker-agent/engine/engine.ts";
-import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic.ts";
+import { createSyntheticEngine } from "../../../worker-agent/engine/synthetic/synthetic.ts";
 import { engineEvents } from "../../../worker-agent/tasks/engine-events.ts";
 
 const signal = new AbortController().signal;

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { dayOf } from "../../../edge/routes/days.ts";
+import { dayOf } from "../../../edge/routes/money/days.ts";
 import { recordSettlements } from "../../../edge/db/tasks.ts";
 import { recordWorkers } from "../../../edge/db/workers.ts";
 import { runScheduled } from "../../../edge/scheduled.ts";

@@ -1,0 +1,97 @@
+import { describeError } from "../../../shared/log.ts";
+import { edgeLog } from "../../log.ts";
+
+/** Settlements arrive in groups; the ledger gets them together a little later. */
+const gatherMs = 250;
+/**
+ * An account that is busy is not handed over more often than this, because it costs the same for
+ * one group as for several; and where it takes long, not more than a twentieth of the time.
+ */
+const everyMs = { least: 1_000, most: 2_000, timesTaken: 20 } as const;
+/**
+ * After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for
+ * a statement.
+ */
+const retryMs = 5_000;
+
+/** What there is to do, now and later. */
+export interface HandOverWork {
+  readonly drain: () => Promise<void>;
+  readonly isEmpty: () => boolean;
+  /** When time changes something of the account; null for never. */
+  readonly nextMs: () => readonly (number | null)[];
+}
+
+/**
+ * When an account's outbox is handed over: by alarm, which survives a crash of its object. There is
+ * one alarm for an object: it also wakes it when time changes something.
+ */
+export class HandOver {
+  readonly #storage: DurableObjectStorage;
+  readonly #work: HandOverWork;
+  #running: Promise<void> | null = null;
+  #nextMs = 0;
+  /** A database that was away just now is left alone until then. */
+  #notBeforeMs = 0;
+
+  constructor(storage: DurableObjectStorage, work: HandOverWork) {
+    this.#storage = storage;
+    this.#work = work;
+  }
+
+  /** Whether an alarm is owed: the object may have died between a change and the alarm for it. */
+  get isOwed(): boolean {
+    return !this.#work.isEmpty() || this.#work.nextMs().some((ms) => ms !== null);
+  }
+
+  /** Soon, or at once where a person is waiting. */
+  async schedule(when: "soon" | "now"): Promise<void> {
+    const nowMs = Date.now();
+    const atMs = when === "now" ? nowMs : Math.max(nowMs + gatherMs, this.#nextMs);
+    await this.#wakeBy(Math.max(atMs, this.#notBeforeMs));
+  }
+
+  /** For whatever is to be done next, if anything. */
+  async plan(outbox: "soon" | "now" = "soon"): Promise<void> {
+    if (!this.#work.isEmpty()) await this.schedule(outbox);
+    for (const nextMs of this.#work.nextMs()) {
+      if (nextMs !== null) await this.#wakeBy(nextMs);
+    }
+  }
+
+  /** The same, for a person who waits for what comes of it. */
+  async planned<T>(result: T): Promise<T> {
+    await this.plan("now");
+    return result;
+  }
+
+  /** The alarm goes off then, or earlier: now, if that is over. */
+  async #wakeBy(wantedMs: number): Promise<void> {
+    // The platform refuses a time of 0, at which what was earned before there were lots is due.
+    const atMs = Math.max(wantedMs, Date.now());
+    const setMs = await this.#storage.getAlarm();
+    // Only where none is set that will do, as every alarm costs a row.
+    if (setMs === null || setMs > atMs) await this.#storage.setAlarm(atMs);
+  }
+
+  async run(): Promise<void> {
+    this.#running ??= this.#runOnce().finally(() => (this.#running = null));
+    await this.#running;
+  }
+
+  async #runOnce(): Promise<void> {
+    const startMs = Date.now();
+    try {
+      await this.#work.drain();
+      this.#notBeforeMs = 0;
+      const wantedMs = (Date.now() - startMs) * everyMs.timesTaken;
+      this.#nextMs = startMs + Math.min(everyMs.most, Math.max(everyMs.least, wantedMs));
+    } catch (error) {
+      // The rows stay where they are, so nothing is lost: they are handed over when the database is
+      // back.
+      edgeLog("warn", "outbox not handed over", { error: describeError(error) });
+      this.#notBeforeMs = Date.now() + retryMs;
+      await this.#wakeBy(this.#notBeforeMs);
+    }
+  }
+}

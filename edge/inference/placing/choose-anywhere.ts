@@ -1,0 +1,43 @@
+import { OctoError } from "../../../shared/errors.ts";
+import type { Context } from "../../context.ts";
+import type { HubDigest } from "../../directory/digest.ts";
+import { livingHubs, viewOf, viewsByDistance } from "../../directory/network-view.ts";
+import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
+
+/**
+ * The hubs for a request: of the consumer's own region where one there can serve at once, else of
+ * the nearest region that can; where all are busy, of the nearest that could. Where none could, all
+ * are asked anew, as a worker may just have come, and hubs that were found gone count too, as they
+ * are back at once and their workers soon after.
+ */
+export async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<HubChoice> {
+  const own = chooseIn(query, livingHubs(await viewOf(ctx, ctx.region)));
+  if (own?.isFree === true) return own;
+  let busy = own;
+  for (const view of viewsByDistance(ctx)) {
+    const choice = chooseIn(query, livingHubs(await view));
+    if (choice?.isFree === true) return choice;
+    busy ??= choice;
+  }
+  if (busy !== null) return busy;
+  const all: HubDigest[] = [];
+  for (const view of viewsByDistance(ctx, true)) {
+    const digests = await view;
+    const choice = chooseIn(query, digests);
+    if (choice !== null) return choice;
+    all.push(...digests);
+  }
+  // It throws, and says of all regions together why.
+  return chooseHub(query, all, Math.random);
+}
+
+/** Null where no hub of these can serve. */
+function chooseIn(query: HubQuery, digests: readonly HubDigest[]): HubChoice | null {
+  if (digests.length === 0) return null;
+  try {
+    return chooseHub(query, digests, Math.random);
+  } catch (error) {
+    if (!(error instanceof OctoError)) throw error;
+    return null;
+  }
+}
