@@ -23,7 +23,7 @@ async function buildPackage(): Promise<void> {
     // The thread that ONNX models compute on starts from a file of its own.
     entryPoints: {
       "octo-worker": here("cli.ts"),
-      "transformers-thread": here("engine/transformers-thread.ts"),
+      "transformers-thread": here("engine/transformers/transformers-thread.ts"),
     },
     outdir: here("dist"),
     absWorkingDir: here("."),
