@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { addLease, type Lease } from "./leases/account-leases.ts";
 import { type AccountState, createAccountState } from "./account-state.ts";
 import { restoreLimits } from "./limits/limits-state.ts";
 import { LimitsStore } from "./limits/limits-store.ts";
@@ -29,11 +28,9 @@ export class AccountStore {
       CREATE TABLE IF NOT EXISTS earnings (source TEXT PRIMARY KEY, seq INTEGER NOT NULL);
       CREATE TABLE IF NOT EXISTS replies (
         key TEXT PRIMARY KEY, request_hash TEXT NOT NULL, reply TEXT, at_ms INTEGER NOT NULL);
-      CREATE TABLE IF NOT EXISTS leases (
-        id TEXT PRIMARY KEY, key_id TEXT NOT NULL, limit_micros INTEGER NOT NULL,
-        tasks_max INTEGER NOT NULL, until_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,
-        issued_micros INTEGER, issued_tasks INTEGER, closed_micros INTEGER NOT NULL,
-        closed_tasks INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS leased (
+        id INTEGER PRIMARY KEY CHECK (id = 1), until_ms INTEGER NOT NULL);
+      DROP TABLE IF EXISTS leases;
     `);
     this.#addJournal();
   }
@@ -63,7 +60,6 @@ export class AccountStore {
       const { key_id, status } = keyRow.parse(key);
       state.keys.set(key_id, status);
     }
-    for (const row of this.#sql.exec("SELECT * FROM leases")) addLease(state, readLease(row));
     restoreLimits(state.limits, this.limits.load());
     return state;
   }
@@ -86,28 +82,14 @@ export class AccountStore {
     );
   }
 
-  /** Stores leases as the state has them, and forgets those it has no more. */
-  saveLeases(state: AccountState, ids: Iterable<string>): void {
-    for (const id of new Set(ids)) {
-      const lease = state.leases.get(id);
-      if (lease === undefined) {
-        this.#sql.exec("DELETE FROM leases WHERE id = ?", id);
-        continue;
-      }
-      this.#sql.exec(
-        "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        lease.id,
-        lease.keyId,
-        Number(lease.limit),
-        lease.tasksMax,
-        lease.untilMs,
-        lease.expiresMs,
-        lease.issued === null ? null : Number(lease.issued.micros),
-        lease.issued?.tasks ?? null,
-        Number(lease.closedMicros),
-        lease.closedTasks,
-      );
-    }
+  /** Until when there may be leases, those of the object before this one included; 0 for never. */
+  leasedUntilMs(): number {
+    const row = this.#sql.exec("SELECT until_ms FROM leased").toArray()[0];
+    return row === undefined ? 0 : z.object({ until_ms: z.int() }).parse(row).until_ms;
+  }
+
+  saveLeasedUntil(ms: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO leased VALUES (1, ?)", ms);
   }
 
   saveKey(keyId: string, status: "active" | "revoked"): void {
@@ -151,7 +133,6 @@ export class AccountStore {
   forgetBefore(ms: number): void {
     this.#sql.exec("DELETE FROM resolutions WHERE at_ms < ? AND kind <> 'mint'", ms);
     this.#sql.exec("DELETE FROM replies WHERE at_ms < ?", ms);
-    this.#sql.exec("DELETE FROM leases WHERE expires_ms < ?", ms);
   }
 
   appendOutbox(payload: string): void {
@@ -210,33 +191,5 @@ const accountRow = z.object({
   journal_hash: z.string(),
 });
 const keyRow = z.object({ key_id: z.string(), status: z.enum(["active", "revoked"]) });
-const leaseRow = z.object({
-  id: z.string(),
-  key_id: z.string(),
-  limit_micros: z.int(),
-  tasks_max: z.int(),
-  until_ms: z.int(),
-  expires_ms: z.int(),
-  issued_micros: z.int().nullable(),
-  issued_tasks: z.int().nullable(),
-  closed_micros: z.int(),
-  closed_tasks: z.int(),
-});
 const outboxRow = z.object({ seq: z.int(), payload: z.string() });
 const replyRow = z.object({ request_hash: z.string(), reply: z.string().nullable() });
-
-function readLease(row: unknown): Lease {
-  const stored = leaseRow.parse(row);
-  const { issued_micros: micros, issued_tasks: tasks } = stored;
-  return {
-    id: stored.id,
-    keyId: stored.key_id,
-    limit: BigInt(stored.limit_micros),
-    tasksMax: stored.tasks_max,
-    untilMs: stored.until_ms,
-    expiresMs: stored.expires_ms,
-    issued: micros === null || tasks === null ? null : { micros: BigInt(micros), tasks },
-    closedMicros: BigInt(stored.closed_micros),
-    closedTasks: stored.closed_tasks,
-  };
-}

@@ -43,10 +43,6 @@ export function closeTasks(books: Books, closings: readonly TaskClosing[], nowMs
       return { id, kind, micros };
     });
     store.saveResolutions(rows, nowMs);
-    store.saveLeases(
-      state,
-      items.flatMap(({ closing }) => closing.terms.lease ?? []),
-    );
     store.limits.saveSpent(spent);
     recordDecided(
       books,
