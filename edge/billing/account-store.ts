@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type AccountState, createAccountState } from "./account-state.ts";
 import { restoreLimits } from "./limits/limits-state.ts";
 import { LimitsStore } from "./limits/limits-store.ts";
+import { ResolvedTasks } from "./resolved-tasks.ts";
 
 /**
  * The account's own SQLite: what memory is rebuilt from. Amounts stay below 2^53, which SQL values
@@ -10,19 +11,18 @@ import { LimitsStore } from "./limits/limits-store.ts";
 export class AccountStore {
   readonly #sql: SqlStorage;
   readonly limits: LimitsStore;
+  readonly resolved: ResolvedTasks;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     this.limits = new LimitsStore(sql);
+    this.resolved = new ResolvedTasks(sql);
     sql.exec(`
       CREATE TABLE IF NOT EXISTS account (
         id INTEGER PRIMARY KEY CHECK (id = 1), account_id TEXT NOT NULL, status TEXT NOT NULL,
-        balance INTEGER NOT NULL, earned INTEGER NOT NULL, concurrency_max INTEGER NOT NULL);
+        balance INTEGER NOT NULL, earned INTEGER NOT NULL, concurrency_max INTEGER NOT NULL,
+        journal_seq INTEGER NOT NULL DEFAULT 0, journal_hash TEXT NOT NULL DEFAULT '');
       CREATE TABLE IF NOT EXISTS keys (key_id TEXT PRIMARY KEY, status TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS resolutions (
-        task_id TEXT PRIMARY KEY, kind TEXT NOT NULL, micros INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL);
-      CREATE INDEX IF NOT EXISTS resolutions_by_time ON resolutions (at_ms);
       CREATE TABLE IF NOT EXISTS outbox (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS earnings (source TEXT PRIMARY KEY, seq INTEGER NOT NULL);
@@ -30,18 +30,6 @@ export class AccountStore {
         key TEXT PRIMARY KEY, request_hash TEXT NOT NULL, reply TEXT, at_ms INTEGER NOT NULL);
       CREATE TABLE IF NOT EXISTS leased (
         id INTEGER PRIMARY KEY CHECK (id = 1), until_ms INTEGER NOT NULL);
-      DROP TABLE IF EXISTS leases;
-    `);
-    this.#addJournal();
-  }
-
-  /** Accounts of before there were journals begin one. */
-  #addJournal(): void {
-    const columns = this.#sql.exec("SELECT name FROM pragma_table_info('account')").toArray();
-    if (columns.some(({ name }) => name === "journal_seq")) return;
-    this.#sql.exec(`
-      ALTER TABLE account ADD COLUMN journal_seq INTEGER NOT NULL DEFAULT 0;
-      ALTER TABLE account ADD COLUMN journal_hash TEXT NOT NULL DEFAULT '';
     `);
   }
 
@@ -96,42 +84,8 @@ export class AccountStore {
     this.#sql.exec("INSERT OR REPLACE INTO keys VALUES (?, ?)", keyId, status);
   }
 
-  /** Which of these ids were resolved already; one statement, however many there are. */
-  resolvedAmong(ids: readonly string[]): Set<string> {
-    const rows = this.#sql.exec<{ task_id: string }>(
-      "SELECT task_id FROM resolutions WHERE task_id IN (SELECT value FROM json_each(?))",
-      JSON.stringify(ids),
-    );
-    return new Set(rows.toArray().map((row) => row.task_id));
-  }
-
-  /** The micros that moved under this id, or null where nothing did. */
-  resolvedMicros(id: string): bigint | null {
-    const rows = this.#sql.exec("SELECT micros FROM resolutions WHERE task_id = ?", id).toArray();
-    return rows[0] === undefined
-      ? null
-      : BigInt(z.object({ micros: z.int() }).parse(rows[0]).micros);
-  }
-
-  saveResolutions(
-    rows: readonly { readonly id: string; readonly kind: string; readonly micros: bigint }[],
-    nowMs: number,
-  ): void {
-    const json = rows.map(({ id, kind, micros }) => [id, kind, Number(micros)]);
-    this.#sql.exec(
-      `INSERT INTO resolutions
-         SELECT value ->> 0, value ->> 1, value ->> 2, ? FROM json_each(?)`,
-      nowMs,
-      JSON.stringify(json),
-    );
-  }
-
-  /**
-   * Resolutions are needed while a receipt of the task may still turn up; those of credit given for
-   * ever, because the ledger takes a transfer id once and an operator may repeat one at any time.
-   */
-  forgetBefore(ms: number): void {
-    this.#sql.exec("DELETE FROM resolutions WHERE at_ms < ? AND kind <> 'mint'", ms);
+  /** Replies are repeated for as long as their tasks may be closed. */
+  forgetRepliesBefore(ms: number): void {
     this.#sql.exec("DELETE FROM replies WHERE at_ms < ?", ms);
   }
 

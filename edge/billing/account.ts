@@ -191,7 +191,7 @@ export class Account extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.#books.store.forgetBefore(Date.now() - resolutionKeptMs);
+    this.#books.forgetBefore(Date.now() - resolutionKeptMs);
     this.#moves.passTime();
     await this.#handOver.run();
     await this.#purchases.run();
