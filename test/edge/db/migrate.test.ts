@@ -151,11 +151,13 @@ test("what was on its way out before it was noted who asked is still on its way"
     `insert into invitations (id, account_id, role, name, secret_hash, created_at, expires_at)
       values ('i', 'a', 'builder', 'Bob', 'h', 1, 9)`,
     "insert into payouts values ('pyt_1', 'CREDIT', '0x1', 1, 5, 3)",
-    `insert into withdrawals values ('gone', 'a', 'CREDIT', 5, '${address}', 'paid out', 'pyt_1', 1, 3)`,
-    `insert into withdrawals values ('due', 'a', 'CREDIT', 7, '${address}', 'queued', null, 4, 4)`,
-    `insert into withdrawals values ('late', 'a', 'CREDIT', 9, '${address}', 'waiting', null, 5, 5)`,
-    `insert into approvals values ('done', 'mint', 'a', 'CREDIT', 5, 'x', 'k', 'l', 'approved', 1, 2)`,
-    `insert into approvals values ('open', 'mint', 'a', 'CREDIT', 5, 'x', 'k', null, 'pending', 1, null)`,
+    `insert into withdrawals values
+      ('gone', 'a', 'CREDIT', 5, '${address}', 'paid out', 'pyt_1', 1, 3),
+      ('due', 'a', 'CREDIT', 7, '${address}', 'queued', null, 4, 4),
+      ('late', 'a', 'CREDIT', 9, '${address}', 'waiting', null, 5, 5)`,
+    `insert into approvals values
+      ('done', 'mint', 'a', 'CREDIT', 5, 'x', 'k', 'l', 'approved', 1, 2),
+      ('open', 'mint', 'a', 'CREDIT', 5, 'x', 'k', null, 'pending', 1, null)`,
   ]) {
     await run(text);
   }

@@ -88,6 +88,20 @@ test("several accounts do not get more than the limit to one address without an 
   expect(states).toEqual(["queued", "queued", "waiting"]);
 });
 
+test("an account is told what it has of every asset, by bucket", async () => {
+  const { key } = await newRich(5_000_000);
+  await takeOut(key, 2_000_000);
+  const { json } = await call("GET /api/v1/account", { key });
+  expect(json).toMatchObject({
+    balance_micros: 0,
+    pending_micros: 0,
+    other_balances: [
+      { asset, bucket: "available", micros: 3_000_000 },
+      { asset, bucket: "held", micros: 2_000_000 },
+    ],
+  });
+});
+
 test("less than the minimum stays, a whole balance too, and the error names the minimum", async () => {
   const { accountId, key } = await newConsumer();
   await call(`POST /api/v1/accounts/${accountId}/credits`, { body: { amount_micros: 999_999 } });

@@ -5,7 +5,7 @@ import { findProof } from "../../../edge/db/payout-proofs.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import { isInPayout } from "../../../shared/crypto/payout-tree.ts";
 import { brokenCall, databaseFailures } from "./broken-call.ts";
-import { call, env, newConsumer, openDatabase, operatorKey, refusal } from "./edge-client.ts";
+import { call, env, openDatabase, operatorKey, refusal } from "./edge-client.ts";
 import { moneyOf, newAddress, newRich, payOut, stateOf, takeOut } from "./withdrawing.ts";
 
 /** More than an account takes out without an operator. */
