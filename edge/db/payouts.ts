@@ -4,15 +4,17 @@ import type { Database } from "./database.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
+import { accounts } from "./schema.ts";
 import { payoutProofs, payouts, withdrawals } from "./schema-money.ts";
 import type { Withdrawal } from "./withdrawals.ts";
 
 export type Payout = typeof payouts.$inferSelect;
 
 /**
- * Begins a payout of the oldest queued withdrawals of an asset: from now on they are its own. Does
- * nothing where there is one that was begun and not finished, or where nothing is queued. Its time
- * is behind that of every other, whatever the clock says: payouts sum up in that order.
+ * Begins a payout of the oldest queued withdrawals of an asset: from now on they are its own. Those
+ * of suspended accounts stay queued, for operators to look at. Does nothing where there is one that
+ * was begun and not finished, or where nothing is queued. Its time is behind that of every other,
+ * whatever the clock says: payouts sum up in that order.
  */
 export async function beginPayout(
   db: Database,
@@ -23,6 +25,8 @@ export async function beginPayout(
     eq(withdrawals.asset, asset),
     eq(withdrawals.state, "queued"),
     isNull(withdrawals.payoutId),
+    sql`exists (select 1 from ${accounts}
+      where ${accounts.id} = ${withdrawals.accountId} and ${accounts.status} = 'active')`,
   );
   await db.write("begin the payout", (orm) => [
     orm.insert(payouts).select(

@@ -98,6 +98,19 @@ test("a large amount waits for an operator, who lets it go or gives it back", as
   expect((await refusal(`POST /api/v1/withdrawals/${stays}/approve`)).status).toBe(409);
 });
 
+test("what a suspended account has queued is not paid out while it is suspended", async () => {
+  const { accountId, key } = await newRich(10_000_000);
+  const id = await takeOut(key, { amount_micros: 4_000_000, address: newAddress() });
+  const turn = (status: string) =>
+    call(`PATCH /api/v1/accounts/${accountId}`, { body: { status } });
+  await turn("suspended");
+  await payOut();
+  await turn("active");
+  expect(await stateOf(key, id)).toBe("queued");
+  await payOut();
+  expect(await stateOf(key, id)).toBe("paid out");
+});
+
 test("what no payout has yet can be taken back, once, and what has left cannot", async () => {
   const { key } = await newRich(10_000_000_000);
   const id = await takeOut(key, { amount_micros: 3_000_000_000, address: newAddress() });
