@@ -346,6 +346,9 @@ test("proofs are stored as a payout is made, and computed where they are not, al
   expect(await stored(second, late)).toBe(true);
   expect(await stored(first, early)).toBe(true);
   const given = [await provenBy(second, early), await provenBy(first, early)];
+  // A stored one is one read of the database, whoever asks and however large the tree is.
+  const route = `GET /api/v1/payouts/${second}/proof?address=${early}`;
+  expect(await brokenCall(route, { batch: 2, how: "is away" }, { key, body: null })).toBe(false);
   await takeOut(key, { amount_micros: 2_000_000, address: late });
   await payOut();
   expect(await stored(second, early)).toBe(false);
