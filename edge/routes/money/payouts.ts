@@ -92,8 +92,8 @@ export const payoutRoutes: readonly Route[] = [
     path,
     summary: "Pay out what is queued, under one root",
     about:
-      "Takes up to 500 withdrawals of an asset, the oldest first; call again for the rest. Those of " +
-      "suspended accounts wait.",
+      "Takes up to 500 withdrawals of an asset, the oldest first; call again for the rest. Those " +
+      "of suspended accounts wait.",
     access: "network:operate",
     body: z
       .strictObject({ asset: z.enum(assets).default("CREDIT") })
