@@ -10,7 +10,7 @@ import {
 } from "../../shared/ledger-record.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import { readPages } from "../http/pages.ts";
-import { count } from "../screen/in-words.ts";
+import { many } from "../screen/in-words.ts";
 import { plainLine } from "../screen/plain-text.ts";
 import { ProgressBar } from "../screen/progress-bar.ts";
 import { connect } from "../session/connection.ts";
@@ -27,7 +27,10 @@ const recordPageSchema = z.looseObject({
 const balancesSchema = z.looseObject({ through: z.int(), data: z.array(ledgerBalanceSchema) });
 
 const accountSchema = z.looseObject({ id: z.string() });
-const ledgerAccountSchema = z.looseObject({ journal: journalHeadSchema.nullable() });
+const ledgerAccountSchema = z.looseObject({
+  journal: journalHeadSchema.nullable(),
+  ledger_pending: z.boolean(),
+});
 
 /** What an edge with default limits lets one account have in flight stays below. */
 const overdraftMaxCredits = "100";
@@ -37,6 +40,9 @@ export async function audit(world: World, call: Call): Promise<number> {
   const { options } = call;
   const overdraft = amountOf(options["overdraft-max"] ?? overdraftMaxCredits, "--overdraft-max");
   const { client } = await connect(world, call, true);
+  const asks = options["accounts"] !== undefined;
+  // Of before: all that was handed over by now has to be there.
+  const before = asks ? await journals(client) : [];
   // The balances first: all that follows is of the same moment, whatever happens meanwhile.
   const { through, data: balances } = await client.getPatiently(
     "/api/v1/ledger/balances",
@@ -45,7 +51,11 @@ export async function audit(world: World, call: Call): Promise<number> {
   using bar = new ProgressBar("Auditing", world.terminal, world.nowMs);
   const report = await auditLedger(
     transfers(client, through, (done) => bar.draw(done, through)),
-    { balances, ...(options["accounts"] === undefined ? {} : { heads: await heads(client) }) },
+    {
+      balances,
+      heads: (asks ? await journals(client) : []).map(({ head }) => head),
+      handedOver: before.filter(({ isPending }) => !isPending).map(({ head }) => head),
+    },
     { journalHash, overdraftMaxMicros: overdraft },
   );
   // Before anything is written: both may be on one screen.
@@ -73,32 +83,43 @@ async function* transfers(
   } while (cursor !== undefined);
 }
 
+interface Journal {
+  readonly head: JournalHead;
+  /** The ledger has not heard of all of it. */
+  readonly isPending: boolean;
+}
+
 /** Where each account says that its journal ends. */
-async function heads(client: EdgeClient): Promise<JournalHead[]> {
+async function journals(client: EdgeClient): Promise<Journal[]> {
   const list = { path: "/api/v1/accounts", item: accountSchema, most: Infinity };
-  const found: JournalHead[] = [];
+  const found: Journal[] = [];
   for (const { id } of await readPages(client, list)) {
     const path = `/api/v1/ledger/accounts/${encodeURIComponent(id)}`;
-    const { journal } = await client.getPatiently(path, ledgerAccountSchema);
-    if (journal !== null) found.push(journal);
+    const { journal, ledger_pending: isPending } = await client.getPatiently(
+      path,
+      ledgerAccountSchema,
+    );
+    if (journal !== null) found.push({ head: journal, isPending });
   }
   return found;
 }
 
 function writeReport({ terminal }: World, report: AuditReport): void {
-  const { fault, transfers, books, journals, unchained, overdrafts, behind } = report;
-  const chains = `${count(journals)} journals, ${count(books)} balances`;
-  const read = `${count(transfers)} transfers, ${chains}`;
+  const { fault, unchained, overdrafts, behind } = report;
+  const chains = `${many(report.journals, "journal")}, ${many(report.books, "balance")}`;
+  const read = `${many(report.transfers, "transfer")}, ${chains}`;
   if (fault === null) terminal.write(`${terminal.paint("green", "OK")}  ${read}: all adds up`);
   else terminal.write(`${terminal.paint("red", "DIFFERENCE")}  ${plainLine(fault, 1_000)}`);
   if (unchained > 0) {
-    terminal.write(`    ${count(unchained)} transfers are of before there were journals`);
+    const are = unchained === 1 ? "is" : "are";
+    terminal.write(`    ${many(unchained, "transfer")} ${are} of before there were journals`);
   }
   for (const { book, balance } of overdrafts) {
     terminal.write(`    ${plainLine(book, 100)} is overdrawn: ${balance} micros`);
   }
   if (behind.length > 0) {
-    const many = `${count(behind.length)} accounts have decided more than the ledger has`;
-    terminal.write(`    ${many}: on its way, where a later audit has it`);
+    const have = behind.length === 1 ? "has" : "have";
+    const ahead = `${many(behind.length, "account")} ${have} decided more than the ledger has`;
+    terminal.write(`    ${ahead}: on its way, where a later audit has it`);
   }
 }

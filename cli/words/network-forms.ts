@@ -128,8 +128,8 @@ export const networkForms = {
     text:
       "Reads every transfer, follows each account's chain of hashes, adds every balance up\n" +
       "anew, and says OK or names the first difference; the exit code is then 1. All of it is\n" +
-      "of one moment, while the network goes on. With --accounts each account is asked too how\n" +
-      "its journal ends, which takes a request for each.",
+      "of one moment, while the network goes on. A journal that was cut at its end adds up, so\n" +
+      "with --accounts each account is asked too how its journal ends: two requests for each.",
     examples: ["octo audit", "octo audit --accounts --json"],
   },
   completion: {

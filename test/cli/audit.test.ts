@@ -37,7 +37,11 @@ const balances = [
 
 /** A ledger that is handed out two transfers at a time. */
 async function audit(
-  ledger: { readonly rows?: typeof rows; readonly balances?: typeof balances },
+  ledger: {
+    readonly rows?: typeof rows;
+    readonly balances?: typeof balances;
+    readonly isPending?: boolean;
+  },
   words: readonly string[] = [],
   lost = 0,
 ) {
@@ -60,6 +64,7 @@ async function audit(
     "GET /api/v1/accounts": () => ({ data: [{ id: "acct_b" }], next_cursor: null }),
     "GET /api/v1/ledger/accounts/acct_b": () => ({
       journal: { source: "acct_b", seq: 2, hash: rows[4]?.hash },
+      ledger_pending: ledger.isPending ?? false,
     }),
   });
   onTestFinished(() => edge[Symbol.asyncDispose]());
@@ -88,6 +93,29 @@ describe("an audit", () => {
     expect((await audit(changed)).code).toBe(0);
     const { code, out } = await audit(changed, ["--accounts"]);
     expect([code, out]).toEqual([1, expect.stringContaining("The journal of acct_b ends with")]);
+  });
+
+  test("that asks the accounts names a journal that was cut where it adds up all the same", async () => {
+    // As an edge has it, which claims what the transfers that are left add up to.
+    const cut = {
+      rows: rows.slice(0, 4),
+      balances: [
+        { book: "system:mint", asset: "CREDIT", balance: "-40" },
+        { book: "acct_a:available", asset: "CREDIT", balance: "30" },
+        { book: "acct_b:available", asset: "CREDIT", balance: "10" },
+      ],
+    };
+    expect((await audit(cut)).code).toBe(0);
+    const { code, out } = await audit(cut, ["--accounts"]);
+    const said = "The journal of acct_b was cut: it handed over 2, and the ledger has 1";
+    expect([code, out]).toEqual([1, `DIFFERENCE  ${said}\n`]);
+    // What its account has still to hand over is no fault.
+    const late = await audit({ ...cut, isPending: true }, ["--accounts"]);
+    expect([late.code, late.out]).toEqual([
+      0,
+      "OK  4 transfers, 2 journals, 3 balances: all adds up\n" +
+        "    1 account has decided more than the ledger has: on its way, where a later audit has it\n",
+    ]);
   });
 
   test.for([
