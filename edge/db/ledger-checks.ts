@@ -13,6 +13,8 @@ import { bookBalances, ledgerChecks } from "./schema-checks.ts";
  * K2. Of two checks at once one is stored: the number of the second is taken.
  * K3. A check of the whole sums everything afresh and compares it with what was kept, so that a
  *     transfer that was changed or lost since it was checked is found.
+ * K4. A check reaches at least as far as the one before it: what comes back of what was lost is not
+ *     kept twice.
  */
 
 export type LedgerCheck = typeof ledgerChecks.$inferSelect;
@@ -40,10 +42,11 @@ export async function checkLedger(
   const lastWhole = await latestCheck(db, { isWhole: true });
   const after = last?.through ?? 0;
   const head = await lastRow(db);
-  const through = Math.min(head, after + (options.transfersMax ?? transfersMax));
+  // A ledger that lost its end is behind what was checked (K4).
+  const through = Math.max(after, Math.min(head, after + (options.transfersMax ?? transfersMax)));
   const isDue = options.isWhole === true || nowMs - (lastWhole?.createdAt ?? 0) >= wholeEveryMs;
   // The whole is compared where the kept balances are of now.
-  const isWhole = isDue && through === head;
+  const isWhole = isDue && through >= head;
   const faults = await findFaults(db, { after, through, isWhole });
   const number = (last?.number ?? 0) + 1;
   const check = { number, through, isWhole, faults, createdAt: nowMs };
