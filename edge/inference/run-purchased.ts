@@ -41,7 +41,7 @@ export async function runPurchased(
   const caller = guestCaller(accountId);
   const plan = await planTask(ctx, caller, wanted);
   const limit = BigInt(plan.task.terms.limit);
-  const price = { settings, micros: limit < 1n ? 1n : limit };
+  const price = { settings, micros: limit < 1n ? 1n : limit, lacking: 0n };
   if (presented === null) {
     const how = "send an API key, or pay for this request as the header PAYMENT-REQUIRED says";
     return priceTold(ctx, price, `It may cost ${limit} micros: ${how}`);
@@ -63,7 +63,10 @@ export async function runPurchased(
     });
   }
   const bought = boughtOf(answer);
-  if (bought === null) return priceTold(ctx, price, whyNotBought(answer, price.micros));
+  if (bought === null) {
+    const lacking = lackingOf(answer);
+    return priceTold(ctx, { ...price, lacking }, whyNotBought(answer, price.micros));
+  }
 
   const { network } = settings;
   const receipt = encodeHeader({
@@ -144,6 +147,11 @@ function boughtOf(answer: Unpromised): Bought | null {
         { retryAfterS: 5 },
       );
   }
+}
+
+/** What a transfer has to bring beside the price. */
+function lackingOf(answer: Unpromised): Micros {
+  return answer.kind === "owing" || answer.kind === "short" ? answer.lacking : 0n;
 }
 
 function whyNotBought(answer: Unpromised, micros: Micros): string {

@@ -246,10 +246,17 @@ describe("a promise", () => {
     await untilBalance(payer, BigInt(-cost));
     const exact = offerOf(await ask(model), "exact");
     const asked = (await payer.onChain()).asked;
-    expect(codeOf(await ask(model, await payer.sign(exact)))).toBe("402 insufficient_quota");
+    const refused = await ask(model, await payer.sign(exact));
+    expect(codeOf(refused)).toBe("402 insufficient_quota");
     expect((await payer.onChain()).asked).toBe(asked);
-    const value = `${BigInt(exact.amount) + BigInt(cost)}`;
-    expect((await ask(model, await payer.sign(exact, { value }))).status).toBe(200);
+    // Whoever signs what they are told gets through: the debt is in it, and no promise is offered.
+    const told = offerOf(refused, "exact");
+    expect(told.amount).toBe(`${BigInt(exact.amount) + BigInt(cost)}`);
+    const owing = await ask(model, await payer.promise(price));
+    for (const answer of [refused, owing]) {
+      expect(answer.json).toMatchObject({ accepts: [told] });
+    }
+    expect((await ask(model, await payer.sign(told))).status).toBe(200);
     await untilBalance(payer, BigInt(exact.amount) - BigInt(cost));
     expect(await ledgerSum()).toBe(0n);
   });

@@ -9,7 +9,7 @@ import { askToSettle } from "../../x402/facilitator.ts";
 import { guestKeyId } from "../../x402/payer.ts";
 import type { AccountSettings, MintResult } from "../account-answers.ts";
 import type { Books } from "../books.ts";
-import { freeCredit } from "../money/buckets.ts";
+import { freeCredit, lackingCredit } from "../money/buckets.ts";
 import type { HandOver } from "../outbox/hand-over.ts";
 import { type AccountState, expireHolds, type Mint } from "../account-state.ts";
 import type { Closed } from "../close-tasks.ts";
@@ -90,7 +90,7 @@ export class Purchases {
     if (known?.state === "doubtful") return { kind: "doubtful" };
     // A debt is paid with it, too.
     const free = freeCredit(state) + (known?.state === "credited" ? 0n : micros);
-    if (free < limit) return { kind: "short", free };
+    if (free < limit) return { kind: "short", free, lacking: lackingCredit(state) };
     if (known === null) this.#store.add({ ...ask, state: "settling", transaction: "", asked: 0 });
     else this.#store.give(id, taskId);
     const told = await this.#settle(id);
