@@ -8,7 +8,7 @@ import { knownKey, type KnownKey, provenKey, readKey, type Remembered } from "./
 import { createLockouts, lockedForMs, noteFailure } from "./keys/lockout.ts";
 import { accountObject } from "./objects.ts";
 import { isToken } from "./sign-in/session.ts";
-import { sessionCaller } from "./sign-in/session-caller.ts";
+import { noAccountId, sessionCaller } from "./sign-in/session-caller.ts";
 
 const lockouts = createLockouts();
 
@@ -57,8 +57,18 @@ export async function renewedCaller(ctx: Context, keyId: string, changes: number
 
 /** Refuses a caller who may not do this. */
 export function assertMay(caller: Caller, permission: Permission): void {
-  if (caller.permissions.has(permission)) return;
-  throw new OctoError("insufficient_scope", `This needs the permission ${permission}`);
+  if (!caller.permissions.has(permission)) throw beyondPermissions(caller, permission);
+}
+
+/** What a caller without a permission is told; who acts for no account has none at all. */
+export function beyondPermissions({ accountId }: Caller, names: string): OctoError {
+  return new OctoError(
+    "insufficient_scope",
+    accountId === noAccountId
+      ? "This session acts for no account: join or open one and sign in again; of several, " +
+          "account_id beside the signature says which"
+      : `This needs the permission ${names}`,
+  );
 }
 
 /**

@@ -119,7 +119,13 @@ test("a session acts for the one account, or for the one that was named, or for 
     key: owner.token,
     body: { name: "Second" },
   });
-  expect((await signIn(owner.wallet)).json["account_id"]).toBeNull();
+  const none = await signIn(owner.wallet);
+  expect(none.json["account_id"]).toBeNull();
+  const refused = await call("GET /api/v1/account", { key: String(none.json["access_token"]) });
+  expect(refused).toMatchObject({
+    status: 403,
+    json: { error: { message: expect.stringMatching(/acts for no account: .*account_id/) } },
+  });
   const named = await signIn(owner.wallet, String(second.json["id"]));
   expect(named.json["account_id"]).toBe(second.json["id"]);
   const foreign = await signIn(owner.wallet, (await newConsumer()).accountId);
