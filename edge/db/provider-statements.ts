@@ -27,6 +27,7 @@ export interface UnpaidRow {
   readonly hasTokens: boolean;
   readonly isOwnTask: boolean;
   readonly isTaskVoid: boolean;
+  readonly isTaskEmpty: boolean;
   readonly taskFinish: string | null;
   readonly attempts: bigint;
   readonly tokens: bigint;
@@ -46,7 +47,7 @@ type Asked = Period & { readonly accountId: string };
  * when they began; all of one moment.
  */
 export async function providerFigures(db: Database, asked: Asked): Promise<ProviderFigures> {
-  type Flags = "hasTokens" | "isOwnTask" | "isTaskVoid";
+  type Flags = "hasTokens" | "isOwnTask" | "isTaskVoid" | "isTaskEmpty";
   type StoredUnpaid = Omit<UnpaidRow, Flags> & Readonly<Record<Flags, bigint>>;
   const [served, unpaid, credited] = await db.read("sum what workers earned", (orm) =>
     orm.batch([
@@ -64,6 +65,7 @@ export async function providerFigures(db: Database, asked: Asked): Promise<Provi
       hasTokens: row.hasTokens === 1n,
       isOwnTask: row.isOwnTask === 1n,
       isTaskVoid: row.isTaskVoid === 1n,
+      isTaskEmpty: row.isTaskEmpty === 1n,
     })),
     creditedMicros: credited[0]?.micros ?? 0n,
   };
@@ -152,9 +154,10 @@ function unpaidOf({ accountId, fromMs, beforeMs }: Asked): SQL {
     select own.worker as "workerId", own.outcome as "outcome",
       own.tokens > 0 or (${wholeKind} and ${tasks.promptTokens} > 0) as "hasTokens",
       ${tasks.accountId} = ${accountId} as "isOwnTask", ${tasks.state} = 'void' as "isTaskVoid",
+      not ${wholeKind} and ${tasks.completionTokens} = 0 as "isTaskEmpty",
       ${tasks.finish} as "taskFinish", count(*) as "attempts", sum(own.tokens) as "tokens"
     from own join ${tasks} on ${tasks.id} = own.task
       left join paid on paid.task = own.task and paid.number = own.number
     where paid.task is null
-    group by 1, 2, 3, 4, 5, 6 order by 1, 2`;
+    group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2`;
 }
