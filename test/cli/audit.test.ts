@@ -114,7 +114,8 @@ describe("an audit", () => {
     expect([late.code, late.out]).toEqual([
       0,
       "OK  4 transfers, 2 journals, 3 balances: all adds up\n" +
-        "    1 account has decided more than the ledger has: on its way, where a later audit has it\n",
+        "    1 account has decided more than the ledger has: on its way, where a later audit has " +
+        "it\n",
     ]);
   });
 
