@@ -1,3 +1,4 @@
+import { assert } from "../../shared/assert.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import { type Asset, bookOf, systemBooks } from "../../shared/assets.ts";
 import { emptyJournal, type JournalPlace } from "../../shared/journal.ts";
@@ -35,7 +36,8 @@ import type { RateLimits } from "./limits/rate-limits.ts";
  *     spent may then go below zero by what was in flight, and never by more.
  * A5. Every change of a balance is a transfer with a debit and a credit side, under an id that says
  *     what it is for, and has its place in the account's journal (shared/journal.ts).
- * A6. Who serves its own account's tasks is not paid for it: nothing moves.
+ * A6. Who serves its own account's tasks is not paid for it: nothing moves. A task that is agreed
+ *     to go to own workers alone needs no credit, comes under no budget and pays nobody.
  */
 export interface AccountState {
   readonly accountId: string;
@@ -151,7 +153,9 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
     }
   }
   const isPromised = (state.promised.get(request.taskId)?.limit ?? -1n) >= request.limit;
-  if (!isPromised && request.limit > freeCredit(state)) {
+  // Also where the account owes: its own workers cost it nothing (A6).
+  const isUnpaid = isPromised || request.isOwn === true;
+  if (!isUnpaid && request.limit > freeCredit(state)) {
     expireHolds(state, nowMs);
     const free = freeCredit(state);
     if (request.limit > free) {
@@ -283,6 +287,7 @@ export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: nu
     }
   }
   const cost = costs.reduce((sum, micros) => sum + micros, 0n);
+  assert(cost <= BigInt(closing.terms.limit), "a task costs no more than was agreed (A3)");
   state.available -= cost;
   const tokens = closing.counts.promptTokens + closing.counts.completionTokens;
   finishTask(state.limits, { taskId, keyId, model, cost, tokens }, nowMs);
