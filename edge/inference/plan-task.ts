@@ -2,7 +2,7 @@ import { assert } from "../../shared/assert.ts";
 import { OctoError } from "../../shared/errors.ts";
 import type { Ability, Demands } from "../../shared/openai/demands.ts";
 import type { OctoOptions } from "../../shared/openai/octo-options.ts";
-import { type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
+import { type PriceMax, type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
 import { newId } from "../../shared/ids.ts";
 import type { TokenCounts } from "../../shared/money.ts";
 import { modelCaller } from "../authenticate.ts";
@@ -31,6 +31,9 @@ export interface Plan {
   readonly alsoNamed: readonly string[];
 }
 
+/** Whatever own workers ask of others, they cost less than any limit. */
+const anyPrice: PriceMax = { inputMicrosPerMillion: null, outputMicrosPerMillion: null };
+
 /**
  * Chooses hubs and fixes the terms of one task. Where hubs of the caller's own workers are given,
  * it goes to those workers alone, for nothing; the same where the request includes its own account
@@ -49,8 +52,10 @@ export async function planTask(
   const routed = routingDemands(options, await affinityKey(caller.accountId, wanted));
   const { model } = wanted.request;
   const isOwnAsked = routed.routing.include?.every((id) => id === caller.accountId) ?? false;
+  const own = isOwnAsked || ownHubIds !== null;
   const hubIds = ownHubIds ?? (isOwnAsked ? await askedHubs(ctx, caller, model) : null);
-  const query = { ...queryOf(ctx, wanted, routed), hubIds };
+  const priceMax = own ? anyPrice : routed.priceMax;
+  const query = { ...queryOf(ctx, wanted, { ...routed, priceMax }), hubIds };
   const [choice, tariff] = await Promise.all([chooseAnywhere(ctx, query), currentTariff(ctx)]);
   const body = engineBody(wanted);
   const bounds = boundsOf(wanted, body, choice);
@@ -80,7 +85,7 @@ export async function planTask(
     strategy: query.routing.strategy,
     completionTokensMax,
     price: choice.price,
-    own: isOwnAsked || ownHubIds !== null,
+    own,
   };
   const terms = agreeTerms(caller, agreement, tariff);
   const tokensMax = {

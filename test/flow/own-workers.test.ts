@@ -2,8 +2,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { allTransfers } from "../helpers/flow-ledger.ts";
 import { eventsOf } from "../helpers/flow-contract.ts";
+import { steady } from "../helpers/flow-stream.ts";
 import { Flow, script, scripted } from "../helpers/flow-world.ts";
 import { until } from "../helpers/until.ts";
+import { errorSchema } from "../../edge/openapi/openai-answers.ts";
 import { taskDetailSchema } from "../../edge/routes/inference/task-schema.ts";
 
 /** Two workers, each of an account of its own that was never given any credit. */
@@ -15,7 +17,7 @@ const workerSchema = z.object({ id: z.string(), account_id: z.string() });
 beforeAll(async () => {
   // A worker that is killed is started again, and must not be back in time to go on.
   const vars = { OCTO_QUEUE_MS: "200" };
-  const flags = ["--price-input", "3.5", "--price-output", "41.37"];
+  const flags = ["--slots", "1", "--price-input", "3.5", "--price-output", "41.37"];
   flow = await Flow.start({ models: [`synthetic:${scripted}`], workers: 2, flags, vars });
   const [own] = flow.network.workers;
   const worker = await until("the registry has the worker", async () => {
@@ -87,8 +89,34 @@ test("the owner's statements say what was used, and that none of it was earned",
   expect(statement).toContain('"own_account"');
 });
 
+test("an owner without credit whose worker is busy waits, then gets 402", async () => {
+  const leaving = new AbortController();
+  const body = { model: scripted, messages: [{ role: "user", content: script(steady) }] };
+  const running = await flow.fetch("/v1/chat/completions", {
+    method: "POST",
+    body: JSON.stringify({ ...body, stream: true }),
+    headers: { authorization: `Bearer ${owner.key}` },
+    signal: leaving.signal,
+  });
+  expect(running.headers.get("x-octo-worker")).toBe(owner.workerId);
+  const refused = await ask("tokens=2");
+  expect(refused.status).toBe(402);
+  const { error } = errorSchema.parse(await refused.json());
+  expect(error.code).toBe("insufficient_quota");
+  expect(error.message).toMatch(/0 are available.* Your own workers, .*: No worker is free/);
+  leaving.abort();
+  await running.text().catch(() => "as it should: the connection is cut");
+  await untilPennilessAsBefore();
+  const again = await until("the worker is free again", async () => {
+    const response = await ask("tokens=2");
+    return response.status === 200 && response;
+  });
+  expect(again.headers.get("x-octo-worker")).toBe(owner.workerId);
+  await again.text();
+});
+
 test("an owner without credit whose worker is killed in mid-answer is told so, and owes nobody", async () => {
-  const response = await ask("tokens=8000 rate=20", { stream: true });
+  const response = await ask(steady, { stream: true });
   expect(response.headers.get("x-octo-worker")).toBe(owner.workerId);
   const decoder = new TextDecoder();
   let text = "";

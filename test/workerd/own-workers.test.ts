@@ -103,6 +103,13 @@ describe("an account without credit", () => {
     expect((await untilSettled(poor)).balance).toBe(5n);
   });
 
+  test("may limit its price below what its worker asks of others", async () => {
+    const { model, owner, own } = await scene();
+    const response = await chat(owner, model, { body: { octo: { max_price: 1 } } });
+    expect(response.headers.get("x-octo-worker")).toBe(own.id);
+    await untilSettled(owner);
+  });
+
   test("gets 402 for what others alone offer, and is told that its own were looked at", async () => {
     const { owner } = await scene();
     const model = newModel();
