@@ -7,7 +7,7 @@ const gatherMs = 250;
  * An account that is busy is not handed over more often than this, because it costs the same for
  * one group as for several; and where it takes long, not more than a twentieth of the time.
  */
-const everyMs = { least: 1_000, most: 2_000, timesTaken: 20 } as const;
+const everyMs = { least: 2_000, most: 4_000, timesTaken: 20 } as const;
 /**
  * After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for
  * a statement.
