@@ -147,35 +147,42 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   if (admission.kind === "refused") {
     expireHolds(state, nowMs);
     admission = admitTask(state.limits, request, nowMs);
-    if (admission.kind === "refused") return admission;
+    if (admission.kind === "refused") {
+      // Said before a budget: own workers may do what there is no credit for (hold-own.ts).
+      const isBudget = admission.code === "insufficient_quota";
+      return (isBudget ? whyTooDear(state, request, nowMs) : null) ?? admission;
+    }
   }
   if (tasksOf(state) >= state.concurrencyMax) {
     expireHolds(state, nowMs);
-    if (tasksOf(state) >= state.concurrencyMax) {
-      return refused(
-        "rate_limit_exceeded",
-        `the account has ${tasksOf(state)} tasks running and may have ${state.concurrencyMax}`,
-      );
+    const running = tasksOf(state);
+    if (running >= state.concurrencyMax) {
+      const may = `may have ${state.concurrencyMax}`;
+      return refused("rate_limit_exceeded", `the account has ${running} tasks running and ${may}`);
     }
   }
-  const isPromised = (state.promised.get(request.taskId)?.limit ?? -1n) >= request.limit;
-  // Also where the account owes: its own workers cost it nothing (A6).
-  const isUnpaid = isPromised || request.isOwn === true;
-  if (!isUnpaid && request.limit > freeCredit(state)) {
-    expireHolds(state, nowMs);
-    const free = freeCredit(state);
-    if (request.limit > free) {
-      return refused(
-        "insufficient_quota",
-        `it may cost ${request.limit} micros and ${free < 0n ? 0n : free} are available`,
-      );
-    }
-  }
+  const tooDear = whyTooDear(state, request, nowMs);
+  if (tooDear !== null) return tooDear;
   // What others pay for takes nothing of the account's own.
-  const limit = isPromised ? 0n : request.limit;
+  const limit = isPromised(state, request) ? 0n : request.limit;
   state.holds.set(request.taskId, { limit, expiresMs: request.expiresMs });
   state.held += limit;
   return { kind: "held", rates: takeAdmitted(state.limits, admission, request, nowMs) };
+}
+
+function isPromised({ promised }: AccountState, { taskId, limit }: HoldRequest): boolean {
+  return (promised.get(taskId)?.limit ?? -1n) >= limit;
+}
+
+/** Whether there is too little credit for a task (A1). Own workers cost nothing, also who owes. */
+function whyTooDear(state: AccountState, request: HoldRequest, nowMs: number): Refused | null {
+  const { limit, isOwn = false } = request;
+  if (isOwn || isPromised(state, request) || limit <= freeCredit(state)) return null;
+  expireHolds(state, nowMs);
+  const free = freeCredit(state);
+  if (limit <= free) return null;
+  const reason = `it may cost ${limit} micros and ${free < 0n ? 0n : free} are available`;
+  return refused("insufficient_quota", reason);
 }
 
 export function refused(code: ErrorCode, reason: string): Refused {

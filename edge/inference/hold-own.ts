@@ -10,8 +10,9 @@ import { type Plan, planTask } from "./plan-task.ts";
 
 /*
  * What an account's own workers answer costs it nothing, so it takes no credit and no budget.
- * Where money is all that a request is refused for, and own workers offer its model, they alone
- * are asked. Whoever has the money never comes here: nobody looks for own workers before that.
+ * Where credit is what a request is refused for, and own workers offer its model, they alone are
+ * asked. Who has the credit never comes here, and nobody looks for own workers before that; what a
+ * limit or a budget stops is stopped for own workers as well.
  */
 
 /** What was refused: a request, its plan, and why. */
@@ -22,7 +23,7 @@ export interface RefusedPlan {
 }
 
 /**
- * Holds for the account's own workers alone what was refused for want of money. Throws the refusal
+ * Holds for the account's own workers alone what was refused for want of credit. Throws the refusal
  * where that is not why, or where no own worker could answer.
  */
 export async function holdOwn(
@@ -30,7 +31,8 @@ export async function holdOwn(
   caller: Caller,
   { wanted, plan, why }: RefusedPlan,
 ): Promise<Exclude<Held, Refused>> {
-  if (why.code !== "insufficient_quota") throw refusal(plan, why);
+  const isCreditShort = why.code === "insufficient_quota" && why.limit === undefined;
+  if (!isCreditShort) throw refusal(plan, why);
   const refused = (own: string) => refusal(plan, why, own);
   const own = await planOwn(ctx, caller, wanted, plan);
   if (typeof own === "string") throw refused(own);

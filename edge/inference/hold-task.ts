@@ -8,8 +8,8 @@ import { planTask } from "./plan-task.ts";
 /**
  * Plans a task and sets aside the most it can cost. The Account has the last word on the key as
  * well, at each hold and before each lease; and on limits, of which the front Worker knows nothing
- * before. A text that named no length gets the longest that is allowed; what there is no money for
- * may still go to own workers.
+ * before. A text that named no length gets the longest that is allowed; what there is no credit
+ * for may still go to own workers.
  */
 export async function holdTask(
   ctx: Context,

@@ -219,7 +219,7 @@ describe("an own worker that is lost", () => {
 describe("limits hold for what is free", () => {
   const object = ({ accountId }: Consumer) => accountObject(env, accountId);
 
-  test("of requests, of tasks at a time and of length; budgets do not", async () => {
+  test("of requests and of length; no budget keeps who has no credit from what is free", async () => {
     const { model, owner } = await scene();
     const of = { scope: "account", id: owner.accountId } as const;
     await object(owner).setLimits(of, { requests_per_minute: 1, day_budget_micros: 0 });
@@ -227,6 +227,21 @@ describe("limits hold for what is free", () => {
     expect((await refused(owner, model)).code).toBe("rate_limit_exceeded");
     await object(owner).setLimits(of, { max_tokens: 10 });
     expect((await refused(owner, model)).code).toBe("invalid_request");
+    await untilSettled(owner);
+  });
+
+  test("of a budget that is used up, where there is credit that it keeps from being spent", async () => {
+    const owner = await newFunded();
+    const { model, own } = await scene(owner);
+    const of = { scope: "account", id: owner.accountId } as const;
+    await object(owner).setLimits(of, { day_budget_micros: 0 });
+    const error = await refused(owner, model);
+    expect([error.status, error.code]).toEqual([402, "insufficient_quota"]);
+    expect(error.message).toMatch(/may spend 0 micros a day; .*T00:00:00\.000Z$/);
+    expect(own.attempts).toHaveLength(0);
+    // Asked for by name, they take nothing from it.
+    const body = { octo: { include: [owner.accountId] } };
+    expect((await chat(owner, model, { body })).headers.get("x-octo-worker")).toBe(own.id);
     await untilSettled(owner);
   });
 
