@@ -14,6 +14,7 @@ import {
   answering,
   chat,
   type Consumer,
+  hasLeased,
   ledgerBalance,
   ledgerSum,
   newFunded,
@@ -32,13 +33,6 @@ function objectOf({ accountId }: Consumer): DurableObjectStub<Account> {
 /** What is set aside for leases, and for tasks that hold by themselves, of the account. */
 async function aside(consumer: Consumer): Promise<bigint> {
   return (await summaryOf(consumer)).held;
-}
-
-/** Whether the account has ever leased; no task tells of that. */
-function hasLeased(consumer: Consumer): Promise<boolean> {
-  return runInDurableObject(objectOf(consumer), (_, { storage }) => {
-    return storage.sql.exec("SELECT * FROM leased").toArray().length > 0;
-  });
 }
 
 async function crash(of: Consumer): Promise<void> {
@@ -148,7 +142,7 @@ describe("an account that crashes", () => {
     expect(await aside(consumer)).toBe(10_000n);
     await crash(consumer);
     expect(await aside(consumer)).toBe(0n);
-    await objectOf(consumer).returnLeases([{ id: ask.id, micros: 300n, tasks: 2 }]);
+    await objectOf(consumer).returnLeases([{ id: ask.id, micros: 300n, tasks: 2, running: 2 }]);
     expect(await aside(consumer)).toBe(0n);
     const closing = postOf(termsFor(consumer, { lease: ask.id }), newId("acct"), 5);
     expect(await objectOf(consumer).close([closing])).toEqual([]);
@@ -169,5 +163,5 @@ describe("an account that crashes", () => {
 test("an account that was never opened leases nothing", async () => {
   const nobody = { accountId: newId("acct"), keyId: "key_1", key: "" };
   expect(await objectOf(nobody).lease(askOf(nobody, 10n))).toBeNull();
-  await objectOf(nobody).returnLeases([{ id: "lea_1", micros: 0n, tasks: 0 }]);
+  await objectOf(nobody).returnLeases([{ id: "lea_1", micros: 0n, tasks: 0, running: 0 }]);
 });
