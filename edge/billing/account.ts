@@ -25,7 +25,8 @@ import type { LeaseAsk, LeaseGrant, LeaseReport } from "./leases/lease-terms.ts"
 import { Leasing } from "./leases/leasing.ts";
 import type { Incoming, MoveRequest, MoveResult } from "./money/move-money.ts";
 import { Moves } from "./money/moves.ts";
-import { drainOutbox, type Earn } from "./outbox/outbox.ts";
+import { Debts } from "./outbox/debts.ts";
+import { drainOutbox } from "./outbox/outbox.ts";
 import type { PendRequest, PendResult, PostResult, VoidResult } from "./money/pending-money.ts";
 import { Room } from "./room.ts";
 import { summarise } from "./summarise.ts";
@@ -43,6 +44,7 @@ export class Account extends DurableObject<Env> {
   readonly #keys: AccountKeys;
   readonly #purchases: Purchases;
   readonly #awake: Awake;
+  readonly #debts: Debts;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -52,15 +54,19 @@ export class Account extends DurableObject<Env> {
     this.#seal = new TicketSeal(config.ticketSecret);
     this.#replies = new Replies(books.store);
     this.#awake = new Awake(books, this.#replies);
-    const earn: Earn = (accountId, rows) =>
-      accountObject(this.env, accountId).earn(books.opened.accountId, rows);
     this.#leasing = new Leasing(books);
     this.#moves = new Moves(books);
     this.#keys = new AccountKeys(ctx.storage.sql, { env, books, leasing: this.#leasing });
+    const by = () => books.opened.accountId;
+    this.#debts = new Debts(ctx.storage.sql, {
+      by,
+      earn: (accountId, rows) => accountObject(this.env, accountId).earn(by(), rows),
+      onDone: () => this.#handOver.plan(),
+    });
     this.#handOver = new HandOver(ctx.storage, {
-      drain: () => drainOutbox(books.store, this.env, earn),
+      drain: () => drainOutbox(books, this.env, this.#debts),
       isEmpty: () => books.store.isOutboxEmpty(),
-      nextMs: () => [this.#moves.nextMs, this.#purchases.nextMs],
+      nextMs: () => [this.#moves.nextMs, this.#purchases.nextMs, this.#debts.nextMs],
     });
     const parts = { env, books, account: this, handOver: this.#handOver };
     this.#purchases = new Purchases(ctx.storage.sql, parts);
@@ -176,7 +182,7 @@ export class Account extends DurableObject<Env> {
 
   summary(): AccountSummary {
     this.#moves.passTime();
-    return summarise(this.#books);
+    return summarise(this.#books, this.#debts.store);
   }
 
   /** Claims an idempotency key for a request; see `Replies`. */
@@ -193,6 +199,7 @@ export class Account extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#books.store.forgetBefore(Date.now() - resolutionKeptMs);
     this.#moves.passTime();
+    this.ctx.waitUntil(this.#debts.run());
     await this.#handOver.run();
     await this.#purchases.run();
     await this.#handOver.plan();

@@ -1,10 +1,8 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
-import type { Account } from "../../edge/billing/account.ts";
 import { exportTransfers } from "../../edge/db/ledger-export.ts";
 import { databaseOf } from "../../edge/database.ts";
 import { lastRow, type Transfer } from "../../edge/db/ledger.ts";
-import { accountObject } from "../../edge/objects.ts";
 import { auditLedger } from "../../shared/audit.ts";
 import { bookOf, systemBooks } from "../../shared/assets.ts";
 import { journalHash, verifyJournal } from "../../shared/journal.ts";
@@ -13,34 +11,13 @@ import { until } from "../helpers/until.ts";
 import { postOf, termsFor } from "./closings.ts";
 import { env, openDatabase } from "./routes/edge-client.ts";
 import { type Trouble, TroubledDatabase } from "./troubled-database.ts";
-import { type Consumer, newFunded, summaryOf, untilSettled } from "./world.ts";
+import { costMicros, funds, newScene, objectOf, settleOne } from "./outbox-scene.ts";
+import { type Consumer, summaryOf } from "./world.ts";
 
 /*
  * The outbox against databases that fail in every way they can, while tasks go on being settled.
  * An account asks again five seconds after a failure; here its alarm goes off at once each time.
  */
-
-const funds = 100_000n;
-/** A task's: in parts of 70, 10, 10, 5 and 5. */
-const costMicros = 100;
-
-function objectOf({ accountId }: Consumer): DurableObjectStub<Account> {
-  return accountObject(env, accountId);
-}
-
-/** Two consumers and the provider of both. */
-async function newScene() {
-  const [first, second] = [await newFunded(Number(funds)), await newFunded(Number(funds))];
-  const provider = await newFunded(1);
-  for (const account of [first, second, provider]) await untilSettled(account);
-  return { consumers: [first, second], provider };
-}
-
-async function settleOne(consumer: Consumer, provider: Consumer): Promise<void> {
-  const terms = termsFor(consumer);
-  expect(await objectOf(consumer).hold(terms)).toMatchObject({ kind: "held" });
-  await objectOf(consumer).close([postOf(terms, provider.accountId, costMicros)]);
-}
 
 /** Settles a task and lets the alarm ask the database, until all its troubles have come. */
 async function settleThrough(
@@ -199,29 +176,6 @@ test("an account that dies behind a commit it never heard of tells it again, onc
   }
   for (const consumer of scene.consumers) await handOver(consumer);
   await expectExact(scene, tasks);
-});
-
-test("a provider is paid once, though told again while another cannot be reached", async () => {
-  const scene = await newScene();
-  const [consumer] = scene.consumers;
-  if (consumer === undefined) throw new Error("there is a consumer");
-  const lost = await newFunded(1);
-  await untilSettled(lost);
-  // Calls find no method: the object cannot be reached, and takes nothing.
-  await runInDurableObject(objectOf(lost), (object) => {
-    Object.defineProperty(object, "earn", { value: undefined, configurable: true });
-  });
-  const paid = [scene.provider, lost];
-  await objectOf(consumer).close(
-    paid.map(({ accountId }) => postOf(termsFor(consumer), accountId, costMicros)),
-  );
-  for (let tries = 0; tries < 5; tries++) await runDurableObjectAlarm(objectOf(consumer));
-  expect(await summaryOf(scene.provider)).toMatchObject({ earned: 70n });
-  expect(await summaryOf(lost)).toMatchObject({ earned: 0n });
-  expect(await summaryOf(consumer)).toMatchObject({ outboxEmpty: false });
-  await runInDurableObject(objectOf(lost), (object) => Reflect.deleteProperty(object, "earn"));
-  await handOver(consumer);
-  for (const account of paid) expect(await summaryOf(account)).toMatchObject({ earned: 70n });
 });
 
 /** Of a string in the SQLite of a Durable Object (Workers, 2026-11). */
