@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import { compatibility } from "../dev/edge.ts";
+import { ratePeriodS, ratesPerMinute } from "../edge/rates/per-minute.ts";
 import { errorRules } from "../shared/errors.ts";
 import {
   readRepositoryFile,
@@ -333,6 +334,21 @@ describe("the platform", () => {
       compatibilityDate: /^compatibility_date = "(.*)"$/m.exec(toml)?.[1],
       compatibilityFlags: JSON.parse(flags) as unknown,
     }).toEqual(compatibility);
+  });
+
+  test("what is deployed counts calls by the limits that the code explains", () => {
+    const toml = readRepositoryFile("wrangler.toml");
+    const found = toml
+      .split("[[ratelimits]]")
+      .slice(1)
+      .map((text) => {
+        const [, name] = /^name = "(.*)"$/m.exec(text) ?? [];
+        const [, limit, period] =
+          /^simple = \{ limit = (\d+), period = (\d+) \}$/m.exec(text) ?? [];
+        return [name, Number(limit), Number(period)];
+      });
+    const said = Object.entries(ratesPerMinute).map(([name, limit]) => [name, limit, ratePeriodS]);
+    expect(found).toEqual(said);
   });
 
   test("every Durable Object class is bound, migrated and exported", () => {

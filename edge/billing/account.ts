@@ -1,7 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Limits } from "../../shared/limits.ts";
 import { configOf, type Env } from "../env.ts";
-import { accountObject } from "../objects.ts";
 import { createAccountState, resolutionKeptMs } from "./account-state.ts";
 import type {
   AccountSettings,
@@ -15,7 +14,6 @@ import { Awake } from "./awake.ts";
 import { Books } from "./books.ts";
 import { closeTasks } from "./close-tasks.ts";
 import type { TaskClosing } from "./closing.ts";
-import { HandOver } from "./outbox/hand-over.ts";
 import { holdRequestOf } from "./hold-request.ts";
 import { type GroupId, type KeySettings, keysUnder } from "./limits/limit-chain.ts";
 import { changeLimits } from "./limits/limiting.ts";
@@ -25,8 +23,7 @@ import type { LeaseAsk, LeaseGrant, LeaseReport } from "./leases/lease-terms.ts"
 import { Leasing } from "./leases/leasing.ts";
 import type { Incoming, MoveRequest, MoveResult } from "./money/move-money.ts";
 import { Moves } from "./money/moves.ts";
-import { Debts } from "./outbox/debts.ts";
-import { drainOutbox } from "./outbox/outbox.ts";
+import { Telling } from "./outbox/telling.ts";
 import type { PendRequest, PendResult, PostResult, VoidResult } from "./money/pending-money.ts";
 import { Room } from "./room.ts";
 import { summarise } from "./summarise.ts";
@@ -37,14 +34,14 @@ export class Account extends DurableObject<Env> {
   readonly #books: Books;
   readonly #seal: TicketSeal;
   readonly #replies: Replies;
-  readonly #handOver: HandOver;
+  readonly #handOver: Telling["handOver"];
   readonly #leasing: Leasing;
   readonly #moves: Moves;
   readonly #room = new Room();
   readonly #keys: AccountKeys;
   readonly #purchases: Purchases;
   readonly #awake: Awake;
-  readonly #debts: Debts;
+  readonly #debts: Telling["debts"];
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -57,17 +54,10 @@ export class Account extends DurableObject<Env> {
     this.#leasing = new Leasing(books);
     this.#moves = new Moves(books);
     this.#keys = new AccountKeys(ctx.storage.sql, { env, books, leasing: this.#leasing });
-    const by = () => books.opened.accountId;
-    this.#debts = new Debts(ctx.storage.sql, {
-      by,
-      earn: (accountId, rows) => accountObject(this.env, accountId).earn(by(), rows),
-      onDone: () => this.#handOver.plan(),
-    });
-    this.#handOver = new HandOver(ctx.storage, {
-      drain: () => drainOutbox(books, this.env, this.#debts),
-      isEmpty: () => books.store.isOutboxEmpty(),
-      nextMs: () => [this.#moves.nextMs, this.#purchases.nextMs, this.#debts.nextMs],
-    });
+    const nextMs = () => [this.#moves.nextMs, this.#purchases.nextMs];
+    const telling = new Telling(ctx.storage, { books, env: () => this.env, nextMs });
+    this.#handOver = telling.handOver;
+    this.#debts = telling.debts;
     const parts = { env, books, account: this, handOver: this.#handOver };
     this.#purchases = new Purchases(ctx.storage.sql, parts);
     if (this.#handOver.isOwed) void ctx.blockConcurrencyWhile(() => this.#handOver.plan());

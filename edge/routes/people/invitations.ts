@@ -27,6 +27,7 @@ import {
   timeToJson,
 } from "../fields.ts";
 import { assertMayGiveRole } from "../keys/key-rights.ts";
+import { countTry } from "../../rates/count-calls.ts";
 import { knownAccount } from "../known-account.ts";
 import { onlyOwners, roleField } from "./members.ts";
 import { personOf } from "./people.ts";
@@ -155,6 +156,8 @@ export const invitationRoutes: readonly Route[] = [
     answer: membershipSchema,
     errors: ["not_found", "conflict"],
     async handle({ ctx, caller, body: { secret } }) {
+      // Whoever makes themselves many people guesses no more often.
+      await countTry(ctx);
       return accept(ctx, personOf(caller), secret);
     },
   }),
