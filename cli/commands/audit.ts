@@ -27,7 +27,18 @@ const recordPageSchema = z.looseObject({
 const balancesSchema = z.looseObject({ through: z.int(), data: z.array(ledgerBalanceSchema) });
 
 const accountSchema = z.looseObject({ id: z.string() });
-const ledgerAccountSchema = z.looseObject({ journal: journalHeadSchema.nullable() });
+const debtSchema = z.looseObject({ account_id: z.string(), since: z.string() });
+const ledgerAccountSchema = z.looseObject({
+  journal: journalHeadSchema.nullable(),
+  owed: z.array(debtSchema).default([]),
+});
+
+/** Somebody whom an account could not tell yet what it gave them. */
+interface Debt {
+  readonly by: string;
+  readonly to: string;
+  readonly since: string;
+}
 
 /** What an edge with default limits lets one account have in flight stays below. */
 const overdraftMaxCredits = "100";
@@ -42,16 +53,18 @@ export async function audit(world: World, call: Call): Promise<number> {
     "/api/v1/ledger/balances",
     balancesSchema,
   );
+  const asked = options["accounts"] === undefined ? null : await askAccounts(client);
   using bar = new ProgressBar("Auditing", world.terminal, world.nowMs);
   const report = await auditLedger(
     transfers(client, through, (done) => bar.draw(done, through)),
-    { balances, ...(options["accounts"] === undefined ? {} : { heads: await heads(client) }) },
+    { balances, ...(asked === null ? {} : { heads: asked.heads }) },
     { journalHash, overdraftMaxMicros: overdraft },
   );
   // Before anything is written: both may be on one screen.
   bar[Symbol.dispose]();
-  if (isJson(call)) writeJson(world, { ok: report.fault === null, ...report });
-  else writeReport(world, report);
+  const owed = asked?.owed ?? [];
+  if (isJson(call)) writeJson(world, { ok: report.fault === null, ...report, owed });
+  else writeReport(world, report, owed);
   return report.fault === null ? 0 : 1;
 }
 
@@ -73,19 +86,24 @@ async function* transfers(
   } while (cursor !== undefined);
 }
 
-/** Where each account says that its journal ends. */
-async function heads(client: EdgeClient): Promise<JournalHead[]> {
+/** Where each account says that its journal ends, and whom it could not tell what it gave them. */
+async function askAccounts(
+  client: EdgeClient,
+): Promise<{ readonly heads: JournalHead[]; readonly owed: Debt[] }> {
   const list = { path: "/api/v1/accounts", item: accountSchema, most: Infinity };
-  const found: JournalHead[] = [];
+  const heads: JournalHead[] = [];
+  const owed: Debt[] = [];
   for (const { id } of await readPages(client, list)) {
     const path = `/api/v1/ledger/accounts/${encodeURIComponent(id)}`;
-    const { journal } = await client.getPatiently(path, ledgerAccountSchema);
-    if (journal !== null) found.push(journal);
+    const account = await client.getPatiently(path, ledgerAccountSchema);
+    // One that has lost its storage keeps none, and the ledger knows better.
+    heads.push(account.journal ?? { source: id, seq: 0, hash: "" });
+    owed.push(...account.owed.map(({ account_id: to, since }) => ({ by: id, to, since })));
   }
-  return found;
+  return { heads, owed };
 }
 
-function writeReport({ terminal }: World, report: AuditReport): void {
+function writeReport({ terminal }: World, report: AuditReport, owed: readonly Debt[]): void {
   const { fault, transfers, books, journals, unchained, overdrafts, behind } = report;
   const chains = `${count(journals)} journals, ${count(books)} balances`;
   const read = `${count(transfers)} transfers, ${chains}`;
@@ -96,6 +114,10 @@ function writeReport({ terminal }: World, report: AuditReport): void {
   }
   for (const { book, balance } of overdrafts) {
     terminal.write(`    ${plainLine(book, 100)} is overdrawn: ${balance} micros`);
+  }
+  for (const { by, to, since } of owed) {
+    const names = `${plainLine(by, 80)} could not tell ${plainLine(to, 80)}`;
+    terminal.write(`    ${names} what it gave them, since ${plainLine(since, 40)}`);
   }
   if (behind.length > 0) {
     const many = `${count(behind.length)} accounts have decided more than the ledger has`;

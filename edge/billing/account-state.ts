@@ -39,6 +39,7 @@ import type { RateLimits } from "./limits/rate-limits.ts";
  */
 export interface AccountState {
   readonly accountId: string;
+  standing: Standing;
   status: "active" | "suspended";
   /** Credit, which every task moves, by bucket. */
   available: Micros;
@@ -61,6 +62,14 @@ export interface AccountState {
   /** What may be used within the account; the rules are in limits-state.ts. */
   readonly limits: LimitsState;
 }
+
+/**
+ * Whether the account may decide anything: one that took money before it was opened waits, and one
+ * that was opened anew though the ledger has a journal of it has lost what it knew. Its transfers
+ * would fork that journal, so that an operator restores it first (restoring/restore-state.ts).
+ */
+export const standings = ["open", "waiting", "lost"] as const;
+export type Standing = (typeof standings)[number];
 
 export interface Hold {
   readonly limit: Micros;
@@ -110,6 +119,7 @@ export type HoldResult =
 export function createAccountState(accountId: string): AccountState {
   return {
     accountId,
+    standing: "open",
     status: "active",
     available: 0n,
     earned: 0n,
@@ -135,6 +145,7 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   if (state.status !== "active") {
     return refused("insufficient_scope", "the account is suspended");
   }
+  if (state.standing === "lost") return lost(state);
   let admission = admitTask(state.limits, request, nowMs);
   if (admission.kind === "refused") {
     expireHolds(state, nowMs);
@@ -170,6 +181,10 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
 
 export function refused(code: ErrorCode, reason: string): Refused {
   return { kind: "refused", code, reason };
+}
+
+export function lost({ accountId }: AccountState): Refused {
+  return refused("unavailable", `${accountId} has lost its books; an operator has to restore it`);
 }
 
 /** The tasks that run, or may begin under a lease. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { addLease, type Lease } from "./leases/account-leases.ts";
-import { type AccountState, createAccountState } from "./account-state.ts";
+import { type AccountState, createAccountState, standings } from "./account-state.ts";
 import { restoreLimits } from "./limits/limits-state.ts";
 import { LimitsStore } from "./limits/limits-store.ts";
 
@@ -36,6 +36,7 @@ export class AccountStore {
         closed_tasks INTEGER NOT NULL);
     `);
     this.#addJournal();
+    this.#addStanding();
   }
 
   /** Accounts of before there were journals begin one. */
@@ -48,6 +49,12 @@ export class AccountStore {
     `);
   }
 
+  #addStanding(): void {
+    const columns = this.#sql.exec("SELECT name FROM pragma_table_info('account')").toArray();
+    if (columns.some(({ name }) => name === "standing")) return;
+    this.#sql.exec("ALTER TABLE account ADD COLUMN standing TEXT NOT NULL DEFAULT 'open'");
+  }
+
   /** The state as stored, or null for an account that was never opened. */
   load(): AccountState | null {
     const row = this.#sql.exec("SELECT * FROM account").toArray()[0];
@@ -55,6 +62,7 @@ export class AccountStore {
     const account = accountRow.parse(row);
     const state = createAccountState(account.account_id);
     state.status = account.status;
+    state.standing = account.standing;
     state.available = BigInt(account.balance);
     state.earned = BigInt(account.earned);
     state.journal = { seq: account.journal_seq, hash: account.journal_hash };
@@ -71,11 +79,11 @@ export class AccountStore {
   save(state: AccountState): void {
     this.#sql.exec(
       `INSERT INTO account (id, account_id, status, balance, earned, concurrency_max,
-           journal_seq, journal_hash)
-         VALUES (1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+           journal_seq, journal_hash, standing)
+         VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
          status = excluded.status, balance = excluded.balance, earned = excluded.earned,
          concurrency_max = excluded.concurrency_max, journal_seq = excluded.journal_seq,
-         journal_hash = excluded.journal_hash`,
+         journal_hash = excluded.journal_hash, standing = excluded.standing`,
       state.accountId,
       state.status,
       Number(state.available),
@@ -83,6 +91,7 @@ export class AccountStore {
       state.concurrencyMax,
       state.journal.seq,
       state.journal.hash,
+      state.standing,
     );
   }
 
@@ -144,6 +153,18 @@ export class AccountStore {
     );
   }
 
+  /** The same for what may be known already. */
+  addResolutions(
+    rows: readonly { readonly id: string; readonly kind: string; readonly micros: bigint }[],
+    nowMs: number,
+  ): void {
+    const known = this.resolvedAmong(rows.map(({ id }) => id));
+    this.saveResolutions(
+      rows.filter(({ id }) => !known.has(id)),
+      nowMs,
+    );
+  }
+
   /**
    * Resolutions are needed while a receipt of the task may still turn up; those of credit given for
    * ever, because the ledger takes a transfer id once and an operator may repeat one at any time.
@@ -164,6 +185,28 @@ export class AccountStore {
     return rows.toArray().map((row) => outboxRow.parse(row));
   }
 
+  /** What `find` gives of the first row, in order, of which it gives anything. */
+  firstInOutbox<T>(find: (payload: string) => T | undefined): T | null {
+    for (const row of this.#sql.exec("SELECT seq, payload FROM outbox ORDER BY seq")) {
+      const found = find(outboxRow.parse(row).payload);
+      if (found !== undefined) return found;
+    }
+    return null;
+  }
+
+  /** The number of the last row that was ever in the outbox. */
+  lastOutboxSeq(): number {
+    const row = this.#sql
+      .exec("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
+      .toArray()[0];
+    return row === undefined ? 0 : z.object({ seq: z.int() }).parse(row).seq;
+  }
+
+  /** Appends under a number that is behind every one before it; the next ones go on from there. */
+  appendOutboxAs(seq: number, payload: string): void {
+    this.#sql.exec("INSERT INTO outbox (seq, payload) VALUES (?, ?)", seq, payload);
+  }
+
   isOutboxEmpty(): boolean {
     return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length === 0;
   }
@@ -176,6 +219,14 @@ export class AccountStore {
   earningsSeq(source: string): number {
     const row = this.#sql.exec("SELECT seq FROM earnings WHERE source = ?", source).toArray()[0];
     return row === undefined ? 0 : z.object({ seq: z.int() }).parse(row).seq;
+  }
+
+  /** Whose rows were applied, and up to which. */
+  earningsSeqs(): ReadonlyMap<string, number> {
+    const rows = this.#sql.exec("SELECT source, seq FROM earnings").toArray();
+    return new Map(
+      rows.map((row) => earningsRow.parse(row)).map(({ source, seq }) => [source, seq]),
+    );
   }
 
   saveEarningsSeq(source: string, seq: number): void {
@@ -208,6 +259,7 @@ const accountRow = z.object({
   concurrency_max: z.int(),
   journal_seq: z.int(),
   journal_hash: z.string(),
+  standing: z.enum(standings),
 });
 const keyRow = z.object({ key_id: z.string(), status: z.enum(["active", "revoked"]) });
 const leaseRow = z.object({
@@ -222,6 +274,7 @@ const leaseRow = z.object({
   closed_micros: z.int(),
   closed_tasks: z.int(),
 });
+const earningsRow = z.object({ source: z.string(), seq: z.int() });
 const outboxRow = z.object({ seq: z.int(), payload: z.string() });
 const replyRow = z.object({ request_hash: z.string(), reply: z.string().nullable() });
 

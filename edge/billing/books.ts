@@ -31,6 +31,11 @@ export class Books {
     return { nowMs: Date.now(), disputeMs: this.#disputeMs };
   }
 
+  /** Reads memory anew from what is stored; whatever was memory alone is forgotten. */
+  reload(): void {
+    this.state = this.#load();
+  }
+
   /**
    * Memory follows storage: where the transaction fails, memory is read again from what is stored.
    */

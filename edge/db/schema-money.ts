@@ -69,7 +69,7 @@ export const approvals = sqliteTable(
   "approvals",
   {
     id: text("id").primaryKey(),
-    kind: text("kind", { enum: ["mint", "withdrawal"] }).notNull(),
+    kind: text("kind", { enum: ["mint", "withdrawal", "restore"] }).notNull(),
     accountId: text("account_id").notNull(),
     asset: text("asset").notNull(),
     amountMicros: micros("amount_micros").notNull(),

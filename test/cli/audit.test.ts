@@ -40,6 +40,7 @@ async function audit(
   ledger: { readonly rows?: typeof rows; readonly balances?: typeof balances },
   words: readonly string[] = [],
   lost = 0,
+  account: object = { journal: { source: "acct_b", seq: 2, hash: rows[4]?.hash } },
 ) {
   const all = ledger.rows ?? rows;
   let losses = lost;
@@ -58,9 +59,7 @@ async function audit(
       return { data: all.slice(from, from + 2), next_cursor: next };
     },
     "GET /api/v1/accounts": () => ({ data: [{ id: "acct_b" }], next_cursor: null }),
-    "GET /api/v1/ledger/accounts/acct_b": () => ({
-      journal: { source: "acct_b", seq: 2, hash: rows[4]?.hash },
-    }),
+    "GET /api/v1/ledger/accounts/acct_b": () => account,
   });
   onTestFinished(() => edge[Symbol.asyncDispose]());
   const octo = new OctoMachine();
@@ -68,6 +67,20 @@ async function audit(
 }
 
 describe("an audit", () => {
+  test("names an account that keeps no journal though the ledger has one of it", async () => {
+    const { code, out } = await audit({}, ["--accounts"], 0, { journal: null });
+    const fault = "The ledger has 2 transfers of acct_b, which decided only 0";
+    expect([code, out]).toEqual([1, `DIFFERENCE  ${fault}\n`]);
+  });
+
+  test("tells whom an account could not tell what it gave them", async () => {
+    const owed = [{ account_id: "acct_c", since: "2026-11-28T10:00:00.000Z", tries: 3 }];
+    const told = { journal: { source: "acct_b", seq: 2, hash: rows[4]?.hash }, owed };
+    const { code, out } = await audit({}, ["--accounts"], 0, told);
+    expect(code).toBe(0);
+    expect(out).toContain("acct_b could not tell acct_c what it gave them, since 2026-11-28T10");
+  });
+
   test("of a ledger that adds up says so, though a page had to be asked for again", async () => {
     const { code, out, err } = await audit({}, ["--accounts"], 1);
     expect([code, out, err]).toEqual([

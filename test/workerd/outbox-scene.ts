@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { TaskClosing } from "../../edge/billing/closing.ts";
 import type { Account } from "../../edge/billing/account.ts";
 import { accountObject } from "../../edge/objects.ts";
 import { postOf, termsFor } from "./closings.ts";
@@ -21,8 +22,10 @@ export async function newScene() {
   return { consumers: [first, second], provider };
 }
 
-export async function settleOne(consumer: Consumer, provider: Consumer): Promise<void> {
+export async function settleOne(consumer: Consumer, provider: Consumer): Promise<TaskClosing> {
   const terms = termsFor(consumer);
   expect(await objectOf(consumer).hold(terms)).toMatchObject({ kind: "held" });
-  await objectOf(consumer).close([postOf(terms, provider.accountId, costMicros)]);
+  const closing = postOf(terms, provider.accountId, costMicros);
+  await objectOf(consumer).close([closing]);
+  return closing;
 }

@@ -3,6 +3,7 @@ import type { Micros } from "../../../shared/money.ts";
 import {
   type AccountState,
   createAccountState,
+  lost,
   type Mint,
   mintCredit,
   type Refused,
@@ -45,6 +46,7 @@ export class Moves {
   mint(mint: Mint): { kind: "minted" } | Refused {
     const { opened: state, store } = this.#books;
     const before = store.resolvedMicros(mint.id);
+    if (state.standing === "lost") return lost(state);
     const why = refuseMint(state, mint.micros, before);
     if (why !== null) return why;
     if (before !== null) return { kind: "minted" };
@@ -59,7 +61,8 @@ export class Moves {
 
   /** M1 to M4 of move-money.ts. */
   move(request: MoveRequest): MoveResult {
-    const { money } = this.#books;
+    const { money, opened } = this.#books;
+    if (opened.standing === "lost") return lost(opened);
     const fingerprint = fingerprintOf(request);
     const before = money.moveOf(request.id);
     if (before === fingerprint) return { kind: "moved" };
@@ -101,7 +104,7 @@ export class Moves {
    */
   take(source: string, rows: readonly Incoming[], accountId: string): void {
     const { store, money, window } = this.#books;
-    const state = this.#books.state ?? createAccountState(accountId);
+    const state = this.#books.state ?? unopened(accountId);
     this.#books.durably(() => {
       const seen = store.earningsSeq(source);
       let latest = seen;
@@ -128,7 +131,7 @@ export class Moves {
   /** Releases what was earned long enough ago, and returns what has expired. */
   passTime(): void {
     const { state, money, window: at } = this.#books;
-    if (state === null) return;
+    if (state === null || state.standing !== "open") return;
     if ((nextReleaseMs(state) ?? Infinity) <= at.nowMs) {
       this.#books.durably(() => {
         recordDecided(this.#books, { ...releaseDue(state, at.nowMs), earnings: [] });
@@ -144,6 +147,7 @@ export class Moves {
   /** When time changes something next, or null. */
   get nextMs(): number | null {
     const { state, money } = this.#books;
+    if (state !== null && state.standing !== "open") return null;
     const times = [state === null ? null : nextReleaseMs(state), money.nextExpiryMs()];
     const known = times.filter((ms) => ms !== null);
     return known.length === 0 ? null : Math.min(...known);
@@ -153,6 +157,8 @@ export class Moves {
     id: string,
     decide: (state: AccountState, before: Pending | null, at: Window) => PendingChange,
   ): PendingChange {
+    const { opened } = this.#books;
+    if (opened.standing === "lost") return lost(opened);
     this.passTime();
     return this.#books.durably(() => {
       const before = this.#books.money.pending(id);
@@ -167,4 +173,8 @@ export class Moves {
     this.#books.money.savePending(change.pending);
     if (change.decided !== null) recordDecided(this.#books, change.decided);
   }
+}
+
+function unopened(accountId: string): AccountState {
+  return { ...createAccountState(accountId), standing: "waiting" };
 }

@@ -54,7 +54,7 @@ export class Debts {
     return nextMs === null || !this.#isRunning ? nextMs : Math.max(nextMs, Date.now() + tellMsMax);
   }
 
-  /** Tells accounts, each unless it is owed something before it; gives those who did not take it. */
+  /** Tells accounts, each unless it is owed something already; gives who did not take it. */
   async tell(
     rowsByAccount: ReadonlyMap<string, readonly Incoming[]>,
   ): Promise<ReadonlyMap<string, "told" | "untold">> {

@@ -4,11 +4,13 @@ import type { Books } from "../books.ts";
 import { Debts } from "./debts.ts";
 import { HandOver } from "./hand-over.ts";
 import { drainOutbox } from "./outbox.ts";
+import { type Told, toldTo } from "./told-to.ts";
 
 /** How an account tells others what it has decided: the ledger, and accounts that it gives to. */
 export class Telling {
   readonly handOver: HandOver;
   readonly debts: Debts;
+  readonly #books: Books;
 
   /** `nextMs` is when time changes something of the account. */
   constructor(
@@ -20,6 +22,7 @@ export class Telling {
     },
   ) {
     const { books, env, nextMs } = parts;
+    this.#books = books;
     const by = () => books.opened.accountId;
     this.debts = new Debts(storage.sql, {
       by,
@@ -31,5 +34,20 @@ export class Telling {
       isEmpty: () => books.store.isOutboxEmpty(),
       nextMs: () => [...nextMs(), this.debts.nextMs],
     });
+  }
+  /** The object may have died between a change and the alarm for it. */
+  begin(ctx: DurableObjectState): void {
+    if (this.handOver.isOwed) void ctx.blockConcurrencyWhile(() => this.handOver.plan());
+  }
+
+  /** Tells who is to be told now. What others are owed is told beside it: see debts.ts. */
+  async run(ctx: DurableObjectState): Promise<void> {
+    ctx.waitUntil(this.debts.run());
+    await this.handOver.run();
+  }
+
+  /** How far another account was told what this one gave it. */
+  toldTo(accountId: string): Told {
+    return toldTo(this.#books, this.debts.store, accountId);
   }
 }

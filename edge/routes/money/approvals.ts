@@ -25,6 +25,7 @@ import {
 } from "../fields.ts";
 import { knownAccount } from "../known-account.ts";
 import { defineRoute, type Route } from "../route.ts";
+import { restoreAccount, restoringOf } from "./restore-account.ts";
 
 const path = "/api/v1/approvals";
 const params = z.strictObject({ id: z.string().regex(/^apr_[0-9A-Za-z]{22}$/, "not an approval") });
@@ -33,7 +34,7 @@ const approvalSchema = z
   .object({
     object: z.literal("approval"),
     id: z.string(),
-    kind: z.literal("mint"),
+    kind: z.enum(["mint", "restore"]),
     account_id: accountIdField,
     asset: z.string(),
     amount_micros: microsField,
@@ -44,7 +45,7 @@ const approvalSchema = z
     created_at: timeField,
     decided_at: timeField.nullable(),
   })
-  .meta({ id: "Approval", description: "Credit that two operators have to agree on." });
+  .meta({ id: "Approval", description: "What two operators have to agree on." });
 
 const newApprovalSchema = z
   .strictObject({
@@ -171,6 +172,10 @@ async function decided(
 
 /** Under an id of the approval's: however often it is carried out, it gives the credit once. */
 async function carryOut(ctx: Context, row: Approval): Promise<void> {
+  if (row.kind === "restore") {
+    await restoreAccount(ctx, restoringOf(row), async () => {});
+    return;
+  }
   const { object } = await knownAccount(ctx, row.accountId);
   const result = await object.mint({
     id: `approval:${row.id}`,
@@ -190,7 +195,7 @@ function approvalToJson(row: Approval): z.infer<typeof approvalSchema> {
   return {
     object: "approval",
     id: row.id,
-    kind: "mint",
+    kind: row.kind === "restore" ? "restore" : "mint",
     account_id: row.accountId,
     asset: row.asset,
     amount_micros: microsToJson(row.amountMicros),
