@@ -1,3 +1,4 @@
+import { assert } from "../../shared/assert.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import { type Asset, bookOf, systemBooks } from "../../shared/assets.ts";
 import { emptyJournal, type JournalPlace } from "../../shared/journal.ts";
@@ -9,8 +10,15 @@ import {
   splitParties,
 } from "../../shared/money.ts";
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
-import { closeLeased, expireLeases, isLeaseOpen, type Lease } from "./leases/account-leases.ts";
-import { freeCredit, spendable } from "./money/buckets.ts";
+import {
+  addLease,
+  closeLeased,
+  expireLeases,
+  isLeaseOpen,
+  type Lease,
+} from "./leases/account-leases.ts";
+import { freeCredit } from "./money/buckets.ts";
+import { lost, type Standing } from "./standing.ts";
 import type { TaskClosing } from "./closing.ts";
 import { createLimitsState, type LimitsState } from "./limits/limit-chain.ts";
 import {
@@ -31,11 +39,12 @@ import type { RateLimits } from "./limits/rate-limits.ts";
  *     A task that a signature promises to pay for takes none of it, and no other task that promise.
  * A2. A task is posted or voided at most once, whoever says so and however often.
  * A3. A post is at most the limit its terms agreed to; the parts of its split add up to it exactly.
- * A4. A hold that its object forgot (it is memory) is still honoured at the post; what can be
- *     spent may then go below zero by what was in flight, and never by more.
+ * A4. A hold or lease that its object forgot (both are memory) is still honoured at the post; what
+ *     can be spent may then go below zero by what was set aside so, and never by more.
  * A5. Every change of a balance is a transfer with a debit and a credit side, under an id that says
  *     what it is for, and has its place in the account's journal (shared/journal.ts).
- * A6. Who serves its own account's tasks is not paid for it: nothing moves.
+ * A6. Who serves its own account's tasks is not paid for it: nothing moves. A task that is agreed
+ *     to go to own workers alone needs no credit, comes under no budget and pays nobody.
  */
 export interface AccountState {
   readonly accountId: string;
@@ -62,14 +71,6 @@ export interface AccountState {
   /** What may be used within the account; the rules are in limits-state.ts. */
   readonly limits: LimitsState;
 }
-
-/**
- * Whether the account may decide anything: one that took money before it was opened waits, and one
- * that was opened anew though the ledger has a journal of it has lost what it knew. Its transfers
- * would fork that journal, so that an operator restores it first (restoring/restore-state.ts).
- */
-export const standings = ["open", "waiting", "lost"] as const;
-export type Standing = (typeof standings)[number];
 
 export interface Hold {
   readonly limit: Micros;
@@ -150,41 +151,46 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   if (admission.kind === "refused") {
     expireHolds(state, nowMs);
     admission = admitTask(state.limits, request, nowMs);
-    if (admission.kind === "refused") return admission;
+    if (admission.kind === "refused") {
+      // Said before a budget: own workers may do what there is no credit for (hold-own.ts).
+      const isBudget = admission.code === "insufficient_quota";
+      return (isBudget ? whyTooDear(state, request, nowMs) : null) ?? admission;
+    }
   }
   if (tasksOf(state) >= state.concurrencyMax) {
     expireHolds(state, nowMs);
-    if (tasksOf(state) >= state.concurrencyMax) {
-      return refused(
-        "rate_limit_exceeded",
-        `the account has ${tasksOf(state)} tasks running and may have ${state.concurrencyMax}`,
-      );
+    const running = tasksOf(state);
+    if (running >= state.concurrencyMax) {
+      const may = `may have ${state.concurrencyMax}`;
+      return refused("rate_limit_exceeded", `the account has ${running} tasks running and ${may}`);
     }
   }
-  const isPromised = (state.promised.get(request.taskId)?.limit ?? -1n) >= request.limit;
-  if (!isPromised && request.limit > freeCredit(state)) {
-    expireHolds(state, nowMs);
-    const free = freeCredit(state);
-    if (request.limit > free) {
-      return refused(
-        "insufficient_quota",
-        `it may cost ${request.limit} micros and ${free < 0n ? 0n : free} are available`,
-      );
-    }
-  }
+  const tooDear = whyTooDear(state, request, nowMs);
+  if (tooDear !== null) return tooDear;
   // What others pay for takes nothing of the account's own.
-  const limit = isPromised ? 0n : request.limit;
+  const limit = isPromised(state, request) ? 0n : request.limit;
   state.holds.set(request.taskId, { limit, expiresMs: request.expiresMs });
   state.held += limit;
   return { kind: "held", rates: takeAdmitted(state.limits, admission, request, nowMs) };
 }
 
-export function refused(code: ErrorCode, reason: string): Refused {
-  return { kind: "refused", code, reason };
+function isPromised({ promised }: AccountState, { taskId, limit }: HoldRequest): boolean {
+  return (promised.get(taskId)?.limit ?? -1n) >= limit;
 }
 
-export function lost({ accountId }: AccountState): Refused {
-  return refused("unavailable", `${accountId} has lost its books; an operator has to restore it`);
+/** Whether there is too little credit for a task (A1). Own workers cost nothing, also who owes. */
+function whyTooDear(state: AccountState, request: HoldRequest, nowMs: number): Refused | null {
+  const { limit, isOwn = false } = request;
+  if (isOwn || isPromised(state, request) || limit <= freeCredit(state)) return null;
+  expireHolds(state, nowMs);
+  const free = freeCredit(state);
+  if (limit <= free) return null;
+  const reason = `it may cost ${limit} micros and ${free < 0n ? 0n : free} are available`;
+  return refused("insufficient_quota", reason);
+}
+
+export function refused(code: ErrorCode, reason: string): Refused {
+  return { kind: "refused", code, reason };
 }
 
 /** The tasks that run, or may begin under a lease. */
@@ -199,13 +205,15 @@ export function keepMemory(state: AccountState, before: AccountState): void {
     state.held += hold.limit;
   }
   for (const [taskId, promised] of before.promised) state.promised.set(taskId, promised);
+  for (const lease of before.leases.values()) addLease(state, lease);
   keepMeters(state.limits, before.limits);
 }
 
 /** Whether there is anything that storage does not know and that still counts. */
 export function hasMemory(state: AccountState, nowMs: number): boolean {
   expireHolds(state, nowMs);
-  return hasOpenBuckets(state.limits, nowMs) || state.holds.size > 0;
+  const isAside = state.holds.size > 0 || state.leases.size > 0;
+  return isAside || hasOpenBuckets(state.limits, nowMs);
 }
 
 function release(state: AccountState, taskId: string): void {
@@ -298,6 +306,7 @@ export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: nu
     }
   }
   const cost = costs.reduce((sum, micros) => sum + micros, 0n);
+  assert(cost <= BigInt(closing.terms.limit), "a task costs no more than was agreed (A3)");
   state.available -= cost;
   const tokens = closing.counts.promptTokens + closing.counts.completionTokens;
   finishTask(state.limits, { taskId, keyId, model, cost, tokens }, nowMs);
@@ -350,24 +359,6 @@ export function limitOf(
 
 /** Balances stay where SQL values and JSON carry them exactly; nobody has nine billion credits. */
 export const balanceMax = BigInt(Number.MAX_SAFE_INTEGER);
-
-/**
- * Why new credit cannot be given, if so; `before` is what the same transfer id gave already, if it
- * did.
- */
-export function refuseMint(
-  state: AccountState,
-  micros: Micros,
-  before: Micros | null,
-): Refused | null {
-  if (before === null) {
-    const balance = spendable(state);
-    if (balance + micros <= balanceMax) return null;
-    return refused("invalid_request", `the balance is ${balance} and may be ${balanceMax}`);
-  }
-  if (before === micros) return null;
-  return refused("idempotency_conflict", `the same Idempotency-Key gave ${before} micros`);
-}
 
 /** Credit that an operator gives, under the id of its transfer. */
 export interface Mint {

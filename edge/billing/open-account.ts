@@ -2,7 +2,8 @@ import { databaseOf } from "../database.ts";
 import { journalHead } from "../db/account-ledger.ts";
 import type { Env } from "../env.ts";
 import { edgeLog } from "../log.ts";
-import { createAccountState, type Standing } from "./account-state.ts";
+import { createAccountState } from "./account-state.ts";
+import type { Standing } from "./standing.ts";
 import type { AccountSettings } from "./account-answers.ts";
 import type { Books } from "./books.ts";
 

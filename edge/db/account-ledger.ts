@@ -104,7 +104,7 @@ export async function closedSince(
 ) {
   return db.read("find the tasks that were closed lately", (orm) =>
     orm
-      .select({ id: tasks.id, state: tasks.state, costMicros: tasks.costMicros })
+      .select({ id: tasks.id, createdAt: tasks.createdAt })
       .from(tasks)
       .where(and(eq(tasks.accountId, of.accountId), gte(tasks.createdAt, of.sinceMs)))
       .limit(of.limit),

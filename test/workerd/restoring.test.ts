@@ -232,10 +232,12 @@ describe("an account that lost its storage", () => {
   });
 
   test("of more than one operator may give is restored by two", async () => {
-    const account = await newFunded(1_000_000_000);
-    await call(`POST /api/v1/accounts/${account.accountId}/credits`, {
-      body: { amount_micros: 5 },
-    });
+    const account = await newConsumer();
+    const { key } = await newConsumer("operator");
+    const mint = { kind: "mint", amount_micros: 1_000_000_000_005, reason: "prepaid" };
+    const prepaid = { ...mint, account_id: account.accountId };
+    const asked = await call("POST /api/v1/approvals", { body: prepaid });
+    await call(`POST /api/v1/approvals/${String(asked.json["id"])}/approve`, { key });
     await untilSettled(account);
     await wipe(account);
     const { id } = await differenceOf(account);
@@ -249,10 +251,9 @@ describe("an account that lost its storage", () => {
     const approve = `POST /api/v1/approvals/${approval}/approve`;
     expect(await refusal(approve)).toMatchObject({ status: 409 });
     expect((await summaryOf(account)).available).toBe(0n);
-    const { key } = await newConsumer("operator");
     const approved = await call(approve, { key });
     expect(approved.json).toMatchObject({ kind: "restore", state: "approved" });
-    expect((await summaryOf(account)).available).toBe(1_000_000_005n);
+    expect((await summaryOf(account)).available).toBe(1_000_000_000_005n);
     await untilTold(account);
     await expectWhole(account);
   });

@@ -3,14 +3,13 @@ import type { Micros } from "../../../shared/money.ts";
 import {
   type AccountState,
   createAccountState,
-  lost,
   type Mint,
   mintCredit,
   type Refused,
   refused,
-  refuseMint,
 } from "../account-state.ts";
 import type { Books } from "../books.ts";
+import { lost } from "../standing.ts";
 import { changeBucket } from "./buckets.ts";
 import { addEarned, nextReleaseMs, releaseDue, type Window } from "./earnings-window.ts";
 import {
@@ -33,6 +32,7 @@ import {
   type VoidResult,
 } from "./pending-money.ts";
 import { recordDecided } from "./record-decided.ts";
+import { refuseMint } from "./refuse-mint.ts";
 
 /** One account's money as it moves by itself and for no task, stored as it moves. */
 export class Moves {
@@ -44,16 +44,15 @@ export class Moves {
 
   /** New credit, once an id. */
   mint(mint: Mint): { kind: "minted" } | Refused {
-    const { opened: state, store } = this.#books;
-    const before = store.resolvedMicros(mint.id);
+    const { opened: state, money } = this.#books;
     if (state.standing === "lost") return lost(state);
+    const before = money.mintedMicros(mint.id);
     const why = refuseMint(state, mint.micros, before);
     if (why !== null) return why;
     if (before !== null) return { kind: "minted" };
     this.#books.durably(() => {
       const transfer = mintCredit(state, mint, this.#books.window.nowMs);
-      const row = { id: mint.id, kind: "mint", micros: mint.micros };
-      store.saveResolutions([row], transfer.createdMs);
+      money.saveMint(mint);
       recordDecided(this.#books, { transfers: [transfer], earnings: [], lots: [] });
     });
     return { kind: "minted" };

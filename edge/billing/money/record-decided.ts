@@ -1,6 +1,7 @@
 import { ownerOf } from "../../../shared/assets.ts";
 import { OctoError } from "../../../shared/errors.ts";
-import { type AccountState, lost, type Transfer } from "../account-state.ts";
+import type { AccountState, Transfer } from "../account-state.ts";
+import { lost } from "../standing.ts";
 import type { Books } from "../books.ts";
 import type { BudgetAlert } from "../limits/budgets.ts";
 import { enterJournal } from "../outbox/enter-journal.ts";

@@ -45,11 +45,8 @@ export interface RestoreOrder {
     readonly micros: Micros;
   }[];
   readonly told: readonly { readonly source: string; readonly seq: number }[];
-  readonly resolutions: readonly {
-    readonly id: string;
-    readonly kind: string;
-    readonly micros: Micros;
-  }[];
+  readonly closed: readonly { readonly task: string; readonly created_ms: number }[];
+  readonly mints: readonly { readonly id: string; readonly micros: Micros }[];
   readonly moves: readonly { readonly id: string; readonly fingerprint: string }[];
   readonly pendings: readonly Pending[];
 }
@@ -117,7 +114,9 @@ function takeOver({ opened: before, store, money, window }: Books, order: Restor
   );
   for (const { source, seq } of order.told) store.saveEarningsSeq(source, seq);
   const { nowMs } = window;
-  store.addResolutions(order.resolutions, nowMs);
+  const known = store.resolved.among(order.closed);
+  store.resolved.add(order.closed.filter(({ task }) => !known.has(task)));
+  for (const mint of order.mints) if (money.mintedMicros(mint.id) === null) money.saveMint(mint);
   for (const { id, fingerprint } of order.moves) {
     if (money.moveOf(id) === null) money.saveMove(id, fingerprint);
   }

@@ -49,7 +49,7 @@ export function isDifferent({ books, account, ledger }: Difference): boolean {
  * an obstacle (R2 and R3 of restore-state.ts).
  */
 export async function differenceOf(
-  ctx: Context,
+  ctx: Pick<Context, "env">,
   accountId: string,
   summary: AccountSummary,
 ): Promise<Difference> {
@@ -82,7 +82,7 @@ type Asked = Told & { readonly source: string; readonly inLedger: number };
 
 /** Some at a time: each may be an object on another machine. */
 async function askHowFar(
-  ctx: Context,
+  ctx: Pick<Context, "env">,
   accountId: string,
   givers: readonly { readonly source: string; readonly head: bigint }[],
 ): Promise<readonly Asked[]> {

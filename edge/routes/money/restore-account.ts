@@ -12,6 +12,8 @@ import { listTeams } from "../../db/teams.ts";
 import { accountIdField, remarkField } from "../fields.ts";
 import { storedLimits } from "../keys/stored-limits.ts";
 import { type KnownAccount, knownAccount, openAccount } from "../known-account.ts";
+import { speakerOf } from "../speaker.ts";
+import { operatorOf } from "./four-eyes.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { type Difference, differenceOf, isDifferent } from "./account-difference.ts";
 import { restoreOrder } from "./restore-order.ts";
@@ -43,6 +45,8 @@ const restoreSchema = z
     id: "NewRestoring",
     examples: [{ difference: "0".repeat(32), reason: "its storage was lost 2026-11-28" }],
   });
+
+type EnvOf = Pick<Context, "env">;
 
 interface Restoring extends z.infer<typeof restoreSchema> {
   readonly accountId: string;
@@ -82,20 +86,20 @@ export const restoreRoutes: readonly Route[] = [
     async handle({ ctx, caller, params: { id }, body }) {
       const asked = { accountId: id, ...body };
       await restoreAccount(ctx, asked, (difference) =>
-        assertOwnPower(ctx, { requestedBy: operatorOf(caller), asked, difference }),
+        assertOwnPower(ctx, { caller, asked, difference }),
       );
       return differenceToJson(await currentDifference(ctx, await knownAccount(ctx, id)));
     },
   }),
 ];
 
-async function currentDifference(ctx: Context, { row, object }: KnownAccount): Promise<Difference> {
+async function currentDifference(ctx: EnvOf, { row, object }: KnownAccount): Promise<Difference> {
   return differenceOf(ctx, row.id, await object.summary());
 }
 
 /** Lets an account take over what the ledger has; `assertMay` throws where somebody may not. */
 export async function restoreAccount(
-  ctx: Context,
+  ctx: EnvOf,
   { accountId, difference: id, reason }: Restoring,
   assertMay: (difference: Difference) => Promise<void>,
 ): Promise<void> {
@@ -106,7 +110,7 @@ export async function restoreAccount(
     assertRestorable(difference, id);
     await assertMay(difference);
     await using db = databaseOf(ctx.env);
-    const order = await restoreOrder(db, difference, { reason, nowMs: ctx.startedMs });
+    const order = await restoreOrder(db, difference, { reason, nowMs: Date.now() });
     const result = await object.restore(order);
     if (result.kind === "refused") {
       throw new OctoError(result.code, `Cannot restore ${row.id}: ${result.reason}`);
@@ -121,12 +125,12 @@ export async function restoreAccount(
 async function assertOwnPower(
   ctx: Context,
   by: {
-    readonly requestedBy: string;
+    readonly caller: Caller;
     readonly asked: Restoring;
     readonly difference: Difference;
   },
 ): Promise<void> {
-  const { requestedBy, asked, difference } = by;
+  const { caller, asked, difference } = by;
   const amountMicros = difference.books.reduce((sum, { account, ledger }) => {
     return sum + (account < ledger ? ledger - account : account - ledger);
   }, 0n);
@@ -143,11 +147,13 @@ async function assertOwnPower(
       asset: "CREDIT",
       amountMicros,
       reason: `${asked.difference} ${asked.reason}`,
-      requestedBy,
+      requestedBy: speakerOf(caller),
+      requestedAccount: operatorOf(caller),
       decidedBy: null,
       state: "pending",
       createdAt: ctx.startedMs,
       decidedAt: null,
+      doneAt: null,
     });
   }
   throw new OctoError(
@@ -163,11 +169,6 @@ export function restoringOf({ accountId, reason }: Approval): Restoring {
   return { accountId, difference, reason: words.join(" ") };
 }
 
-/** Who speaks, for the record and for the other one. */
-function operatorOf({ keyId, personId }: Caller): string {
-  return keyId ?? personId ?? "";
-}
-
 function assertRestorable(difference: Difference, id: string): void {
   const { accountId, obstacles } = difference;
   const refuse = (why: string) => new OctoError("conflict", `Cannot restore ${accountId}: ${why}`);
@@ -177,7 +178,7 @@ function assertRestorable(difference: Difference, id: string): void {
 }
 
 /** What the registry has of an account's keys and groups, and its object obeys. */
-async function pushRegistry(ctx: Context, { row, object }: KnownAccount): Promise<void> {
+async function pushRegistry(ctx: EnvOf, { row, object }: KnownAccount): Promise<void> {
   await using db = databaseOf(ctx.env);
   const accountId = row.id;
   // Keys of an archived group go on under its limits.

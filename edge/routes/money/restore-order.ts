@@ -37,14 +37,10 @@ export async function restoreOrder(
       .filter(({ ledger }) => ledger !== 0n)
       .map(({ asset, bucket, ledger }) => ({ asset, bucket, micros: ledger })),
     told: difference.told.map(({ source, seq }) => ({ source, seq })),
-    resolutions: [
-      ...closed.map(({ id, state, costMicros }) => {
-        return { id, kind: state === "settled" ? "posted" : "void", micros: costMicros };
-      }),
-      ...moved
-        .filter(({ kind }) => kind === "mint")
-        .map(({ id, amountMicros: micros }) => ({ id, kind: "mint", micros })),
-    ],
+    closed: closed.map(({ id: task, createdAt }) => ({ task, created_ms: createdAt })),
+    mints: moved
+      .filter(({ kind }) => kind === "mint")
+      .map(({ id, amountMicros: micros }) => ({ id, micros })),
     moves: movesById(moved),
     pendings,
   };
