@@ -211,10 +211,23 @@ describe("the outbox", () => {
     expect(await ledgerSum()).toBe(0n);
   });
 
-  test("an alarm on an account with nothing to say does nothing", async () => {
+  test("an alarm on an account with nothing to say does nothing, and is the last", async () => {
     const consumer = await newFunded();
-    await untilSettled(consumer);
+    const before = await untilSettled(consumer);
+    await runDurableObjectAlarm(objectOf(consumer));
     expect(await runDurableObjectAlarm(objectOf(consumer))).toBe(false);
+    expect(await summaryOf(consumer)).toEqual(before);
+  });
+
+  test("is handed over by an alarm where a lost object's timer would have", async () => {
+    const [consumer, earner] = [await newFunded(1_000), await provider()];
+    await untilSettled(consumer);
+    await runDurableObjectAlarm(objectOf(consumer));
+    const terms = termsFor(consumer);
+    await objectOf(consumer).close([postOf(terms, earner.accountId, 100)]);
+    await crash(consumer);
+    expect(await runDurableObjectAlarm(objectOf(consumer))).toBe(true);
+    expect((await storedTask(consumer, terms.task)).task.costMicros).toBe(100n);
   });
 
   test("many tasks at once add up: here, in the ledger, and with the provider", async () => {

@@ -205,6 +205,8 @@ describe("what workers earn", () => {
   test("of a day ahead has an alarm, and an alarm before that releases nothing", async () => {
     const [consumer, earner] = [await newFunded(10_000), await newFunded(100)];
     await untilSettled(earner);
+    // What its timer has done is looked after by an alarm; that one is over.
+    await runDurableObjectAlarm(objectOf(earner));
     await objectOf(consumer).close([postOf(termsFor(consumer), earner.accountId, 1_000)]);
     await untilSettled(consumer);
     const day = 24 * 3_600_000;
@@ -227,7 +229,7 @@ function codeOf(answer: { readonly kind: string; readonly code?: string }): stri
 }
 
 describe("the last credit", () => {
-  test("that two buyers want is sold to exactly one, 300 times", async () => {
+  test("that two buyers want is sold to exactly one, 99 times", async () => {
     const consumer = await newFunded(50);
     const account = objectOf(consumer);
     const buy = {
@@ -248,7 +250,7 @@ describe("the last credit", () => {
       [buy.promise, buy.promise],
       [buy.task, buy.promise],
     ] as const;
-    for (let round = 0; round < 300; round++) {
+    for (let round = 0; round < 99; round++) {
       const [first, second] = pairs[round % 3] ?? pairs[0];
       const results = await Promise.all([first(), second()]);
       const [giveBack, ...others] = results.filter((result) => typeof result !== "string");
