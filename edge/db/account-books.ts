@@ -13,11 +13,6 @@ export function isOwn(side: SQLiteColumn, accountId: string): SQL {
   return inArray(side, [...ownBooks(accountId)]);
 }
 
-/** A ledger account's name without whose it is: `acct_…:earned` is `earned`. */
-export function bucketOf(side: SQLiteColumn): SQL {
-  return sql`substr(${side}, instr(${side}, ':') + 1)`;
-}
-
 /** Both sides of the transfers that touch an account's own books, signed, as `entries`. */
 export function ownEntries(accountId: string, asset: string): SQL {
   const { createdAt, creditAccount, debitAccount, amountMicros } = transfers;

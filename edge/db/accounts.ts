@@ -88,14 +88,6 @@ export async function changeAccount(
   return changed === 1;
 }
 
-/** How many accounts there are, for the operator's overview. */
-export async function countAccounts(db: Database): Promise<number> {
-  const rows = await db.read("count the accounts", (orm) =>
-    orm.select({ count: sql`count(*)`.mapWith(Number) }).from(accounts),
-  );
-  return rows[0]?.count ?? 0;
-}
-
 /**
  * Makes sure that the accounts workers earn for are in the registry; known ones stay as they are.
  */

@@ -1,11 +1,7 @@
-import { and, eq, type SQL, sql } from "drizzle-orm";
-import { unionAll } from "drizzle-orm/sqlite-core";
+import { type SQL, sql } from "drizzle-orm";
 import { assert } from "../../shared/assert.ts";
 import type { Micros } from "../../shared/money.ts";
 import type { Database, Orm, Statement } from "./database.ts";
-import { beforeInTime, newestFirst } from "./order.ts";
-import type { Page, PageRequest } from "./page.ts";
-import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
 import { selectRows } from "./rows.ts";
 import { transfers } from "./schema-ledger.ts";
 
@@ -33,14 +29,7 @@ export interface Balance {
   readonly balanceMicros: Micros;
 }
 
-/** Inserts transfers, each at most once (L2); gives how many were new. */
-export async function recordTransfers(db: Database, rows: readonly NewTransfer[]): Promise<number> {
-  if (rows.length === 0) return 0;
-  const [inserted] = await db.write("record transfers", (orm) => [insertTransfers(orm, rows)]);
-  return inserted ?? 0;
-}
-
-/** One statement for any number of transfers. */
+/** Inserts any number of transfers, each at most once (L2), in one statement. */
 export function insertTransfers(orm: Orm, rows: readonly NewTransfer[]): Statement {
   for (const row of rows) {
     // A row the schema refuses would fail its whole batch, now and at every later try.
@@ -96,44 +85,4 @@ export function rowsUpTo(row: number): SQL {
 /** Transfers behind a row of the ledger. */
 export function rowsAfter(row: number): SQL {
   return sql`${transfers}.rowid > ${BigInt(row)}`;
-}
-
-/** The balance of one ledger account in one asset; 0 where it never moved. */
-export async function balanceOf(
-  db: Database,
-  account: string,
-  asset: string = creditAsset,
-): Promise<Micros> {
-  const rows = await db.read("read the balance", (orm) =>
-    orm.all<{ balanceMicros: bigint }>(sql`
-      select
-        (select coalesce(sum(${transfers.amountMicros}), 0) from ${transfers}
-          where ${transfers.creditAccount} = ${account} and ${transfers.asset} = ${asset})
-        - (select coalesce(sum(${transfers.amountMicros}), 0) from ${transfers}
-          where ${transfers.debitAccount} = ${account} and ${transfers.asset} = ${asset})
-        as "balanceMicros"`),
-  );
-  return rows[0]?.balanceMicros ?? 0n;
-}
-
-/** The transfers into and out of one ledger account, newest first. */
-export async function listTransfers(
-  db: Database,
-  query: PageRequest & { readonly account: string },
-): Promise<Page<Transfer>> {
-  const after = decodeCursor(timeCursorSchema, query.cursor);
-  const order = { time: transfers.createdAt, id: transfers.id };
-  const rows = await db.read("list the transfers", (orm) => {
-    const side = (account: typeof transfers.creditAccount | typeof transfers.debitAccount) =>
-      orm
-        .select()
-        .from(transfers)
-        .where(and(eq(account, query.account), beforeInTime(order, after)));
-    // No transfer has one account on both sides (L1). SQLite merges the two indexes; an `or` would
-    // sort them whole.
-    return unionAll(side(transfers.creditAccount), side(transfers.debitAccount))
-      .orderBy(...newestFirst(order))
-      .limit(query.limit + 1);
-  });
-  return toPage(rows, query.limit, (row) => [row.createdAt, row.id]);
 }

@@ -6,7 +6,7 @@ import {
 } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import type { Account } from "../../edge/billing/account.ts";
-import { balanceOf } from "../../edge/db/ledger.ts";
+import { balanceOf } from "../helpers/ledger-rows.ts";
 import type { Env } from "../../edge/env.ts";
 import { accountObject } from "../../edge/objects.ts";
 import { newId } from "../../shared/ids.ts";

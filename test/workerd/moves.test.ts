@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Account } from "../../edge/billing/account.ts";
 import type { MoveRequest } from "../../edge/billing/money/move-money.ts";
 import type { PendRequest } from "../../edge/billing/money/pending-money.ts";
-import { balanceOf } from "../../edge/db/ledger.ts";
+import { balanceOf } from "../helpers/ledger-rows.ts";
 import { accountObject } from "../../edge/objects.ts";
 import { bookOf, type Bucket, systemBooks } from "../../shared/assets.ts";
 import { newId } from "../../shared/ids.ts";

@@ -3,7 +3,7 @@ import { exports } from "cloudflare:workers";
 import { newId } from "../../shared/ids.ts";
 import type { AccountSummary } from "../../edge/billing/account-answers.ts";
 import { conservation } from "../../edge/db/current-books.ts";
-import { balanceOf } from "../../edge/db/ledger.ts";
+import { balanceOf } from "../helpers/ledger-rows.ts";
 import { findTask } from "../../edge/db/tasks.ts";
 import { accountObject, hubObject } from "../../edge/objects.ts";
 import {

@@ -1,7 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { listDeposits } from "../../edge/db/deposits.ts";
-import { listTransfers } from "../../edge/db/ledger.ts";
+import { transfersOf } from "../helpers/ledger-rows.ts";
 import { accountObject } from "../../edge/objects.ts";
 import type { Script } from "../helpers/fake-worker.ts";
 import { until } from "../helpers/until.ts";
@@ -114,9 +114,8 @@ describe("a request that is paid for", () => {
     expect(worker.attempts).toHaveLength(1);
     expect((await worker.first("receipt.ack")).attempts).toHaveLength(1);
     await using db = openDatabase();
-    const book = `${payer.accountId}:available`;
-    const { items } = await listTransfers(db, { account: book, limit: 10 });
-    const minted = items.filter(({ kind }) => kind === "mint");
+    const transfers = await transfersOf(db, `${payer.accountId}:available`);
+    const minted = transfers.filter(({ kind }) => kind === "mint");
     expect(minted).toMatchObject([{ reason: `x402 ${transactions[0]}` }]);
     const account = await call(`GET /api/v1/accounts/${payer.accountId}`);
     expect(account.json).toMatchObject({ kind: "consumer", name: payer.address });

@@ -86,23 +86,11 @@ export async function openEngines(
   return { engines, unserved, pool, [Symbol.asyncDispose]: dispose };
 }
 
-export interface OpenParts {
+interface OpenParts {
   readonly config: Config;
   readonly hardware: Hardware;
   readonly cache: BenchmarkCache;
   readonly log: Log;
-}
-
-/** Opens one model as it is configured, with the slots that suit this machine. */
-export async function openConfigured(
-  model: ConfiguredModel,
-  parts: OpenParts,
-  signal: AbortSignal,
-): Promise<Measured> {
-  const { config, log } = parts;
-  const freeMemory = await FreeMemory.start(config.gpu);
-  const ports = { freeMemory, log, onDownload: logDownloads(log) };
-  return measureWith(new ModelOpener(model, config, null, ports), parts, signal);
 }
 
 async function measureWith(

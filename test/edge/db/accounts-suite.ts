@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import {
   changeAccount,
-  countAccounts,
   createAccount,
   findAccount,
   listAccounts,
@@ -23,7 +22,7 @@ function describeAccountRows(makeDatabase: MakeDatabase): void {
     await createAccount(db, sampleAccount());
     expect(await findAccount(db, "acct_alice")).toEqual(sampleAccount());
     expect(await findAccount(db, "acct_bob")).toBeNull();
-    expect(await countAccounts(db)).toBe(1);
+    expect((await listAccounts(db, { limit: 2 })).items).toEqual([sampleAccount()]);
   });
 
   test("a second account under a taken id is a conflict and changes nothing", async () => {
@@ -145,7 +144,7 @@ function describeHostileText(makeDatabase: MakeDatabase): void {
       await createAccount(db, sampleAccount({ id: text, name: text, createdAt: i }));
       expect(await findAccount(db, text)).toMatchObject({ id: text, name: text });
     }
-    expect(await countAccounts(db)).toBe(hostile.length);
+    expect((await listAccounts(db, { limit: 50 })).items).toHaveLength(hostile.length);
     expect(await findAccount(db, "' or '1'='1")).toBeNull();
   });
 

@@ -8,7 +8,7 @@ import { createDatabase } from "../../../edge/db/client.ts";
 import type { Database } from "../../../edge/db/database.ts";
 import { openDatabase } from "../../../edge/db/database.ts";
 import { applyMigrations } from "../../../edge/db/migrate.ts";
-import { balanceOf } from "../../../edge/db/ledger.ts";
+import { balanceOf } from "../../helpers/ledger-rows.ts";
 import { recordSettlements } from "../../../edge/db/tasks.ts";
 import { createEndpoint } from "../../../dev/libsql/endpoint.ts";
 import { readMigrations } from "../../../dev/libsql/read-migrations.ts";

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { invoiceFigures, listMonths } from "../../../edge/db/invoices.ts";
-import { balanceOf, recordTransfers } from "../../../edge/db/ledger.ts";
+import { balanceOf, recordTransfers } from "../../helpers/ledger-rows.ts";
 import { providerFigures } from "../../../edge/db/provider-statements.ts";
 import { recordSettlements } from "../../../edge/db/tasks.ts";
 import { recordWorkers } from "../../../edge/db/workers.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { checkLedger } from "../../../edge/db/ledger-checks.ts";
-import { recordTransfers } from "../../../edge/db/ledger.ts";
+import { recordTransfers } from "../../helpers/ledger-rows.ts";
 import { holdings } from "../../../edge/db/supply.ts";
 import { supplyOf } from "../../../edge/statements/supply.ts";
 import { sampleTransfer } from "./samples.ts";

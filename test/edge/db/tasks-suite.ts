@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { balanceOf } from "../../../edge/db/ledger.ts";
+import { balanceOf } from "../../helpers/ledger-rows.ts";
 import { findTask, listTasks, recordSettlements } from "../../../edge/db/tasks.ts";
 import { allPages } from "./all-pages.ts";
 import {

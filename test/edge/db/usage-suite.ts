@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { balanceOf } from "../../../edge/db/ledger.ts";
+import { balanceOf } from "../../helpers/ledger-rows.ts";
 import { recordSettlements } from "../../../edge/db/tasks.ts";
 import { usage, type UsageGroup, usageGroups, type UsageSums } from "../../../edge/db/usage.ts";
 import { bookOf } from "../../../shared/assets.ts";
