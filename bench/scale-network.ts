@@ -10,7 +10,7 @@ import type { Listing } from "../shared/protocol/listing.ts";
 
 /** A network of 400 hubs of 250 workers: 100,000. */
 export const scaleHubs = 400;
-export const workersPerHub = 250;
+const workersPerHub = 250;
 const models = 20;
 const modelsPerWorker = 2;
 

@@ -28,7 +28,7 @@ const limitFields = {
   budget_end: z.enum(["hard", "soft"]).optional(),
 };
 
-export const modelLimitsSchema = z
+const modelLimitsSchema = z
   .strictObject(limitFields)
   .meta({ id: "ModelLimits", description: "What may be used of one model." });
 

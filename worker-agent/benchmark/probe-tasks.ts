@@ -28,7 +28,7 @@ const words =
 const wordList = words.split(" ");
 
 /** Text of so many words; another salt is another text from its first word on. */
-export function textOf(count: number, salt: number): string {
+function textOf(count: number, salt: number): string {
   const text: string[] = [`${salt}.`];
   for (let at = 0; text.length < count; at++) {
     text.push(wordList[(at * (1 + (salt % 7)) + salt) % wordList.length] ?? "a");

@@ -5,7 +5,7 @@ import type { Listing } from "../../../shared/protocol/listing.ts";
 import { breakerSchema, closedBreaker } from "../attempts/breaker.ts";
 
 /** What is known of one model on one worker from the attempts it ran. */
-export const measuredSpeedSchema = z.object({
+const measuredSpeedSchema = z.object({
   model: z.string(),
   digest: z.string(),
   /** From the offer to the first output; null before there was any. */

@@ -33,7 +33,7 @@ export function isBaseAbility(aim: string): boolean {
 }
 
 /** Filling of the first probe, by which the worker's tokens a word are counted. */
-export const measuringWords = 40;
+const measuringWords = 40;
 
 /**
  * The probes of a listing, the abilities that open endpoints first. What cannot be checked by a

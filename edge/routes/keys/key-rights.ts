@@ -132,6 +132,6 @@ function beyondOwn(param: string, own: string): OctoError {
   );
 }
 
-export function isOperator(caller: Caller): boolean {
+function isOperator(caller: Caller): boolean {
   return caller.permissions.has("network:operate");
 }

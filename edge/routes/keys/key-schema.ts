@@ -22,7 +22,7 @@ export const modelsField = z
   .max(listMax)
   .meta({ description: "The models it may ask for, by name or `sha256:` digest; null for all" });
 
-export const addressesField = z
+const addressesField = z
   .array(
     z
       .string()

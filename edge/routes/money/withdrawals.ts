@@ -191,7 +191,7 @@ export const withdrawalRoutes: readonly Route[] = [
 ];
 
 /** What an account promises to the payout that will take a withdrawal. */
-export function pendRequestOf(row: Withdrawal): PendRequest {
+function pendRequestOf(row: Withdrawal): PendRequest {
   return {
     id: row.id,
     kind: "withdrawal",
