@@ -1,14 +1,12 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { type Measures, type Moment, secrecyOf } from "../../../edge/hub/routing/measures.ts";
 import {
   explorationShare,
-  type Measures,
   nearBand,
   Scoreboard,
-  type Moment,
-  secrecyOf,
   stickyBand,
-} from "../../../edge/hub/routing/strategies.ts";
+} from "../../../edge/hub/routing/scoreboard.ts";
 import { defaultRouting, routingDemands } from "../../../shared/openai/routing.ts";
 import {
   scoreParts,
