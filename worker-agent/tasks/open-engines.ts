@@ -8,10 +8,11 @@ import type { Config, ConfiguredModel } from "../config.ts";
 import type { Engine } from "../engine/engine.ts";
 import { EngineError } from "../engine/engine.ts";
 import { openEngine, openEngineDefaults } from "../engine/open-engine.ts";
+import { FreeMemory } from "../hardware/free-memory.ts";
 import { ModelError } from "../models/model-error.ts";
 import type { OnDownload } from "../models/progress-log.ts";
 import { logDownloads } from "../models/progress-log.ts";
-import { FreeMemory, memoryAllowance } from "../serving/memory-limit.ts";
+import { memoryAllowance } from "../serving/memory-limit.ts";
 import { ModelPool } from "../serving/model-pool.ts";
 
 /** A loaded model and the name it is listed under. */
