@@ -1,10 +1,9 @@
 import { join } from "node:path";
-import { startNetwork } from "../dev/network.ts";
 import { openLocalDatabase } from "../dev/libsql/open-local.ts";
-import { State } from "../dev/state.ts";
 import { openEngine, openEngineDefaults } from "../worker-agent/engine/open-engine.ts";
 import { parseModelSource } from "../worker-agent/models/model-source.ts";
 import { explaining, type Figure } from "./figure.ts";
+import { newNetwork } from "./new-network.ts";
 import { streamTokens } from "./stream-tokens.ts";
 import { TaskPath } from "./task-path.ts";
 
@@ -54,11 +53,7 @@ async function measureRows(
   progress: (line: string) => void,
 ): Promise<readonly Figure[]> {
   progress(`${tasks} tasks through a network of one worker …`);
-  const state = new State(join(folder, "rows"));
-  await state.open(false);
-  await using network = await startNetwork({
-    state,
-    port: 0,
+  await using network = await newNetwork(join(folder, "rows"), {
     workers: 1,
     model: "synthetic:bench",
     workerFlags: ["--slots", String(atOnce)],

@@ -1,7 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Figure } from "../figure.ts";
+import { newFolder } from "../new-network.ts";
 import { measureChoosing } from "../scale-choosing.ts";
 import { measureStorm } from "../scale-storm.ts";
 import { measureTasks } from "../scale-tasks.ts";
@@ -15,9 +13,8 @@ const workersWanted = Number(process.env["OCTO_BENCH_WORKERS"] ?? 10_000);
  * does the arithmetic.
  */
 export async function scale(progress: (line: string) => void): Promise<readonly Figure[]> {
-  const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const folder = await newFolder(stack);
   return [
     ...measureChoosing(progress),
     ...(await measureTasks(folder, progress)),
