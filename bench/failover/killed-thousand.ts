@@ -4,7 +4,7 @@ import { Random } from "../../test/simulation/random.ts";
 import { type Figure, quantile } from "../figure.ts";
 import { newFolder, newNetwork } from "../new-network.ts";
 import { untilListed } from "../until-listed.ts";
-import { atOnce } from "../at-once.ts";
+import { atOnce } from "../load/at-once.ts";
 import { bookedTask, isPaid, payees } from "./books.ts";
 import { Fleet } from "./fleet.ts";
 import { type ReadAnswer, pauseAfter, readAnswer } from "./read-answer.ts";

@@ -5,7 +5,7 @@ import { edgeEntry } from "../../dev/edge.ts";
 import type { Network } from "../../dev/network.ts";
 import { Operator } from "../../dev/operator.ts";
 import type { Figure } from "../figure.ts";
-import { type Load, LoadClient } from "../load.ts";
+import { type Load, LoadClient } from "../load/load.ts";
 import { newNetwork } from "../new-network.ts";
 import { type Compared, ratioOf, repliesPerS } from "../relay/compare.ts";
 import { shortReply } from "../relay/throughput.ts";

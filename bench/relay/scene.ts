@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Network } from "../../dev/network.ts";
 import { newFolder, newNetwork } from "../new-network.ts";
 import { workerdPids } from "../process-cpu.ts";
-import type { StreamRequest } from "../reply.ts";
+import type { StreamRequest } from "../load/reply.ts";
 
 export interface RelaySceneOptions {
   /** Worker processes with a synthetic engine. */

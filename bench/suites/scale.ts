@@ -1,8 +1,8 @@
 import type { Figure } from "../figure.ts";
 import { newFolder } from "../new-network.ts";
-import { measureChoosing } from "../scale-choosing.ts";
-import { measureStorm } from "../scale-storm.ts";
-import { measureTasks } from "../scale-tasks.ts";
+import { measureChoosing } from "../scale/choosing.ts";
+import { measureStorm } from "../scale/measure-storm.ts";
+import { measureTasks } from "../scale/tasks.ts";
 
 /** Fewer say something on a machine that is too slow, or busy with other things, for all. */
 const workersWanted = Number(process.env["OCTO_BENCH_WORKERS"] ?? 10_000);

@@ -4,9 +4,9 @@ import { defaultThreads } from "../../worker-agent/hardware/hardware.ts";
 import { bundledModelPath, parseModelSource } from "../../worker-agent/models/model-source.ts";
 import { type Figure, median } from "../figure.ts";
 import { newFolder, newNetwork } from "../new-network.ts";
-import { type Decoding, RawLlama } from "../raw-llama.ts";
-import { streamTokens } from "../stream-tokens.ts";
-import { TaskPath } from "../task-path.ts";
+import { type Decoding, RawLlama } from "../worker/raw-llama.ts";
+import { streamTokens } from "../worker/stream-tokens.ts";
+import { TaskPath } from "../worker/task-path.ts";
 
 /** Rounds alternate between the sides, so that a slow minute of the machine hits all of them. */
 const rounds = 11;

@@ -1,14 +1,18 @@
 import { serialize } from "node:v8";
-import { createDirectoryState, placeWorker, putDigest } from "../edge/directory/directory-state.ts";
-import type { HubDigest } from "../edge/directory/digest.ts";
-import { packDigests, unpackDigests } from "../edge/directory/packed-view.ts";
-import { chooseWorker } from "../edge/hub/routing/choose-worker.ts";
-import type { HubState } from "../edge/hub/hub-state.ts";
-import { chooseHub, type HubQuery } from "../edge/inference/placing/choose-hub.ts";
-import type { Ability } from "../shared/openai/demands.ts";
-import { defaultRouting } from "../shared/openai/routing.ts";
-import { atMost, explaining, type Figure, median, quantile } from "./figure.ts";
-import { digestOfHub, fullHub, scaleHubs, scaleListing, scaleTask } from "./scale-network.ts";
+import {
+  createDirectoryState,
+  placeWorker,
+  putDigest,
+} from "../../edge/directory/directory-state.ts";
+import type { HubDigest } from "../../edge/directory/digest.ts";
+import { packDigests, unpackDigests } from "../../edge/directory/packed-view.ts";
+import { chooseWorker } from "../../edge/hub/routing/choose-worker.ts";
+import type { HubState } from "../../edge/hub/hub-state.ts";
+import { chooseHub, type HubQuery } from "../../edge/inference/placing/choose-hub.ts";
+import type { Ability } from "../../shared/openai/demands.ts";
+import { defaultRouting } from "../../shared/openai/routing.ts";
+import { atMost, explaining, type Figure, median, quantile } from "../figure.ts";
+import { digestOfHub, fullHub, scaleHubs, scaleListing, scaleTask } from "./network.ts";
 
 const choices = 1_000;
 const roundsOfChoices = 20;

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { generateSigningKey } from "../shared/crypto/signing.ts";
+import { generateSigningKey } from "../../shared/crypto/signing.ts";
 import type { StormCommand, StormOptions, StormReport } from "./storm.ts";
 import { StormWorker } from "./storm-worker.ts";
 

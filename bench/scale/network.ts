@@ -1,12 +1,12 @@
-import { defaultRouting } from "../shared/openai/routing.ts";
-import type { HubDigest } from "../edge/directory/digest.ts";
-import { defaultHubConfig } from "../edge/hub/hub-config.ts";
-import { hubDigest } from "../edge/hub/sessions/hub-digest.ts";
-import { createHubState, type HubState } from "../edge/hub/hub-state.ts";
-import { stepHub } from "../edge/hub/step-hub.ts";
-import type { InferenceTask } from "../edge/inference/task.ts";
-import { defaultSplit } from "../shared/money.ts";
-import type { Listing } from "../shared/protocol/listing.ts";
+import { defaultRouting } from "../../shared/openai/routing.ts";
+import type { HubDigest } from "../../edge/directory/digest.ts";
+import { defaultHubConfig } from "../../edge/hub/hub-config.ts";
+import { hubDigest } from "../../edge/hub/sessions/hub-digest.ts";
+import { createHubState, type HubState } from "../../edge/hub/hub-state.ts";
+import { stepHub } from "../../edge/hub/step-hub.ts";
+import type { InferenceTask } from "../../edge/inference/task.ts";
+import { defaultSplit } from "../../shared/money.ts";
+import type { Listing } from "../../shared/protocol/listing.ts";
 
 /** A network of 400 hubs of 250 workers: 100,000. */
 export const scaleHubs = 400;

@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { openLocalDatabase } from "../dev/libsql/open-local.ts";
-import { openEngine, openEngineDefaults } from "../worker-agent/engine/open-engine.ts";
-import { parseModelSource } from "../worker-agent/models/model-source.ts";
-import { explaining, type Figure } from "./figure.ts";
-import { newNetwork } from "./new-network.ts";
-import { streamTokens } from "./stream-tokens.ts";
-import { TaskPath } from "./task-path.ts";
+import { openLocalDatabase } from "../../dev/libsql/open-local.ts";
+import { openEngine, openEngineDefaults } from "../../worker-agent/engine/open-engine.ts";
+import { parseModelSource } from "../../worker-agent/models/model-source.ts";
+import { explaining, type Figure } from "../figure.ts";
+import { newNetwork } from "../new-network.ts";
+import { streamTokens } from "../worker/stream-tokens.ts";
+import { TaskPath } from "../worker/task-path.ts";
 
 /** Faster than people read: what a card at home makes of a model of 8 billion parameters. */
 const tokensPerS = 50;

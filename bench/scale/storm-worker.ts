@@ -1,15 +1,15 @@
 import { WebSocket } from "ws";
-import type { SigningKey } from "../shared/crypto/signing.ts";
-import { closeCodes } from "../shared/protocol/close-codes.ts";
-import { decodeDown, encodeFrame } from "../shared/protocol/codec.ts";
-import type { Listing } from "../shared/protocol/listing.ts";
+import type { SigningKey } from "../../shared/crypto/signing.ts";
+import { closeCodes } from "../../shared/protocol/close-codes.ts";
+import { decodeDown, encodeFrame } from "../../shared/protocol/codec.ts";
+import type { Listing } from "../../shared/protocol/listing.ts";
 import type {
   SessionEffect,
   SessionEvent,
   SessionState,
   SessionTimer,
-} from "../worker-agent/connection/session.ts";
-import { createSession, reduceSession } from "../worker-agent/connection/session-state.ts";
+} from "../../worker-agent/connection/session.ts";
+import { createSession, reduceSession } from "../../worker-agent/connection/session-state.ts";
 
 /** What all workers of a storm have in common, and what they tell whoever watches. */
 export interface StormPorts {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import type { Reply } from "./reply.ts";
+import type { Reply } from "../load/reply.ts";
 
 /** A server on a thread of its own that answers every POST with the same event stream. */
 export interface Upstream extends AsyncDisposable {

@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from "node:http";
 import { parentPort, workerData } from "node:worker_threads";
-import type { Reply } from "./reply.ts";
+import type { Reply } from "../load/reply.ts";
 
 const { pieces, everyMs } = workerData as Reply;
 

@@ -1,15 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SigningKey } from "../shared/crypto/signing.ts";
-import { generateSigningKey } from "../shared/crypto/signing.ts";
-import { encodeFrame } from "../shared/protocol/codec.ts";
-import { windowBytes } from "../shared/protocol/limits.ts";
-import { partBytes } from "../shared/protocol/receipt.ts";
-import type { Engine } from "../worker-agent/engine/engine.ts";
-import type { AttemptFrame } from "../worker-agent/tasks/attempt.ts";
-import { ReceiptJournal } from "../worker-agent/tasks/receipt-journal.ts";
-import { TaskRunner } from "../worker-agent/tasks/task-runner.ts";
+import type { SigningKey } from "../../shared/crypto/signing.ts";
+import { generateSigningKey } from "../../shared/crypto/signing.ts";
+import { encodeFrame } from "../../shared/protocol/codec.ts";
+import { windowBytes } from "../../shared/protocol/limits.ts";
+import { partBytes } from "../../shared/protocol/receipt.ts";
+import type { Engine } from "../../worker-agent/engine/engine.ts";
+import type { AttemptFrame } from "../../worker-agent/tasks/attempt.ts";
+import { ReceiptJournal } from "../../worker-agent/tasks/receipt-journal.ts";
+import { TaskRunner } from "../../worker-agent/tasks/task-runner.ts";
 
 /** How long a hub that has little to do lets output be gathered. */
 const paceMsDefault = 25;

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { startEdge } from "../dev/edge.ts";
-import { Operator } from "../dev/operator.ts";
-import { newSecrets } from "../dev/secrets.ts";
-import { atMost, explaining, type Figure } from "./figure.ts";
+import { startEdge } from "../../dev/edge.ts";
+import { Operator } from "../../dev/operator.ts";
+import { newSecrets } from "../../dev/secrets.ts";
+import { atMost, explaining, type Figure } from "../figure.ts";
 import { filesMax, processUse, workerdPid } from "./process-stat.ts";
-import { scaleListing } from "./scale-network.ts";
+import { scaleListing } from "./network.ts";
 import { Storm } from "./storm.ts";
 
 /** Workers of one provider, who pays for one account. */

@@ -1,7 +1,7 @@
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { compatibility } from "../dev/edge.ts";
-import { workerdPids } from "./process-cpu.ts";
-import type { Reply } from "./reply.ts";
+import { compatibility } from "../../dev/edge.ts";
+import { workerdPids } from "../process-cpu.ts";
+import type { Reply } from "../load/reply.ts";
 import { startUpstream } from "./upstream.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import type { Listing } from "../shared/protocol/listing.ts";
+import type { Listing } from "../../shared/protocol/listing.ts";
 
 export interface StormOptions {
   /** `ws://…/worker`. */
