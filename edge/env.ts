@@ -5,6 +5,7 @@ import type { Attester } from "../shared/verification.ts";
 import type { Account } from "./billing/account.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./hub/hub.ts";
+import { type WithdrawalMinimums, withdrawalMinimumsSchema } from "./withdrawal-minimums.ts";
 import { x402Fields, type X402Settings, x402SettingsOf } from "./x402/settings.ts";
 
 /**
@@ -35,6 +36,7 @@ export interface Env {
   readonly OCTO_DISPUTE_MS?: string;
   readonly OCTO_DEPOSIT_SECRETS?: string;
   readonly OCTO_FOUR_EYES_MICROS?: string;
+  readonly OCTO_WITHDRAWAL_MIN_MICROS?: string;
   readonly OCTO_SIGN_UP?: string;
   readonly OCTO_ATTESTERS?: string;
   readonly OCTO_X402_PAY_TO?: string;
@@ -71,8 +73,10 @@ export interface Config {
   readonly disputeMs: number;
   /** Who may tell of deposits: several at once while one replaces another; none takes none. */
   readonly depositSecrets: readonly string[];
-  /** Amounts above this take two operators. */
+  /** What is above this, in all of a day, takes two operators. */
   readonly fourEyesMicros: bigint;
+  /** The least that leaves the network at once. */
+  readonly withdrawalMinMicros: WithdrawalMinimums;
   /** Whether anybody may open an account of their own. */
   readonly signUp: "open" | "closed";
   /** Who may say what about accounts: public keys, each for one level. */
@@ -144,6 +148,7 @@ const configSchema = z.object({
     .regex(/^\d{1,15}$/, "a whole number of micros")
     .transform(BigInt)
     .default(1_000_000_000n),
+  OCTO_WITHDRAWAL_MIN_MICROS: withdrawalMinimumsSchema,
   OCTO_SIGN_UP: z.enum(["open", "closed"], '"open" or "closed"').default("closed"),
   OCTO_ATTESTERS: attestersSchema.default([]),
   ...x402Fields,
@@ -184,6 +189,7 @@ export function configOf(env: Env): Config {
     disputeMs: values.OCTO_DISPUTE_MS,
     depositSecrets: values.OCTO_DEPOSIT_SECRETS,
     fourEyesMicros: values.OCTO_FOUR_EYES_MICROS,
+    withdrawalMinMicros: values.OCTO_WITHDRAWAL_MIN_MICROS,
     signUp: values.OCTO_SIGN_UP,
     attesters: values.OCTO_ATTESTERS,
     x402: x402SettingsOf(values),

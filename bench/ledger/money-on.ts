@@ -36,7 +36,8 @@ export async function measureMoney(
   for (let round = -1; round < rounds; round++) {
     for (const side of ["other", "edge"] as const) {
       const result = await client.run(sides[side]);
-      if (result.failures > 0) throw new Error(`${side}: ${result.failures} requests failed`);
+      const { failures, failure } = result;
+      if (failures > 0) throw new Error(`${side}: ${failures} requests failed: ${failure}`);
       // The first round is the runtime's, to compile what it meets.
       if (round >= 0) results[side].push(result);
     }

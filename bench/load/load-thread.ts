@@ -3,7 +3,8 @@ import { parentPort } from "node:worker_threads";
 import type { Load, LoadResult } from "./load.ts";
 
 interface Reply {
-  readonly ok: boolean;
+  /** What went wrong, or null. */
+  readonly failure: string | null;
   readonly firstByteMs: number;
   readonly bytes: number;
 }
@@ -15,6 +16,7 @@ function once(load: Load, number: number, agent: Agent): Promise<Reply> {
     const startMs = performance.now();
     let firstByteMs = Number.NaN;
     let bytes = 0;
+    let said = "";
     const sent = request(
       load.url,
       {
@@ -30,10 +32,12 @@ function once(load: Load, number: number, agent: Agent): Promise<Reply> {
         response.on("data", (chunk: Buffer) => {
           if (bytes === 0) firstByteMs = performance.now() - startMs;
           bytes += chunk.length;
+          if (response.statusCode !== 200) said += chunk.toString();
         });
-        response.once("end", () =>
-          resolve({ ok: response.statusCode === 200, firstByteMs, bytes }),
-        );
+        response.once("end", () => {
+          const failure = response.statusCode === 200 ? null : `${response.statusCode} ${said}`;
+          resolve({ failure, firstByteMs, bytes });
+        });
         response.once("error", reject);
       },
     );
@@ -47,20 +51,27 @@ async function run(load: Load): Promise<LoadResult> {
   const startMs = performance.now();
   const endMs = startMs + load.durationMs;
   const firstByteMs: number[] = [];
-  let failures = 0;
+  const failures: string[] = [];
   let bytes = 0;
   const client = async (_: unknown, number: number) => {
     while (performance.now() < endMs) {
       const reply = await once(load, number, agent);
-      if (reply.ok) firstByteMs.push(reply.firstByteMs);
-      else failures += 1;
+      if (reply.failure === null) firstByteMs.push(reply.firstByteMs);
+      else failures.push(reply.failure);
       bytes += reply.bytes;
     }
   };
   await Promise.all(Array.from({ length: load.concurrency }, client));
   agent.destroy();
   const seconds = (performance.now() - startMs) / 1000;
-  return { replies: firstByteMs.length, failures, seconds, firstByteMs, bytes };
+  return {
+    replies: firstByteMs.length,
+    failures: failures.length,
+    failure: failures[0] ?? "",
+    seconds,
+    firstByteMs,
+    bytes,
+  };
 }
 
 parentPort?.on("message", (load: Load) => {

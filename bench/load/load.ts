@@ -15,6 +15,8 @@ export interface Load {
 export interface LoadResult {
   readonly replies: number;
   readonly failures: number;
+  /** What the first failure said. */
+  readonly failure: string;
   readonly seconds: number;
   /** Milliseconds from sending a request to the first byte of its body, one a reply. */
   readonly firstByteMs: readonly number[];

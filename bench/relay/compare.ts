@@ -26,7 +26,8 @@ export async function compare(
   for (let round = 0; round < rounds; round++) {
     for (const side of ["other", "edge"] as const) {
       const result = await client.run({ ...sides[side], ...load });
-      if (result.failures > 0) throw new Error(`${side}: ${result.failures} requests failed`);
+      const { failures, failure } = result;
+      if (failures > 0) throw new Error(`${side}: ${failures} requests failed: ${failure}`);
       results[side].push(result);
     }
   }

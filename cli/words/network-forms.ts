@@ -110,7 +110,8 @@ export const networkForms = {
     summary: "operators: give an account credit",
     text:
       "An amount of credits with at most six decimals. Where the connection breaks, the same\n" +
-      "command with the --idempotency-key that was shown gives nothing twice.",
+      "command with the --idempotency-key that was shown gives nothing twice. What one operator\n" +
+      "gives alone in a day is limited; more takes two.",
     examples: [
       "octo top-up 5 --account acct_…",
       "octo top-up 0.25 --account acct_… --reason welcome",

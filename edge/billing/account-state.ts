@@ -9,7 +9,13 @@ import {
   splitParties,
 } from "../../shared/money.ts";
 import { isGenerated } from "../../shared/openai/task-kinds.ts";
-import { closeLeased, expireLeases, isLeaseOpen, type Lease } from "./leases/account-leases.ts";
+import {
+  addLease,
+  closeLeased,
+  expireLeases,
+  isLeaseOpen,
+  type Lease,
+} from "./leases/account-leases.ts";
 import { freeCredit, spendable } from "./money/buckets.ts";
 import type { TaskClosing } from "./closing.ts";
 import { createLimitsState, type LimitsState } from "./limits/limit-chain.ts";
@@ -31,8 +37,8 @@ import type { RateLimits } from "./limits/rate-limits.ts";
  *     A task that a signature promises to pay for takes none of it, and no other task that promise.
  * A2. A task is posted or voided at most once, whoever says so and however often.
  * A3. A post is at most the limit its terms agreed to; the parts of its split add up to it exactly.
- * A4. A hold that its object forgot (it is memory) is still honoured at the post; what can be
- *     spent may then go below zero by what was in flight, and never by more.
+ * A4. A hold or lease that its object forgot (both are memory) is still honoured at the post; what
+ *     can be spent may then go below zero by what was set aside so, and never by more.
  * A5. Every change of a balance is a transfer with a debit and a credit side, under an id that says
  *     what it is for, and has its place in the account's journal (shared/journal.ts).
  * A6. Who serves its own account's tasks is not paid for it: nothing moves.
@@ -184,13 +190,15 @@ export function keepMemory(state: AccountState, before: AccountState): void {
     state.held += hold.limit;
   }
   for (const [taskId, promised] of before.promised) state.promised.set(taskId, promised);
+  for (const lease of before.leases.values()) addLease(state, lease);
   keepMeters(state.limits, before.limits);
 }
 
 /** Whether there is anything that storage does not know and that still counts. */
 export function hasMemory(state: AccountState, nowMs: number): boolean {
   expireHolds(state, nowMs);
-  return hasOpenBuckets(state.limits, nowMs) || state.holds.size > 0;
+  const isAside = state.holds.size > 0 || state.leases.size > 0;
+  return isAside || hasOpenBuckets(state.limits, nowMs);
 }
 
 function release(state: AccountState, taskId: string): void {

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { addLease, type Lease } from "./leases/account-leases.ts";
 import { type AccountState, createAccountState } from "./account-state.ts";
 import { restoreLimits } from "./limits/limits-state.ts";
 import { LimitsStore } from "./limits/limits-store.ts";
+import { ResolvedTasks } from "./resolved-tasks.ts";
 
 /**
  * The account's own SQLite: what memory is rebuilt from. Amounts stay below 2^53, which SQL values
@@ -11,40 +11,25 @@ import { LimitsStore } from "./limits/limits-store.ts";
 export class AccountStore {
   readonly #sql: SqlStorage;
   readonly limits: LimitsStore;
+  readonly resolved: ResolvedTasks;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     this.limits = new LimitsStore(sql);
+    this.resolved = new ResolvedTasks(sql);
     sql.exec(`
       CREATE TABLE IF NOT EXISTS account (
         id INTEGER PRIMARY KEY CHECK (id = 1), account_id TEXT NOT NULL, status TEXT NOT NULL,
-        balance INTEGER NOT NULL, earned INTEGER NOT NULL, concurrency_max INTEGER NOT NULL);
+        balance INTEGER NOT NULL, earned INTEGER NOT NULL, concurrency_max INTEGER NOT NULL,
+        journal_seq INTEGER NOT NULL DEFAULT 0, journal_hash TEXT NOT NULL DEFAULT '');
       CREATE TABLE IF NOT EXISTS keys (key_id TEXT PRIMARY KEY, status TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS resolutions (
-        task_id TEXT PRIMARY KEY, kind TEXT NOT NULL, micros INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL);
-      CREATE INDEX IF NOT EXISTS resolutions_by_time ON resolutions (at_ms);
       CREATE TABLE IF NOT EXISTS outbox (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS earnings (source TEXT PRIMARY KEY, seq INTEGER NOT NULL);
       CREATE TABLE IF NOT EXISTS replies (
         key TEXT PRIMARY KEY, request_hash TEXT NOT NULL, reply TEXT, at_ms INTEGER NOT NULL);
-      CREATE TABLE IF NOT EXISTS leases (
-        id TEXT PRIMARY KEY, key_id TEXT NOT NULL, limit_micros INTEGER NOT NULL,
-        tasks_max INTEGER NOT NULL, until_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,
-        issued_micros INTEGER, issued_tasks INTEGER, closed_micros INTEGER NOT NULL,
-        closed_tasks INTEGER NOT NULL);
-    `);
-    this.#addJournal();
-  }
-
-  /** Accounts of before there were journals begin one. */
-  #addJournal(): void {
-    const columns = this.#sql.exec("SELECT name FROM pragma_table_info('account')").toArray();
-    if (columns.some(({ name }) => name === "journal_seq")) return;
-    this.#sql.exec(`
-      ALTER TABLE account ADD COLUMN journal_seq INTEGER NOT NULL DEFAULT 0;
-      ALTER TABLE account ADD COLUMN journal_hash TEXT NOT NULL DEFAULT '';
+      CREATE TABLE IF NOT EXISTS leased (
+        id INTEGER PRIMARY KEY CHECK (id = 1), until_ms INTEGER NOT NULL);
     `);
   }
 
@@ -63,7 +48,6 @@ export class AccountStore {
       const { key_id, status } = keyRow.parse(key);
       state.keys.set(key_id, status);
     }
-    for (const row of this.#sql.exec("SELECT * FROM leases")) addLease(state, readLease(row));
     restoreLimits(state.limits, this.limits.load());
     return state;
   }
@@ -86,72 +70,23 @@ export class AccountStore {
     );
   }
 
-  /** Stores leases as the state has them, and forgets those it has no more. */
-  saveLeases(state: AccountState, ids: Iterable<string>): void {
-    for (const id of new Set(ids)) {
-      const lease = state.leases.get(id);
-      if (lease === undefined) {
-        this.#sql.exec("DELETE FROM leases WHERE id = ?", id);
-        continue;
-      }
-      this.#sql.exec(
-        "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        lease.id,
-        lease.keyId,
-        Number(lease.limit),
-        lease.tasksMax,
-        lease.untilMs,
-        lease.expiresMs,
-        lease.issued === null ? null : Number(lease.issued.micros),
-        lease.issued?.tasks ?? null,
-        Number(lease.closedMicros),
-        lease.closedTasks,
-      );
-    }
+  /** Until when there may be leases, those of the object before this one included; 0 for never. */
+  leasedUntilMs(): number {
+    const row = this.#sql.exec("SELECT until_ms FROM leased").toArray()[0];
+    return row === undefined ? 0 : z.object({ until_ms: z.int() }).parse(row).until_ms;
+  }
+
+  saveLeasedUntil(ms: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO leased VALUES (1, ?)", ms);
   }
 
   saveKey(keyId: string, status: "active" | "revoked"): void {
     this.#sql.exec("INSERT OR REPLACE INTO keys VALUES (?, ?)", keyId, status);
   }
 
-  /** Which of these ids were resolved already; one statement, however many there are. */
-  resolvedAmong(ids: readonly string[]): Set<string> {
-    const rows = this.#sql.exec<{ task_id: string }>(
-      "SELECT task_id FROM resolutions WHERE task_id IN (SELECT value FROM json_each(?))",
-      JSON.stringify(ids),
-    );
-    return new Set(rows.toArray().map((row) => row.task_id));
-  }
-
-  /** The micros that moved under this id, or null where nothing did. */
-  resolvedMicros(id: string): bigint | null {
-    const rows = this.#sql.exec("SELECT micros FROM resolutions WHERE task_id = ?", id).toArray();
-    return rows[0] === undefined
-      ? null
-      : BigInt(z.object({ micros: z.int() }).parse(rows[0]).micros);
-  }
-
-  saveResolutions(
-    rows: readonly { readonly id: string; readonly kind: string; readonly micros: bigint }[],
-    nowMs: number,
-  ): void {
-    const json = rows.map(({ id, kind, micros }) => [id, kind, Number(micros)]);
-    this.#sql.exec(
-      `INSERT INTO resolutions
-         SELECT value ->> 0, value ->> 1, value ->> 2, ? FROM json_each(?)`,
-      nowMs,
-      JSON.stringify(json),
-    );
-  }
-
-  /**
-   * Resolutions are needed while a receipt of the task may still turn up; those of credit given for
-   * ever, because the ledger takes a transfer id once and an operator may repeat one at any time.
-   */
-  forgetBefore(ms: number): void {
-    this.#sql.exec("DELETE FROM resolutions WHERE at_ms < ? AND kind <> 'mint'", ms);
+  /** Replies are repeated for as long as their tasks may be closed. */
+  forgetRepliesBefore(ms: number): void {
     this.#sql.exec("DELETE FROM replies WHERE at_ms < ?", ms);
-    this.#sql.exec("DELETE FROM leases WHERE expires_ms < ?", ms);
   }
 
   appendOutbox(payload: string): void {
@@ -210,33 +145,5 @@ const accountRow = z.object({
   journal_hash: z.string(),
 });
 const keyRow = z.object({ key_id: z.string(), status: z.enum(["active", "revoked"]) });
-const leaseRow = z.object({
-  id: z.string(),
-  key_id: z.string(),
-  limit_micros: z.int(),
-  tasks_max: z.int(),
-  until_ms: z.int(),
-  expires_ms: z.int(),
-  issued_micros: z.int().nullable(),
-  issued_tasks: z.int().nullable(),
-  closed_micros: z.int(),
-  closed_tasks: z.int(),
-});
 const outboxRow = z.object({ seq: z.int(), payload: z.string() });
 const replyRow = z.object({ request_hash: z.string(), reply: z.string().nullable() });
-
-function readLease(row: unknown): Lease {
-  const stored = leaseRow.parse(row);
-  const { issued_micros: micros, issued_tasks: tasks } = stored;
-  return {
-    id: stored.id,
-    keyId: stored.key_id,
-    limit: BigInt(stored.limit_micros),
-    tasksMax: stored.tasks_max,
-    untilMs: stored.until_ms,
-    expiresMs: stored.expires_ms,
-    issued: micros === null || tasks === null ? null : { micros: BigInt(micros), tasks },
-    closedMicros: BigInt(stored.closed_micros),
-    closedTasks: stored.closed_tasks,
-  };
-}

@@ -54,7 +54,7 @@ export class Account extends DurableObject<Env> {
     this.#awake = new Awake(books, this.#replies);
     const earn: Earn = (accountId, rows) =>
       accountObject(this.env, accountId).earn(books.opened.accountId, rows);
-    this.#leasing = new Leasing(books);
+    this.#leasing = new Leasing(books, this.#awake);
     this.#moves = new Moves(books);
     this.#keys = new AccountKeys(ctx.storage.sql, { env, books, leasing: this.#leasing });
     this.#handOver = new HandOver(ctx.storage, {
@@ -191,7 +191,7 @@ export class Account extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.#books.store.forgetBefore(Date.now() - resolutionKeptMs);
+    this.#books.forgetBefore(Date.now() - resolutionKeptMs);
     this.#moves.passTime();
     await this.#handOver.run();
     await this.#purchases.run();

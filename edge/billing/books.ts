@@ -3,6 +3,7 @@ import { type AccountState, keepMemory } from "./account-state.ts";
 import { AccountStore } from "./account-store.ts";
 import type { Window } from "./money/earnings-window.ts";
 import { MoneyStore } from "./money/money-store.ts";
+import { upgradeStorage } from "./upgrade-storage.ts";
 
 /** What an account has in memory, and the storage that this is a copy of. */
 export class Books {
@@ -19,6 +20,7 @@ export class Books {
     this.#disputeMs = disputeMs;
     this.store = new AccountStore(storage.sql);
     this.money = new MoneyStore(storage.sql);
+    storage.transactionSync(() => upgradeStorage(storage.sql, Date.now()));
     this.state = this.#load();
   }
 
@@ -29,6 +31,12 @@ export class Books {
 
   get window(): Window {
     return { nowMs: Date.now(), disputeMs: this.#disputeMs };
+  }
+
+  /** Tasks that were made before then cannot be closed any more. */
+  forgetBefore(ms: number): void {
+    this.store.resolved.forgetBefore(ms);
+    this.store.forgetRepliesBefore(ms);
   }
 
   /**

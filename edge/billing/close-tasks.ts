@@ -25,7 +25,7 @@ export function closeTasks(books: Books, closings: readonly TaskClosing[], nowMs
   const { opened: state, store } = books;
   const items: OutboxItem[] = [];
   const waiting: string[] = [];
-  const resolved = store.resolvedAmong(closings.map(({ terms }) => terms.task));
+  const resolved = store.resolved.among(closings.map(({ terms }) => terms));
   for (const closing of closings) {
     const { terms } = closing;
     assert(terms.account === state.accountId, "a closing goes to its own account");
@@ -39,14 +39,7 @@ export function closeTasks(books: Books, closings: readonly TaskClosing[], nowMs
   }
   const { rows: spent, alerts } = takeUnsaved(state.limits, nowMs);
   if (items.length > 0) {
-    const rows = items.map(({ resolution: { taskId: id, kind, cost: micros } }) => {
-      return { id, kind, micros };
-    });
-    store.saveResolutions(rows, nowMs);
-    store.saveLeases(
-      state,
-      items.flatMap(({ closing }) => closing.terms.lease ?? []),
-    );
+    store.resolved.add(items.map(({ closing }) => closing.terms));
     store.limits.saveSpent(spent);
     recordDecided(
       books,

@@ -1,4 +1,4 @@
-import { and, eq, ne } from "drizzle-orm";
+import { and, asc, eq, isNull, lt, ne, or } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 import type { Page, PageRequest } from "./page.ts";
@@ -19,8 +19,8 @@ export async function findApproval(db: Database, id: string): Promise<Approval |
 }
 
 /**
- * Decides a pending approval; false where it was decided before, or whoever decides also asked for
- * it. One conditional write, so that two deciding at once cannot both succeed.
+ * Decides a pending approval; false where it was decided before, or by an account whose key also
+ * asked for it. One conditional write, so that two deciding at once cannot both succeed.
  */
 export async function decideApproval(
   db: Database,
@@ -28,10 +28,12 @@ export async function decideApproval(
     readonly id: string;
     readonly state: "approved" | "rejected";
     readonly decidedBy: string;
+    /** The account of the key that decides. */
+    readonly decidedByAccount: string;
     readonly atMs: number;
   },
 ): Promise<boolean> {
-  const { id, state, decidedBy, atMs } = decision;
+  const { id, state, decidedBy, decidedByAccount, atMs } = decision;
   const [changed] = await db.write("decide the approval", (orm) => [
     orm
       .update(approvals)
@@ -41,6 +43,8 @@ export async function decideApproval(
           eq(approvals.id, id),
           eq(approvals.state, "pending"),
           ne(approvals.requestedBy, decidedBy),
+          // Null where it was asked for before accounts were noted.
+          or(isNull(approvals.requestedAccount), ne(approvals.requestedAccount, decidedByAccount)),
         ),
       ),
   ]);
@@ -60,4 +64,38 @@ export async function listApprovals(db: Database, query: PageRequest): Promise<P
       .limit(query.limit + 1),
   );
   return toPage(rows, query.limit, (row) => [row.createdAt, row.id]);
+}
+
+/** Notes that what was approved has been done. */
+export async function endApproval(
+  db: Database,
+  { id, atMs }: { readonly id: string; readonly atMs: number },
+): Promise<void> {
+  await db.write("end the approval", (orm) => [
+    orm
+      .update(approvals)
+      .set({ doneAt: atMs })
+      .where(and(eq(approvals.id, id), eq(approvals.state, "approved"), isNull(approvals.doneAt))),
+  ]);
+}
+
+/** What was approved before a time and not done: an edge died in between. The oldest first. */
+export async function undoneApprovals(
+  db: Database,
+  of: { readonly beforeMs: number; readonly limit: number },
+): Promise<readonly Approval[]> {
+  return db.read("find undone approvals", (orm) =>
+    orm
+      .select()
+      .from(approvals)
+      .where(
+        and(
+          eq(approvals.state, "approved"),
+          isNull(approvals.doneAt),
+          lt(approvals.decidedAt, of.beforeMs),
+        ),
+      )
+      .orderBy(asc(approvals.decidedAt))
+      .limit(of.limit),
+  );
 }

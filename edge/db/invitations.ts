@@ -129,7 +129,7 @@ export async function acceptInvitation(db: Database, acceptance: Acceptance): Pr
       .insert(members)
       .select(
         sql`select ${invitations.accountId}, ${personId}, ${invitations.role},
-          ${joinedAt} from ${invitations}
+          ${joinedAt}, ${invitations.invitedBy} from ${invitations}
           where ${isOpenTo(acceptance)}`,
       )
       .onConflictDoNothing(),

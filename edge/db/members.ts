@@ -80,10 +80,15 @@ export async function listMembers(
  */
 export async function addMember(
   db: Database,
-  change: MemberChange & { readonly role: MemberRole; readonly nowMs: number },
+  change: MemberChange & {
+    readonly role: MemberRole;
+    /** The person or the key that adds them. */
+    readonly invitedBy: string;
+    readonly nowMs: number;
+  },
 ): Promise<boolean> {
-  const { accountId, personId, role, nowMs: createdAt } = change;
-  const row = { accountId, personId, role, createdAt };
+  const { accountId, personId, role, invitedBy, nowMs: createdAt } = change;
+  const row = { accountId, personId, role, invitedBy, createdAt };
   const [added] = await db.write("add the member", (orm) => [
     orm
       .insert(members)

@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
-import { check, index, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { check, index, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { limitScopes, budgetPeriods } from "../../shared/limits.ts";
 import { accounts } from "./schema.ts";
-import { micros, whole } from "./schema-columns.ts";
+import { flag, micros, whole } from "./schema-columns.ts";
 
 /*
  * What surrounds the ledger: what things cost, what was warned of, and how money comes in and goes
@@ -62,6 +62,41 @@ export const deposits = sqliteTable(
   ],
 );
 
+/**
+ * Credit that one operator gave alone, written down before it is given: what counts against the
+ * four-eyes limit.
+ */
+export const credits = sqliteTable(
+  "credits",
+  {
+    /** Of the transfer. */
+    id: text("id").primaryKey(),
+    /** The account of the key that gave it: keys of one account are one operator's. */
+    operatorId: text("operator_id").notNull(),
+    keyId: text("key_id").notNull(),
+    accountId: text("account_id").notNull(),
+    asset: text("asset").notNull(),
+    amountMicros: micros("amount_micros").notNull(),
+    createdAt: whole("created_at").notNull(),
+  },
+  (table) => [
+    // Both carry the amount, so that a sum is read from the index alone.
+    index("credits_by_operator").on(
+      table.operatorId,
+      table.asset,
+      table.createdAt,
+      table.amountMicros,
+    ),
+    index("credits_by_account").on(
+      table.accountId,
+      table.asset,
+      table.createdAt,
+      table.amountMicros,
+    ),
+    check("credits_amount", sql`${table.amountMicros} > 0`),
+  ],
+);
+
 export const approvalStates = ["pending", "approved", "rejected"] as const;
 
 /** What two operators have to agree on. */
@@ -80,9 +115,16 @@ export const approvals = sqliteTable(
     state: text("state", { enum: approvalStates }).notNull(),
     createdAt: whole("created_at").notNull(),
     decidedAt: whole("decided_at"),
+    /** Whose key asked; null in approvals of before this was noted. */
+    requestedAccount: text("requested_account"),
+    /** When what was approved had been done. */
+    doneAt: whole("done_at"),
   },
   (table) => [
     index("approvals_by_time").on(table.createdAt, table.id),
+    index("approvals_undone")
+      .on(table.decidedAt)
+      .where(sql`${table.state} = 'approved' and ${table.doneAt} is null`),
     check(
       "approvals_four_eyes",
       sql`${table.decidedBy} is null or ${table.decidedBy} <> ${table.requestedBy}`,
@@ -120,11 +162,47 @@ export const withdrawals = sqliteTable(
     payoutId: text("payout_id").references(() => payouts.id),
     createdAt: whole("created_at").notNull(),
     updatedAt: whole("updated_at").notNull(),
+    /** The key or the person that asked; null before this was noted. */
+    requestedBy: text("requested_by"),
+    /** The operator's key that let it go; null where it went by itself. */
+    approvedBy: text("approved_by"),
+    queuedAt: whole("queued_at"),
+    /** When the money of a rejected one was seen to be back. */
+    returnedAt: whole("returned_at"),
   },
   (table) => [
     index("withdrawals_by_account").on(table.accountId, table.createdAt, table.id),
     index("withdrawals_by_state").on(table.state, table.createdAt, table.id),
     index("withdrawals_by_payout").on(table.payoutId),
+    index("withdrawals_queued_by_account").on(table.accountId, table.queuedAt),
+    index("withdrawals_queued_by_address").on(table.address, table.queuedAt),
+    index("withdrawals_unreturned")
+      .on(table.updatedAt)
+      .where(sql`${table.state} = 'rejected' and ${table.returnedAt} is null`),
     check("withdrawals_amount", sql`${table.amountMicros} > 0`),
+  ],
+);
+
+/**
+ * What proves a leaf of a payout's tree. The last payout of an asset has all of its leaves here,
+ * those before it the ones that they paid themselves.
+ */
+export const payoutProofs = sqliteTable(
+  "payout_proofs",
+  {
+    payoutId: text("payout_id")
+      .notNull()
+      .references(() => payouts.id),
+    address: text("address").notNull(),
+    /** What the address was paid out in all, up to and with the payout. */
+    cumulativeMicros: micros("cumulative_micros").notNull(),
+    /** The hashes beside the path from the leaf to the root. */
+    proof: text("proof", { mode: "json" }).$type<readonly string[]>().notNull(),
+    /** Whether the payout itself paid the address something. */
+    isPaid: flag("is_paid").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.payoutId, table.address] }),
+    check("payout_proofs_proof", sql`json_valid(${table.proof})`),
   ],
 );

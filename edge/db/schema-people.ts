@@ -40,6 +40,8 @@ export const members = sqliteTable(
       .references(() => people.id),
     role: text("role", { enum: memberRoles }).notNull(),
     createdAt: whole("created_at").notNull(),
+    /** The person or the key that let them in; null for who opened the account, or before this. */
+    invitedBy: text("invited_by"),
   },
   (table) => [
     primaryKey({ columns: [table.accountId, table.personId] }),
@@ -63,6 +65,8 @@ export const invitations = sqliteTable(
     acceptedBy: text("accepted_by"),
     acceptedAt: whole("accepted_at"),
     revokedAt: whole("revoked_at"),
+    /** The person or the key that invited; null before this was noted. */
+    invitedBy: text("invited_by"),
   },
   (table) => [index("invitations_by_account").on(table.accountId, table.createdAt, table.id)],
 );

@@ -1,14 +1,15 @@
-import { and, asc, eq, inArray, isNotNull, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNull, lt, type SQL, sql } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Micros } from "../../shared/money.ts";
+import { aloneMs } from "./credits.ts";
 import type { Database } from "./database.ts";
 import { beforeInTime, newestFirst } from "./order.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { decodeCursor, timeCursorSchema, toPage } from "./page.ts";
-import { payouts, withdrawals } from "./schema-money.ts";
+import { withdrawals } from "./schema-money.ts";
 
 export type Withdrawal = typeof withdrawals.$inferSelect;
 export type WithdrawalState = Withdrawal["state"];
-export type Payout = typeof payouts.$inferSelect;
 
 /** Stores a withdrawal that waits; one with this id stays as it is. */
 export async function createWithdrawal(db: Database, row: Withdrawal): Promise<void> {
@@ -38,32 +39,111 @@ export async function findWithdrawal(
 }
 
 /**
- * Takes a withdrawal on from one of these states, as long as no payout has it; false where it is
- * in none of them. One conditional write: of two that decide, one does.
+ * Rejects a withdrawal that waits or is queued, as long as no payout has it; false where it is over
+ * already. One conditional write, as the two below it: of two that decide, one does.
  */
-export async function changeWithdrawal(
+export async function rejectWithdrawal(
   db: Database,
-  change: {
-    readonly id: string;
-    readonly from: readonly WithdrawalState[];
-    readonly to: WithdrawalState;
-    readonly atMs: number;
-  },
+  { id, atMs }: { readonly id: string; readonly atMs: number },
 ): Promise<boolean> {
-  const { id, from, to, atMs } = change;
+  return take(db, {
+    where: and(
+      eq(withdrawals.id, id),
+      inArray(withdrawals.state, ["waiting", "queued"]),
+      isNull(withdrawals.payoutId),
+    ),
+    set: { state: "rejected", updatedAt: atMs },
+  });
+}
+
+/** Queues a withdrawal that waits, as an operator wants it. */
+export async function approveWithdrawal(
+  db: Database,
+  by: { readonly id: string; readonly approvedBy: string; readonly atMs: number },
+): Promise<boolean> {
+  const { id, approvedBy, atMs } = by;
+  return take(db, {
+    where: isWaiting(id),
+    set: { state: "queued", approvedBy, queuedAt: atMs, updatedAt: atMs },
+  });
+}
+
+/**
+ * Queues a withdrawal that waits, with no operator, where all that went so in 24 hours is within
+ * the limit: from its account, and to its address. Summed by the statement that queues it, so that
+ * no two pass together.
+ */
+export async function queueWithdrawal(
+  db: Database,
+  row: Pick<Withdrawal, "id" | "accountId" | "address" | "asset" | "amountMicros">,
+  by: { readonly limitMicros: Micros; readonly atMs: number },
+): Promise<boolean> {
+  const { limitMicros, atMs } = by;
+  const room = limitMicros - row.amountMicros;
+  if (room < 0n) return false;
+  const goneAlone = (whose: SQLiteColumn, id: string) => sql`(
+    select coalesce(sum(w.amount_micros), 0) from withdrawals as w
+    where w.${sql.identifier(whose.name)} = ${id} and w.asset = ${row.asset}
+      and w.queued_at > ${BigInt(atMs - aloneMs)} and w.approved_by is null
+      and w.state in ('queued', 'paid out'))`;
+  return take(db, {
+    where: and(
+      isWaiting(row.id),
+      sql`${goneAlone(withdrawals.accountId, row.accountId)} <= ${room}`,
+      sql`${goneAlone(withdrawals.address, row.address)} <= ${room}`,
+    ),
+    set: { state: "queued", queuedAt: atMs, updatedAt: atMs },
+  });
+}
+
+function isWaiting(id: string): SQL | undefined {
+  return and(
+    eq(withdrawals.id, id),
+    eq(withdrawals.state, "waiting"),
+    isNull(withdrawals.payoutId),
+  );
+}
+
+async function take(
+  db: Database,
+  change: { readonly where: SQL | undefined; readonly set: Partial<Withdrawal> },
+): Promise<boolean> {
   const [changed] = await db.write("change the withdrawal", (orm) => [
-    orm
-      .update(withdrawals)
-      .set({ state: to, updatedAt: atMs })
-      .where(
-        and(
-          eq(withdrawals.id, id),
-          inArray(withdrawals.state, [...from]),
-          isNull(withdrawals.payoutId),
-        ),
-      ),
+    orm.update(withdrawals).set(change.set).where(change.where),
   ]);
   return changed === 1;
+}
+
+/** Notes that the money of a rejected withdrawal is back in its account. */
+export async function endWithdrawal(
+  db: Database,
+  { id, atMs }: { readonly id: string; readonly atMs: number },
+): Promise<void> {
+  await take(db, {
+    where: and(eq(withdrawals.id, id), eq(withdrawals.state, "rejected")),
+    set: { returnedAt: atMs },
+  });
+}
+
+/** Withdrawals that were rejected before a time, and whose money nobody has seen to be back. */
+export async function unreturnedWithdrawals(
+  db: Database,
+  of: { readonly beforeMs: number; readonly limit: number },
+): Promise<readonly Withdrawal[]> {
+  return db.read("find rejected withdrawals", (orm) =>
+    orm
+      .select()
+      .from(withdrawals)
+      .where(
+        and(
+          eq(withdrawals.state, "rejected"),
+          isNull(withdrawals.returnedAt),
+          lt(withdrawals.updatedAt, of.beforeMs),
+        ),
+      )
+      .orderBy(asc(withdrawals.updatedAt))
+      .limit(of.limit),
+  );
 }
 
 /** Withdrawals, newest first: an account's, or all of one state for operators. */
@@ -87,172 +167,6 @@ export async function listWithdrawals(
           beforeInTime(order, after),
         ),
       )
-      .orderBy(...newestFirst(order))
-      .limit(query.limit + 1),
-  );
-  return toPage(rows, query.limit, (row) => [row.createdAt, row.id]);
-}
-
-/**
- * Begins a payout of the oldest queued withdrawals of an asset: from now on they are its own. Does
- * nothing where there is one that was begun and not finished, or where nothing is queued. Its time
- * is behind that of every other, whatever the clock says: payouts sum up in that order.
- */
-export async function beginPayout(
-  db: Database,
-  payout: Pick<Payout, "id" | "asset" | "createdAt"> & { readonly withdrawalsMax: number },
-): Promise<void> {
-  const { id, asset, createdAt, withdrawalsMax } = payout;
-  const isQueued = and(
-    eq(withdrawals.asset, asset),
-    eq(withdrawals.state, "queued"),
-    isNull(withdrawals.payoutId),
-  );
-  await db.write("begin the payout", (orm) => [
-    orm.insert(payouts).select(
-      sql`select ${id}, ${asset}, '', 0, 0, max(${sql.param(createdAt, payouts.createdAt)},
-          (select coalesce(max(${payouts.createdAt}), 0) + 1 from ${payouts}))
-        where not exists (select 1 from ${payouts} where ${payouts.root} = '')
-          and exists (select 1 from ${withdrawals} where ${isQueued})`,
-    ),
-    orm
-      .update(withdrawals)
-      .set({ payoutId: id })
-      .where(
-        and(
-          sql`exists (select 1 from ${payouts} where ${payouts.id} = ${id})`,
-          inArray(
-            withdrawals.id,
-            orm
-              .select({ id: withdrawals.id })
-              .from(withdrawals)
-              .where(isQueued)
-              .orderBy(asc(withdrawals.createdAt), asc(withdrawals.id))
-              .limit(withdrawalsMax),
-          ),
-        ),
-      ),
-  ]);
-}
-
-/** The payout that was begun and not finished, if any. */
-export async function openPayout(db: Database): Promise<Payout | null> {
-  const rows = await db.read("find the open payout", (orm) =>
-    orm.select().from(payouts).where(eq(payouts.root, "")),
-  );
-  return rows[0] ?? null;
-}
-
-export async function findPayout(db: Database, id: string): Promise<Payout | null> {
-  const rows = await db.read("find the payout", (orm) =>
-    orm.select().from(payouts).where(eq(payouts.id, id)),
-  );
-  return rows[0] ?? null;
-}
-
-/** The withdrawals of a payout. */
-export async function withdrawalsOf(db: Database, payoutId: string): Promise<Withdrawal[]> {
-  return db.read("read the payout's withdrawals", (orm) =>
-    orm
-      .select()
-      .from(withdrawals)
-      .where(eq(withdrawals.payoutId, payoutId))
-      .orderBy(asc(withdrawals.createdAt), asc(withdrawals.id)),
-  );
-}
-
-/**
- * What each address was paid out in all, up to and with a payout: the leaves of its tree. Payouts
- * are made one after the other, so that those before it never change.
- */
-export async function paidByAddress(
-  db: Database,
-  payout: Pick<Payout, "id" | "asset" | "createdAt">,
-): Promise<{ readonly address: string; readonly micros: Micros }[]> {
-  const { id, asset, createdAt } = payout;
-  return db.read("sum up the payouts", (orm) =>
-    orm
-      .select({
-        address: withdrawals.address,
-        micros: sql<bigint>`sum(${withdrawals.amountMicros})`.as("micros"),
-      })
-      .from(withdrawals)
-      .innerJoin(payouts, eq(payouts.id, withdrawals.payoutId))
-      .where(
-        and(
-          eq(withdrawals.asset, asset),
-          isNotNull(withdrawals.payoutId),
-          sql`(${payouts.createdAt}, ${payouts.id}) <=
-            (${sql.param(createdAt, payouts.createdAt)}, ${id})`,
-        ),
-      )
-      .groupBy(withdrawals.address)
-      .orderBy(asc(withdrawals.address)),
-  );
-}
-
-/**
- * Takes withdrawals out of a payout that is not finished, back to an operator, and ends the payout
- * where it has none left.
- */
-export async function leavePayout(
-  db: Database,
-  leaving: {
-    readonly payoutId: string;
-    readonly withdrawalIds: readonly string[];
-    readonly atMs: number;
-  },
-): Promise<void> {
-  const { payoutId, withdrawalIds, atMs } = leaving;
-  const isOpen = and(eq(payouts.id, payoutId), eq(payouts.root, ""));
-  await db.write("take withdrawals out of the payout", (orm) => [
-    orm
-      .update(withdrawals)
-      .set({ state: "waiting", payoutId: null, updatedAt: atMs })
-      .where(
-        and(
-          eq(withdrawals.payoutId, payoutId),
-          sql`${withdrawals.id} in (select value from json_each(${JSON.stringify(withdrawalIds)}))`,
-          sql`exists (select 1 from ${payouts} where ${isOpen})`,
-        ),
-      ),
-    orm.delete(payouts).where(
-      and(
-        isOpen,
-        sql`not exists (
-          select 1 from ${withdrawals} where ${withdrawals.payoutId} = ${payoutId})`,
-      ),
-    ),
-  ]);
-}
-
-/** Finishes a payout: its root is known, and its withdrawals are paid out. */
-export async function finishPayout(
-  db: Database,
-  payout: Pick<Payout, "id" | "root" | "count" | "totalMicros"> & { readonly atMs: number },
-): Promise<void> {
-  const { id, root, count, totalMicros, atMs } = payout;
-  await db.write("finish the payout", (orm) => [
-    orm
-      .update(withdrawals)
-      .set({ state: "paid out", updatedAt: atMs })
-      .where(eq(withdrawals.payoutId, id)),
-    orm
-      .update(payouts)
-      .set({ root, count, totalMicros })
-      .where(and(eq(payouts.id, id), eq(payouts.root, ""))),
-  ]);
-}
-
-/** All payouts, newest first. */
-export async function listPayouts(db: Database, query: PageRequest): Promise<Page<Payout>> {
-  const after = decodeCursor(timeCursorSchema, query.cursor);
-  const order = { time: payouts.createdAt, id: payouts.id };
-  const rows = await db.read("list the payouts", (orm) =>
-    orm
-      .select()
-      .from(payouts)
-      .where(and(sql`${payouts.root} <> ''`, beforeInTime(order, after)))
       .orderBy(...newestFirst(order))
       .limit(query.limit + 1),
   );

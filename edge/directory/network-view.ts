@@ -26,6 +26,9 @@ interface View {
 /** At most one view a region: nine, of the hubs that each directory holds. */
 const viewByRegion = new Map<Region, View>();
 
+/** Regions whose directory did not answer when it was asked last. */
+const silentRegions = new Set<Region>();
+
 /** When a call met a hub that was gone. Bounded by the hubs there were within a digest's life. */
 const goneMsByHubId = new Map<string, number>();
 
@@ -70,6 +73,11 @@ export function viewsByDistance(
   return views;
 }
 
+/** Whether a region's hubs are not known just now: what is seen of the network is not all of it. */
+export function isPartOfTheNetworkUnknown(): boolean {
+  return silentRegions.size > 0;
+}
+
 /** The hubs of all regions, the consumer's own first. */
 export async function viewOfAll(ctx: Context, atOnce = false): Promise<readonly HubDigest[]> {
   const views = await Promise.all(viewsByDistance(ctx, atOnce));
@@ -106,9 +114,11 @@ async function refresh(ctx: Context, region: Region): Promise<readonly HubDigest
   try {
     const digests = unpackDigests(await directoryObject(ctx.env, region).view());
     viewByRegion.set(region, { digests, atMs: Date.now(), refreshUntilMs: 0 });
+    silentRegions.delete(region);
     return digests;
   } catch (error) {
     edgeLog("warn", "a directory does not answer", { region, error: describeError(error) });
+    silentRegions.add(region);
     return viewByRegion.get(region)?.digests ?? [];
   }
 }

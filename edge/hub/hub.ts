@@ -1,9 +1,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { proveWithinMs } from "../../shared/protocol/limits.ts";
+import type { HubDigest } from "../directory/digest.ts";
 import { regionOfHub } from "../directory/hub-name.ts";
 import { configOf, edgeSigningKey, type Env } from "../env.ts";
 import type { InferenceTask } from "../inference/task.ts";
 import { accountObject } from "../objects.ts";
+import { wakeBy } from "../wake-by.ts";
 import { Answers, type Resumed, type RunResult } from "./answers/answers.ts";
 import { hubConfigOf } from "./hub-config.ts";
 import { hubDigest } from "./sessions/hub-digest.ts";
@@ -39,17 +41,23 @@ export class Hub extends DurableObject<Env> {
   readonly #parts: HubParts;
   #ticking = false;
 
+  readonly #acknowledge = (workerId: string, attempts: readonly string[]): void => {
+    const socket = this.#sockets.bySessionId(this.#state.sessionIdByWorkerId.get(workerId) ?? "");
+    if (socket !== null) {
+      this.#sockets.send(socket, { type: "receipt.ack", attempts: [...attempts] });
+    }
+  };
+
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const config = configOf(env);
     const limits = hubConfigOf(ctx.id.name, config);
-    const region = regionOfHub(limits.id);
     this.#state = createHubState(limits);
     this.#sockets = new WorkerSockets(ctx, limits.id, limits.network);
     this.#presence = new Presence(ctx, env, {
       id: limits.id,
-      region,
-      digest: () => hubDigest(this.#state, this.#sockets.count, Date.now()),
+      region: regionOfHub(limits.id),
+      digest: () => this.digest(),
       move: () => this.drain(null),
     });
     this.#gate = new WorkerGate({
@@ -65,14 +73,13 @@ export class Hub extends DurableObject<Env> {
       keeping: () => this.#presence.digestChanged(Date.now()),
       announced: (taskId) => this.#dispatch({ kind: "consumer.told", taskId }),
     });
-    const acknowledge = this.#acknowledge.bind(this);
     const settler = new Settler({
       close: (accountId, closings) => accountObject(env, accountId).close(closings),
-      acknowledge,
+      acknowledge: this.#acknowledge,
       distrust: (sessionId, reason) => this.#gate.close(sessionId, "malformed", reason),
       edgeKey: () => edgeSigningKey(config),
     });
-    const returned = { config, startedMs: Date.now(), settler, acknowledge };
+    const returned = { config, startedMs: Date.now(), settler, acknowledge: this.#acknowledge };
     this.#parts = {
       sockets: this.#sockets,
       answers: this.#answers,
@@ -94,7 +101,7 @@ export class Hub extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     const nowMs = Date.now();
     const answer = takeDial(request, { state: this.#state, sockets: this.#sockets }, nowMs);
-    if (answer.status === 101) await this.#sweepBy(nowMs + strangerSweepMs);
+    if (answer.status === 101) await wakeBy(this.ctx.storage, nowMs + strangerSweepMs);
     return answer;
   }
 
@@ -119,6 +126,11 @@ export class Hub extends DurableObject<Env> {
     return this.#answers.resume(of, Date.now());
   }
 
+  /** What its directory is to know; a directory that lost its memory asks for it. */
+  digest(): HubDigest {
+    return hubDigest(this.#state, this.#sockets.count, Date.now());
+  }
+
   /** Being called is all it takes: the constructor finds out who has left. */
   wake(): void {
     this.#presence.digestChanged(Date.now());
@@ -126,11 +138,10 @@ export class Hub extends DurableObject<Env> {
 
   /** Sends all workers elsewhere: the idle at once, the busy after their answers or `withinMs`. */
   drain(withinMs: number | null): number {
-    const nowMs = Date.now();
     const workers = this.#state.sessions.size;
-    const busyUntilMs = withinMs === null ? null : nowMs + withinMs;
-    const spreadMs = spreadMsFor(workers);
-    this.#dispatch({ kind: "hub.moves", moving: { spreadMs, busyUntilMs } });
+    const busyUntilMs = withinMs === null ? null : Date.now() + withinMs;
+    const moving = { spreadMs: spreadMsFor(workers), busyUntilMs };
+    this.#dispatch({ kind: "hub.moves", moving });
     return workers;
   }
 
@@ -150,25 +161,13 @@ export class Hub extends DurableObject<Env> {
     const nowMs = Date.now();
     // Re-armed first: whatever fails below, the next sweep comes.
     if (this.#sockets.count > 0) {
-      await this.#sweepBy(nowMs + (this.#sockets.hasStrangers ? strangerSweepMs : sweepMs));
+      const inMs = this.#sockets.hasStrangers ? strangerSweepMs : sweepMs;
+      await wakeBy(this.ctx.storage, nowMs + inMs);
     }
     this.#gate.sweep(nowMs);
     // Claims that failed their probes may be due for another chance.
     this.#dispatch({ kind: "tick" });
     this.#presence.digestChanged(nowMs);
-  }
-
-  /** An alarm costs a row, so the one that is set stays where it is soon enough. */
-  async #sweepBy(atMs: number): Promise<void> {
-    const alarmMs = await this.ctx.storage.getAlarm();
-    if (alarmMs === null || alarmMs > atMs) await this.ctx.storage.setAlarm(atMs);
-  }
-
-  #acknowledge(workerId: string, attempts: readonly string[]): void {
-    const socket = this.#sockets.bySessionId(this.#state.sessionIdByWorkerId.get(workerId) ?? "");
-    if (socket !== null) {
-      this.#sockets.send(socket, { type: "receipt.ack", attempts: [...attempts] });
-    }
   }
 
   #dispatch(event: HubEvent): void {

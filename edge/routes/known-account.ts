@@ -12,7 +12,7 @@ export interface KnownAccount {
 }
 
 /** The account with this id; throws `not_found`. */
-export async function knownAccount(ctx: Context, id: string): Promise<KnownAccount> {
+export async function knownAccount(ctx: Pick<Context, "env">, id: string): Promise<KnownAccount> {
   await using db = databaseOf(ctx.env);
   const row = await findAccount(db, id);
   if (row === null) throw noSuchAccount(id);
@@ -23,7 +23,7 @@ export async function knownAccount(ctx: Context, id: string): Promise<KnownAccou
 }
 
 /** Opens the Account object of a registered account. */
-export async function openAccount(ctx: Context, row: Account): Promise<void> {
+export async function openAccount(ctx: Pick<Context, "env">, row: Account): Promise<void> {
   const { id: accountId, status, concurrencyMax } = row;
   const limits = storedLimits(row.limits);
   await accountObject(ctx.env, accountId).open({ accountId, status, concurrencyMax, limits });

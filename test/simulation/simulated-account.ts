@@ -1,9 +1,4 @@
-import {
-  addLease,
-  grantLease,
-  type Lease,
-  returnLease,
-} from "../../edge/billing/leases/account-leases.ts";
+import { grantLease, returnLease } from "../../edge/billing/leases/account-leases.ts";
 import {
   type AccountState,
   createAccountState,
@@ -58,7 +53,6 @@ interface Stored {
   readonly resolutions: Map<string, { readonly atMs: number }>;
   readonly outbox: { readonly seq: number; readonly payload: string }[];
   readonly earnings: Map<string, number>;
-  leases: readonly Lease[];
   limits: Limits | null;
   readonly spent: Map<string, SpentRow>;
   seq: number;
@@ -96,7 +90,6 @@ export class SimulatedAccount {
       resolutions: new Map(),
       outbox: [],
       earnings: new Map(),
-      leases: [],
       limits: world.options.limits,
       spent: new Map(),
       seq: 0,
@@ -156,7 +149,6 @@ export class SimulatedAccount {
     if (isBroken) this.limit(null);
     const grant = grantLease(this.#state, ask, this.nowMs);
     if (isBroken) this.limit(this.#world.options.limits);
-    this.#save();
     const lease = this.#state.leases.get(ask.id);
     if (lease !== undefined) this.checks.leased(this.#state, lease);
     this.#world.trace.note(this.id, grant === null ? "leases nothing" : `leases ${grant.limit}`);
@@ -165,7 +157,6 @@ export class SimulatedAccount {
 
   returnLeases(reports: readonly LeaseReport[]): void {
     for (const report of reports) returnLease(this.#state, report);
-    this.#save();
     this.checks.returned(this.#state);
   }
 
@@ -309,7 +300,6 @@ export class SimulatedAccount {
     state.journal = this.#stored.journal;
     state.concurrencyMax = this.#stored.concurrencyMax;
     state.keys.set(this.keyId, "active");
-    for (const lease of this.#stored.leases) addLease(state, { ...lease });
     const of = { scope: "account", id: this.id } as const;
     const { limits, spent } = this.#stored;
     restoreLimits(state.limits, {
@@ -326,7 +316,6 @@ export class SimulatedAccount {
     this.#stored.others = new Map(this.#state.others);
     this.#stored.lots = new Map(this.#state.lots);
     this.#stored.journal = this.#state.journal;
-    this.#stored.leases = [...this.#state.leases.values()].map((lease) => ({ ...lease }));
   }
 
   #scheduleDrain(delayMs: number): void {

@@ -1,4 +1,4 @@
-import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { directoryObject } from "../../edge/objects.ts";
 import type { HubDigest } from "../../edge/directory/digest.ts";
@@ -61,12 +61,22 @@ test.each([
   expect(await directory().digests()).toMatchObject([{ hubId: "sam:0", sessions: 5 }]);
 });
 
-test("after the directory was evicted consumers find the model as before", async () => {
+test("a directory that was evicted asks the hubs it knew before it says what there is", async () => {
   const model = newModel();
-  const worker = await serve(model);
+  await serve(model);
   await untilListed(model);
   await evictDurableObject(directoryObject(env, "weur"));
-  // Any change of its sessions makes a hub say all again.
-  worker.grant(1);
-  await untilListed(model);
+  const hubs = (await directoryObject(env, "weur").digests()) as HubDigest[];
+  expect(hubs.flatMap(({ models }) => models.map((of) => of.model))).toContain(model);
+});
+
+test("a directory asks a hub that has lost its workers once, and then knows of none", async () => {
+  const of = directoryObject(env, "sam");
+  await of.publish(digest("sam:7", { sessions: 9 }));
+  await evictDurableObject(of);
+  expect(await of.digests()).toEqual([]);
+  const stored = await runInDurableObject(of, (_, { storage }) => {
+    return storage.sql.exec("SELECT hub_id FROM hubs WHERE hub_id = 'sam:7'").toArray();
+  });
+  expect(stored).toEqual([]);
 });

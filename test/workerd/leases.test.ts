@@ -9,6 +9,7 @@ import { newId } from "../../shared/ids.ts";
 import type { FakeWorker } from "../helpers/fake-worker.ts";
 import { until } from "../helpers/until.ts";
 import { call, env } from "./routes/edge-client.ts";
+import { postOf, termsFor } from "./closings.ts";
 import {
   answering,
   chat,
@@ -28,11 +29,16 @@ function objectOf({ accountId }: Consumer): DurableObjectStub<Account> {
   return accountObject(env, accountId);
 }
 
-/** What the account has stored of leases. */
-function storedLeases(consumer: Consumer): Promise<Record<string, unknown>[]> {
-  return runInDurableObject(objectOf(consumer), (_, { storage }) =>
-    storage.sql.exec("SELECT * FROM leases").toArray(),
-  );
+/** What is set aside for leases, and for tasks that hold by themselves, of the account. */
+async function aside(consumer: Consumer): Promise<bigint> {
+  return (await summaryOf(consumer)).held;
+}
+
+/** Whether the account has ever leased; no task tells of that. */
+function hasLeased(consumer: Consumer): Promise<boolean> {
+  return runInDurableObject(objectOf(consumer), (_, { storage }) => {
+    return storage.sql.exec("SELECT * FROM leased").toArray().length > 0;
+  });
 }
 
 async function crash(of: Consumer): Promise<void> {
@@ -56,7 +62,7 @@ async function untilLeased(consumer: Consumer, model: string): Promise<string[]>
     expect(response.status).toBe(200);
     await response.text();
     tasks.push(response.headers.get("x-octo-task") ?? "");
-    return (await storedLeases(consumer)).length > 0;
+    return hasLeased(consumer);
   });
   return tasks;
 }
@@ -87,7 +93,7 @@ describe("a busy key", () => {
     expect(summary.balance).toBe(10_000_000n - cost);
     expect(await ledgerBalance(consumer)).toBe(summary.balance);
     expect(await ledgerSum()).toBe(0n);
-    expect(await storedLeases(consumer)).toEqual([]);
+    expect(await aside(consumer)).toBe(0n);
   });
 
   test("holds for a task that may outlive its connection: nobody would hear of its end", async () => {
@@ -129,23 +135,24 @@ describe("a busy key", () => {
   test("with little credit holds for every task, and is refused at the last micro", async () => {
     const [consumer, { model }] = [await newFunded(4_000), await served()];
     for (let task = 0; task < 8; task++) await (await chat(consumer, model)).text();
-    expect(await storedLeases(consumer)).toEqual([]);
+    expect(await hasLeased(consumer)).toBe(false);
     expect((await untilSettled(consumer)).balance).toBeLessThan(4_000n);
   });
 });
 
 describe("an account that crashes", () => {
-  test("still has its leases aside, and takes them back as before", async () => {
+  test("forgets its leases, and takes what comes of them", async () => {
     const consumer = await newFunded(80_000);
     const ask = askOf(consumer, 10_000n);
     expect(await objectOf(consumer).lease(ask)).toEqual({ limit: 10_000n, tasksMax: 8 });
+    expect(await aside(consumer)).toBe(10_000n);
     await crash(consumer);
-    expect((await summaryOf(consumer)).held).toBe(10_000n);
+    expect(await aside(consumer)).toBe(0n);
     await objectOf(consumer).returnLeases([{ id: ask.id, micros: 300n, tasks: 2 }]);
-    await crash(consumer);
-    expect((await summaryOf(consumer)).held).toBe(300n);
-    await objectOf(consumer).returnLeases([{ id: ask.id, micros: 0n, tasks: 0 }]);
-    expect((await summaryOf(consumer)).held).toBe(300n);
+    expect(await aside(consumer)).toBe(0n);
+    const closing = postOf(termsFor(consumer, { lease: ask.id }), newId("acct"), 5);
+    expect(await objectOf(consumer).close([closing])).toEqual([]);
+    expect((await summaryOf(consumer)).balance).toBe(80_000n - 5n);
   });
 
   test("still waits for its leases before a key counts as revoked", async () => {

@@ -17,6 +17,8 @@ import { holdMs, type Terms } from "../ticket.ts";
  * L4. What nobody tells of comes back when the last task that it may have paid for has expired.
  * L5. Whoever revokes a key, suspends an account or sets a limit waits until no lease of it can be
  *     issued from.
+ * L6. Leases are memory, as holds are, and cost no write: one that its object forgot is honoured
+ *     likewise (A4). L5 holds for those too: until when there may be leases is stored, roughly.
  */
 export interface Lease {
   readonly id: string;
@@ -53,7 +55,7 @@ export function asideTasks({ tasksMax, issued, closedTasks }: Lease): number {
   return issued === null ? tasksMax : Math.max(0, issued.tasks - closedTasks);
 }
 
-/** Takes up a lease: one that is new, or as it was stored. */
+/** Takes up a lease. */
 export function addLease(state: AccountState, lease: Lease): void {
   state.leases.set(lease.id, lease);
   state.held += asideMicros(lease);

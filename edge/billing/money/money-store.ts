@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { type Asset, assets, type Bucket, buckets } from "../../../shared/assets.ts";
-import type { AccountState } from "../account-state.ts";
+import type { AccountState, Mint } from "../account-state.ts";
+import type { Micros } from "../../../shared/money.ts";
 import { bucketOf, changeBucket } from "./buckets.ts";
 import type { Pending } from "./pending-money.ts";
 
 /**
  * What the account's SQLite knows of money besides its credit: other assets and buckets, lots of
- * earnings, moves and pendings. Moves and pendings are remembered for ever, because the ledger
+ * earnings, mints, moves and pendings. The last three are remembered for ever, because the ledger
  * takes a transfer id once and whoever chose an id may repeat it at any time.
  */
 export class MoneyStore {
@@ -19,6 +20,8 @@ export class MoneyStore {
         asset TEXT NOT NULL, bucket TEXT NOT NULL, micros INTEGER NOT NULL,
         PRIMARY KEY (asset, bucket)) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS lots (until_ms INTEGER PRIMARY KEY, micros INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS mints (
+        id TEXT PRIMARY KEY, micros INTEGER NOT NULL) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS moves (id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS pendings (
         id TEXT PRIMARY KEY, kind TEXT NOT NULL, reason TEXT, asset TEXT NOT NULL,
@@ -62,6 +65,16 @@ export class MoneyStore {
       if (micros === undefined) this.#sql.exec("DELETE FROM lots WHERE until_ms = ?", untilMs);
       else this.#sql.exec("INSERT OR REPLACE INTO lots VALUES (?, ?)", untilMs, Number(micros));
     }
+  }
+
+  /** The micros that were given under this id, or null where none were. */
+  mintedMicros(id: string): Micros | null {
+    const row = this.#sql.exec("SELECT micros FROM mints WHERE id = ?", id).toArray()[0];
+    return row === undefined ? null : BigInt(z.object({ micros: z.int() }).parse(row).micros);
+  }
+
+  saveMint({ id, micros }: Mint): void {
+    this.#sql.exec("INSERT INTO mints VALUES (?, ?)", id, Number(micros));
   }
 
   /** What was moved under this id, as its fingerprint; null where nothing was. */

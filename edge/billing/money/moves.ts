@@ -43,15 +43,14 @@ export class Moves {
 
   /** New credit, once an id. */
   mint(mint: Mint): { kind: "minted" } | Refused {
-    const { opened: state, store } = this.#books;
-    const before = store.resolvedMicros(mint.id);
+    const { opened: state, money } = this.#books;
+    const before = money.mintedMicros(mint.id);
     const why = refuseMint(state, mint.micros, before);
     if (why !== null) return why;
     if (before !== null) return { kind: "minted" };
     this.#books.durably(() => {
       const transfer = mintCredit(state, mint, this.#books.window.nowMs);
-      const row = { id: mint.id, kind: "mint", micros: mint.micros };
-      store.saveResolutions([row], transfer.createdMs);
+      money.saveMint(mint);
       recordDecided(this.#books, { transfers: [transfer], earnings: [], lots: [] });
     });
     return { kind: "minted" };

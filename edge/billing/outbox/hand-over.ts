@@ -1,5 +1,6 @@
 import { describeError } from "../../../shared/log.ts";
 import { edgeLog } from "../../log.ts";
+import { wakeBy } from "../../wake-by.ts";
 
 /** Settlements arrive in groups; the ledger gets them together a little later. */
 const gatherMs = 250;
@@ -7,7 +8,7 @@ const gatherMs = 250;
  * An account that is busy is not handed over more often than this, because it costs the same for
  * one group as for several; and where it takes long, not more than a twentieth of the time.
  */
-const everyMs = { least: 1_000, most: 2_000, timesTaken: 20 } as const;
+const everyMs = { least: 2_000, most: 4_000, timesTaken: 20 } as const;
 /**
  * After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for
  * a statement.
@@ -48,14 +49,14 @@ export class HandOver {
   async schedule(when: "soon" | "now"): Promise<void> {
     const nowMs = Date.now();
     const atMs = when === "now" ? nowMs : Math.max(nowMs + gatherMs, this.#nextMs);
-    await this.#wakeBy(Math.max(atMs, this.#notBeforeMs));
+    await wakeBy(this.#storage, Math.max(atMs, this.#notBeforeMs));
   }
 
   /** For whatever is to be done next, if anything. */
   async plan(outbox: "soon" | "now" = "soon"): Promise<void> {
     if (!this.#work.isEmpty()) await this.schedule(outbox);
     for (const nextMs of this.#work.nextMs()) {
-      if (nextMs !== null) await this.#wakeBy(nextMs);
+      if (nextMs !== null) await wakeBy(this.#storage, nextMs);
     }
   }
 
@@ -63,15 +64,6 @@ export class HandOver {
   async planned<T>(result: T): Promise<T> {
     await this.plan("now");
     return result;
-  }
-
-  /** The alarm goes off then, or earlier: now, if that is over. */
-  async #wakeBy(wantedMs: number): Promise<void> {
-    // The platform refuses a time of 0, at which what was earned before there were lots is due.
-    const atMs = Math.max(wantedMs, Date.now());
-    const setMs = await this.#storage.getAlarm();
-    // Only where none is set that will do, as every alarm costs a row.
-    if (setMs === null || setMs > atMs) await this.#storage.setAlarm(atMs);
   }
 
   async run(): Promise<void> {
@@ -91,7 +83,7 @@ export class HandOver {
       // back.
       edgeLog("warn", "outbox not handed over", { error: describeError(error) });
       this.#notBeforeMs = Date.now() + retryMs;
-      await this.#wakeBy(this.#notBeforeMs);
+      await wakeBy(this.#storage, this.#notBeforeMs);
     }
   }
 }

@@ -1,7 +1,12 @@
 import { OctoError } from "../../../shared/errors.ts";
 import type { Context } from "../../context.ts";
 import type { HubDigest } from "../../directory/digest.ts";
-import { livingHubs, viewOf, viewsByDistance } from "../../directory/network-view.ts";
+import {
+  isPartOfTheNetworkUnknown,
+  livingHubs,
+  viewOf,
+  viewsByDistance,
+} from "../../directory/network-view.ts";
 import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
 
 /**
@@ -26,6 +31,10 @@ export async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<Hub
     const choice = chooseIn(query, digests);
     if (choice !== null) return choice;
     all.push(...digests);
+  }
+  if (isPartOfTheNetworkUnknown()) {
+    const message = `Nobody is known to offer ${query.model}, and a directory does not answer`;
+    throw new OctoError("unavailable", `${message}: try again in a moment`, { retryAfterS: 1 });
   }
   // It throws, and says of all regions together why.
   return chooseHub(query, all, Math.random);

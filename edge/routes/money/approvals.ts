@@ -24,7 +24,10 @@ import {
   timeToJson,
 } from "../fields.ts";
 import { knownAccount } from "../known-account.ts";
+import { operatorOf } from "./four-eyes.ts";
 import { defineRoute, type Route } from "../route.ts";
+import { speakerOf } from "../speaker.ts";
+import { carryOut } from "./carry-out.ts";
 
 const path = "/api/v1/approvals";
 const params = z.strictObject({ id: z.string().regex(/^apr_[0-9A-Za-z]{22}$/, "not an approval") });
@@ -43,6 +46,9 @@ const approvalSchema = z
     decided_by: z.string().nullable(),
     created_at: timeField,
     decided_at: timeField.nullable(),
+    done_at: timeField
+      .nullable()
+      .meta({ description: "When what was approved was done; null while it is not" }),
   })
   .meta({ id: "Approval", description: "Credit that two operators have to agree on." });
 
@@ -65,16 +71,6 @@ const newApprovalSchema = z
     ],
   });
 
-/** Refuses what one operator may not do alone. */
-export function assertWithinOwnPower(ctx: Context, micros: number): void {
-  if (BigInt(micros) <= ctx.config.fourEyesMicros) return;
-  throw new OctoError(
-    "insufficient_scope",
-    `Cannot give ${micros} micros alone: above ${ctx.config.fourEyesMicros} two operators ` +
-      `decide; ask by POST ${path}, and another operator's key approves`,
-  );
-}
-
 /** Four eyes: one operator asks, another decides. */
 export const approvalRoutes: readonly Route[] = [
   defineRoute({
@@ -96,11 +92,13 @@ export const approvalRoutes: readonly Route[] = [
         asset: "CREDIT",
         amountMicros: BigInt(body.amount_micros),
         reason: body.reason,
-        requestedBy: operatorOf(caller),
+        requestedBy: speakerOf(caller),
+        requestedAccount: operatorOf(caller),
         decidedBy: null,
         state: "pending",
         createdAt: ctx.startedMs,
         decidedAt: null,
+        doneAt: null,
       };
       await using db = databaseOf(ctx.env);
       await createApproval(db, row);
@@ -125,15 +123,16 @@ export const approvalRoutes: readonly Route[] = [
     method: "post",
     path: `${path}/:id/approve`,
     summary: "Agree to what another operator asked for, and do it",
-    about: "Approving again does nothing again, and finishes what broke off in between.",
+    about:
+      "Approving again does nothing again, and finishes what broke off in between; so does a " +
+      "timer, every few minutes.",
     access: "network:operate",
     params,
     answer: approvalSchema,
     errors: ["not_found", "conflict"],
     async handle({ ctx, caller, params: { id } }) {
       const row = await decided(ctx, caller, { id, state: "approved" });
-      await carryOut(ctx, row);
-      return approvalToJson(row);
+      return approvalToJson(await carryOut(ctx, row));
     },
   }),
   defineRoute({
@@ -158,32 +157,17 @@ async function decided(
   decision: { readonly id: string; readonly state: "approved" | "rejected" },
 ): Promise<Approval> {
   const { id, state } = decision;
-  const decidedBy = operatorOf(caller);
+  const by = { decidedBy: speakerOf(caller), decidedByAccount: operatorOf(caller) };
   await using db = databaseOf(ctx.env);
-  await decideApproval(db, { id, state, decidedBy, atMs: ctx.startedMs });
+  await decideApproval(db, { id, state, ...by, atMs: ctx.startedMs });
   const row = await findApproval(db, id);
   if (row === null) throw new OctoError("not_found", `There is no approval ${id}`);
   if (row.state === state) return row;
   const why =
-    row.state === "pending" ? "whoever asks does not decide" : `it is ${row.state} already`;
+    row.state === "pending"
+      ? "whoever asks does not decide, nor does another key of the same account"
+      : `it is ${row.state} already`;
   throw new OctoError("conflict", `Cannot decide ${id}: ${why}`);
-}
-
-/** Under an id of the approval's: however often it is carried out, it gives the credit once. */
-async function carryOut(ctx: Context, row: Approval): Promise<void> {
-  const { object } = await knownAccount(ctx, row.accountId);
-  const result = await object.mint({
-    id: `approval:${row.id}`,
-    micros: row.amountMicros,
-    reason: row.reason,
-  });
-  if (result.kind === "minted") return;
-  throw new OctoError(result.code, `Cannot carry out ${row.id}: ${result.reason}`);
-}
-
-/** Who speaks, for the record and for the other one. */
-function operatorOf({ keyId, personId }: Caller): string {
-  return keyId ?? personId ?? "";
 }
 
 function approvalToJson(row: Approval): z.infer<typeof approvalSchema> {
@@ -200,5 +184,6 @@ function approvalToJson(row: Approval): z.infer<typeof approvalSchema> {
     decided_by: row.decidedBy,
     created_at: timeToJson(row.createdAt),
     decided_at: timeToJson(row.decidedAt),
+    done_at: timeToJson(row.doneAt),
   };
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { sha256Hex } from "../../../shared/crypto/bytes.ts";
 import { OctoError } from "../../../shared/errors.ts";
 import { newId } from "../../../shared/ids.ts";
-import { assertWithinOwnPower } from "./approvals.ts";
+import { giveAlone } from "./four-eyes.ts";
 import { moneyFields, moneyToJson } from "../people/accounts.ts";
 import { accountIdField, amountField, remarkField } from "../fields.ts";
 import { knownAccount } from "../known-account.ts";
@@ -32,6 +32,10 @@ export const creditRoutes: readonly Route[] = [
     method: "post",
     path: "/api/v1/accounts/:id/credits",
     summary: "Give an account credit",
+    about:
+      "Up to the limit of four eyes (`OCTO_FOUR_EYES_MICROS`), over which two operators have to " +
+      "agree. What one operator gave alone in 24 hours counts together, whichever of the keys of " +
+      "an account gave it, and so does what one account got in that way.",
     access: "network:operate",
     params: z.strictObject({ id: accountIdField }),
     headers: {
@@ -42,15 +46,21 @@ export const creditRoutes: readonly Route[] = [
     status: 201,
     answer: creditSchema,
     errors: ["not_found", "idempotency_conflict"],
-    async handle({ ctx, params: { id }, body, idempotencyKey }) {
-      assertWithinOwnPower(ctx, body.amount_micros);
+    async handle({ ctx, caller, params: { id }, body, idempotencyKey }) {
       const { object } = await knownAccount(ctx, id);
       const transferId =
         idempotencyKey === null ? newId("tfr") : `mint:${id}:${await sha256Hex(idempotencyKey)}`;
       const micros = body.amount_micros;
+      const asked = {
+        id: transferId,
+        accountId: id,
+        asset: "CREDIT",
+        amountMicros: BigInt(micros),
+      };
+      await giveAlone(ctx, caller, asked);
       const result = await object.mint({
         id: transferId,
-        micros: BigInt(micros),
+        micros: asked.amountMicros,
         reason: body.reason,
       });
       if (result.kind === "refused") {

@@ -62,8 +62,9 @@ const invoiceSchema = z
   .meta({
     id: "Invoice",
     description:
-      "All of an account's credit over a month in UTC: opening + credited + earned + other − " +
-      "spent − withdrawn = closing. Tasks count when they were paid for.",
+      "All of an account's CREDIT over a month in UTC, and of no other asset, which " +
+      "`/api/v1/transfers` lists: opening + credited + earned + other − spent − withdrawn = " +
+      "closing. Tasks count when they were paid for.",
   });
 
 type InvoiceJson = z.infer<typeof invoiceSchema>;
@@ -76,6 +77,7 @@ export const invoiceRoutes: readonly Route[] = [
     method: "get",
     path: "/api/v1/invoices",
     summary: "List the months in which your credit moved, newest first",
+    about: "Invoices are of CREDIT alone.",
     access: "money:read",
     query: z.strictObject(accountQuery),
     answer: invoiceListSchema,

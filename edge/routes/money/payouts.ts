@@ -1,10 +1,13 @@
 import { z } from "zod";
 import { type Asset, assets } from "../../../shared/assets.ts";
 import { type PayoutTree, payoutTree } from "../../../shared/crypto/payout-tree.ts";
+import { assert } from "../../../shared/assert.ts";
 import { OctoError } from "../../../shared/errors.ts";
 import { newId } from "../../../shared/ids.ts";
+import type { Micros } from "../../../shared/money.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
+import { findProof, forgetOldProofs, storeProofs } from "../../db/payout-proofs.ts";
 import {
   beginPayout,
   findPayout,
@@ -12,11 +15,12 @@ import {
   leavePayout,
   listPayouts,
   openPayout,
+  type PaidAddress,
   paidByAddress,
   type Payout,
-  type Withdrawal,
   withdrawalsOf,
-} from "../../db/withdrawals.ts";
+} from "../../db/payouts.ts";
+import type { Withdrawal } from "../../db/withdrawals.ts";
 import { edgeLog } from "../../log.ts";
 import {
   microsField,
@@ -29,7 +33,7 @@ import {
 } from "../fields.ts";
 import { knownAccount } from "../known-account.ts";
 import { defineRoute, type Route } from "../route.ts";
-import { addressField } from "./withdrawals.ts";
+import { addressField } from "./withdrawal-schema.ts";
 
 /**
  * Many withdrawals at once, under one Merkle root that a settlement contract is given. A leaf says
@@ -39,6 +43,10 @@ import { addressField } from "./withdrawals.ts";
  * A payout is begun, each withdrawal's promise is posted, then it is finished: whoever calls again
  * after a crash finishes the one that was begun. Payouts are numbered by their times, each behind
  * the last: a tree covers its own payout and those before it.
+ *
+ * Before it is finished the proofs of all leaves are stored, so that to read one is to read a row.
+ * Those of addresses that a payout did not pay itself are forgotten at the next one; they, and all
+ * of payouts of before proofs were stored, are computed when they are asked for.
  */
 
 /** Each of them is a call to its account: a few seconds of them. */
@@ -83,7 +91,9 @@ export const payoutRoutes: readonly Route[] = [
     method: "post",
     path,
     summary: "Pay out what is queued, under one root",
-    about: "Takes up to 500 withdrawals of an asset, the oldest first. Call again for the rest.",
+    about:
+      "Takes up to 500 withdrawals of an asset, the oldest first; call again for the rest. Those " +
+      "of suspended accounts wait.",
     access: "network:operate",
     body: z
       .strictObject({ asset: z.enum(assets).default("CREDIT") })
@@ -146,21 +156,14 @@ export const payoutRoutes: readonly Route[] = [
     answer: proofSchema,
     errors: ["not_found"],
     async handle({ ctx, params: { id }, query: { address } }) {
-      const payout = await known(ctx, id);
-      const { leaves, tree } = await treeOf(ctx, payout);
-      const at = leaves.findIndex((leaf) => leaf.address === address);
-      const leaf = leaves[at];
-      const proof = tree.proofs[at];
-      if (leaf === undefined || proof === undefined) {
-        throw new OctoError("not_found", `The payout ${id} has nothing for ${address}`);
-      }
+      const proven = (await storedProof(ctx, id, address)) ?? (await madeProof(ctx, id, address));
       return {
         object: "payout.proof",
         payout_id: id,
-        root: payout.root,
+        root: proven.root,
         address,
-        cumulative_micros: microsToJson(leaf.micros),
-        proof: [...proof],
+        cumulative_micros: microsToJson(proven.cumulativeMicros),
+        proof: [...proven.proof],
       };
     },
   }),
@@ -173,10 +176,19 @@ async function finish(ctx: Context, open: Payout): Promise<Payout> {
   if (paid.length === 0) {
     throw new OctoError("conflict", `Nothing of payout ${open.id} can be paid; call again`);
   }
-  const { tree } = await treeOf(ctx, open);
+  const { leaves, tree } = treeOf(await paidByAddress(db, open));
+  const paidNow = new Set(paid.map(({ address }) => address));
+  const proofs = leaves.map(({ address, micros }, at) => ({
+    address,
+    cumulativeMicros: micros,
+    proof: tree.proofs[at] ?? [],
+    isPaid: paidNow.has(address),
+  }));
+  await storeProofs(db, open.id, proofs);
   const totalMicros = paid.reduce((sum, { amountMicros }) => sum + amountMicros, 0n);
   const finished = { ...open, root: tree.root, count: paid.length, totalMicros };
   await finishPayout(db, { ...finished, atMs: ctx.startedMs });
+  await forgetOldProofs(db, open);
   return finished;
 }
 
@@ -204,9 +216,33 @@ async function post(ctx: Context, open: Payout): Promise<Withdrawal[]> {
   return paid;
 }
 
-async function treeOf(ctx: Context, payout: Payout) {
+/** What a proof says and proves. */
+interface Proven {
+  readonly root: string;
+  readonly cumulativeMicros: Micros;
+  readonly proof: readonly string[];
+}
+
+async function storedProof(ctx: Context, payoutId: string, address: string) {
   await using db = databaseOf(ctx.env);
-  const leaves = await paidByAddress(db, payout);
+  return findProof(db, { payoutId, address });
+}
+
+/** Computes what is not stored; an address that was never paid costs nobody a tree. */
+async function madeProof(ctx: Context, id: string, address: string): Promise<Proven> {
+  const payout = await known(ctx, id);
+  await using db = databaseOf(ctx.env);
+  const [own] = await paidByAddress(db, payout, address);
+  if (own === undefined) {
+    throw new OctoError("not_found", `The payout ${id} has nothing for ${address}`);
+  }
+  const { leaves, tree } = treeOf(await paidByAddress(db, payout));
+  const proof = tree.proofs[leaves.findIndex((leaf) => leaf.address === address)];
+  assert(proof !== undefined, `the tree of ${id} has a leaf of ${address}`);
+  return { root: payout.root, cumulativeMicros: own.micros, proof };
+}
+
+function treeOf(leaves: readonly PaidAddress[]) {
   const tree: PayoutTree = payoutTree(
     leaves.map(({ address, micros: amount }) => ({ address, amount })),
   );

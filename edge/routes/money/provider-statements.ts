@@ -60,7 +60,8 @@ export const providerStatementRoutes: readonly Route[] = [
     summary: "Read what your workers earned, and why some attempts earned nothing",
     about:
       "By worker. What was earned counts on the day on which it was paid, and is what the ledger " +
-      "credited to the account for tasks; what earned nothing counts on the day it was begun.",
+      "credited to the account for tasks, in CREDIT, the only asset that they are paid in; what " +
+      "earned nothing counts on the day it was begun.",
     access: "money:read",
     query: z.strictObject({ ...daysQuery, ...accountQuery, ...formatQuery }),
     answer: providerStatementSchema,

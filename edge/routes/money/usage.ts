@@ -81,7 +81,7 @@ export const usageRoutes: readonly Route[] = [
     summary: "Sum what your tasks used by key, model, day, team or project",
     about:
       "Tasks that have ended, by when they were asked for; days are in UTC. The groups add up to " +
-      "the total, however they are chosen.",
+      "the total, however they are chosen. Costs are in CREDIT, which alone pays for tasks.",
     access: "account:read",
     query: z.strictObject({
       group_by: groupByField,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { assets, buckets } from "../../../shared/assets.ts";
 import { newId } from "../../../shared/ids.ts";
 import { limitsSchema } from "../../../shared/limits.ts";
 import type { AccountSummary } from "../../billing/account-answers.ts";
@@ -58,7 +59,16 @@ export const moneyFields = {
     description: "Earned by the account's workers, and available once its window has passed",
   }),
   disputed_micros: microsField.meta({ description: "Credit in dispute" }),
-  pending_micros: microsField.meta({ description: "Promised, to a withdrawal say" }),
+  pending_micros: microsField.meta({
+    description: "Credit that is promised, to a withdrawal say",
+  }),
+  other_balances: z
+    .array(z.object({ asset: z.enum(assets), bucket: z.enum(buckets), micros: microsField }))
+    .meta({
+      description:
+        "What the other fields, which are of CREDIT, leave out: every other asset, by the bucket " +
+        "it is in, and credit at stake",
+    }),
 };
 
 const accountWithMoneySchema = accountSchema
@@ -207,5 +217,8 @@ export function moneyToJson(summary: AccountSummary) {
     earned_micros: microsToJson(summary.earned),
     disputed_micros: microsToJson(summary.disputed),
     pending_micros: microsToJson(summary.pending),
+    other_balances: summary.buckets
+      .filter(({ asset, bucket }) => asset !== "CREDIT" || bucket === "stake")
+      .map(({ asset, bucket, micros }) => ({ asset, bucket, micros: microsToJson(micros) })),
   };
 }

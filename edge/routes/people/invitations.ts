@@ -28,7 +28,8 @@ import {
 } from "../fields.ts";
 import { assertMayGiveRole } from "../keys/key-rights.ts";
 import { knownAccount } from "../known-account.ts";
-import { onlyOwners, roleField } from "./members.ts";
+import { speakerOf } from "../speaker.ts";
+import { invitedByField, onlyOwners, roleField } from "./members.ts";
 import { personOf } from "./people.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { membershipSchema, membershipToJson } from "./sign-in.ts";
@@ -49,6 +50,7 @@ const invitationSchema = z
     account_id: accountIdField,
     name: z.string().meta({ description: "Whom it is for, in the inviter's words" }),
     role: roleField,
+    invited_by: invitedByField,
     created_at: timeField,
     expires_at: timeField,
     accepted_by: personIdField.nullable(),
@@ -96,6 +98,7 @@ export const invitationRoutes: readonly Route[] = [
         accountId,
         role: body.role,
         name: body.name,
+        invitedBy: speakerOf(caller),
         createdAt: ctx.startedMs,
         expiresAt: ctx.startedMs + body.expires_in_days * dayMs,
       };
@@ -226,6 +229,7 @@ function invitationToJson(row: Invitation): z.infer<typeof invitationSchema> {
     account_id: row.accountId,
     name: row.name,
     role: row.role,
+    invited_by: row.invitedBy,
     created_at: timeToJson(row.createdAt),
     expires_at: timeToJson(row.expiresAt),
     accepted_by: row.acceptedBy,

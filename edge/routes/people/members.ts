@@ -23,6 +23,7 @@ import {
   timeToJson,
 } from "../fields.ts";
 import { assertMayGiveRole } from "../keys/key-rights.ts";
+import { speakerOf } from "../speaker.ts";
 import { defineRoute, type Route } from "../route.ts";
 
 const path = "/api/v1/members";
@@ -30,12 +31,22 @@ const params = z.strictObject({ id: personIdField });
 
 export const roleField = z.enum(memberRoles);
 
+export const invitedByField = z
+  .string()
+  .nullable()
+  .meta({
+    description:
+      "The person or the API key that let them in; null for who opened the account, and where it " +
+      "was not noted yet",
+  });
+
 const memberSchema = z
   .object({
     object: z.literal("member"),
     id: personIdField.meta({ description: "The person's Ed25519 public key" }),
     name: z.string().meta({ description: "As they call themselves; may be empty" }),
     role: roleField,
+    invited_by: invitedByField,
     created_at: timeField,
   })
   .meta({ id: "Member", description: "A person who acts for the account." });
@@ -73,7 +84,12 @@ export const memberRoutes: readonly Route[] = [
       assertMayGiveRole(caller, role);
       const change = changeBy(caller, personId);
       await using db = databaseOf(ctx.env);
-      const isAdded = await addMember(db, { ...change, role, nowMs: ctx.startedMs });
+      const isAdded = await addMember(db, {
+        ...change,
+        role,
+        invitedBy: speakerOf(caller),
+        nowMs: ctx.startedMs,
+      });
       if (!isAdded) throw await whyNotAdded(ctx, change);
       return readMember(ctx, change);
     },
@@ -173,6 +189,7 @@ function memberToJson(member: Member): z.infer<typeof memberSchema> {
     id: member.personId,
     name: member.name,
     role: member.role,
+    invited_by: member.invitedBy,
     created_at: timeToJson(member.createdAt),
   };
 }

@@ -9,6 +9,7 @@ import {
 import {
   type AccountState,
   expireHolds,
+  hasMemory,
   mustWait,
   resolveTask,
 } from "../../../edge/billing/account-state.ts";
@@ -102,6 +103,14 @@ describe("a lease", () => {
   test("of tasks that cost nothing still needs an account with credit", () => {
     const ask = askOf({ limit: 0n, taskLimit: 0n });
     expect(grantLease(accountWith(0n, 40), ask, 0)).toBeNull();
+  });
+
+  test("is memory that counts until all of it came back", () => {
+    const state = accountWith(8_000n, 40);
+    grantLease(state, askOf(), 0);
+    expect(hasMemory(state, 0)).toBe(true);
+    returnLease(state, { id: "lea_1", micros: 0n, tasks: 0 });
+    expect(hasMemory(state, 0)).toBe(false);
   });
 
   test("that is asked for twice is the same", () => {

@@ -22,6 +22,7 @@ function sampleInvitation(change: Partial<NewInvitation> = {}): NewInvitation {
     role: "builder",
     name: "Bob",
     secretHash,
+    invitedBy: "alice",
     createdAt: 1_000,
     expiresAt: 9_000,
     ...change,

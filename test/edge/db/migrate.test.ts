@@ -6,6 +6,11 @@ import { listen } from "../../../dev/libsql/listen.ts";
 import { openLocalDatabase } from "../../../dev/libsql/open-local.ts";
 import { readMigrations } from "../../../dev/libsql/read-migrations.ts";
 import { listAccounts } from "../../../edge/db/accounts.ts";
+import { decideApproval, undoneApprovals } from "../../../edge/db/approvals.ts";
+import { listMembers } from "../../../edge/db/members.ts";
+import { findProof } from "../../../edge/db/payout-proofs.ts";
+import { paidByAddress } from "../../../edge/db/payouts.ts";
+import { queueWithdrawal } from "../../../edge/db/withdrawals.ts";
 import { applyMigrations } from "../../../edge/db/migrate.ts";
 import { temporaryFolder } from "./worlds.ts";
 
@@ -128,6 +133,56 @@ test("tasks from before there were seven kinds keep their attempts, and new kind
     const plan = await all("explain query plan select * from tasks where account_id = 'a'");
     expect(plan).toMatchObject([{ detail: expect.stringContaining("tasks_by_account") }]);
   }
+});
+
+test("what was on its way out before it was noted who asked is still on its way", async () => {
+  await using db = openLocalDatabase({ url: ":memory:" });
+  const run = (text: string) => db.read("run", (orm) => orm.run(sql.raw(text)));
+  const all = (text: string) => db.read("read", (orm) => orm.all(sql.raw(text)));
+  const migrations = await readMigrations();
+  const before = migrations.filter(({ name }) => name < "0007");
+  await applyMigrations(db, before, 1);
+  const address = `0x${"5".repeat(40)}`;
+  for (const text of [
+    `insert into accounts (id, kind, name, status, concurrency_max, created_at)
+      values ('a', 'consumer', 'x', 'active', 1, 1)`,
+    "insert into people values ('p', 'P', 1, 1)",
+    "insert into members values ('a', 'p', 'owner', 1)",
+    `insert into invitations (id, account_id, role, name, secret_hash, created_at, expires_at)
+      values ('i', 'a', 'builder', 'Bob', 'h', 1, 9)`,
+    "insert into payouts values ('pyt_1', 'CREDIT', '0x1', 1, 5, 3)",
+    `insert into withdrawals values
+      ('gone', 'a', 'CREDIT', 5, '${address}', 'paid out', 'pyt_1', 1, 3),
+      ('due', 'a', 'CREDIT', 7, '${address}', 'queued', null, 4, 4),
+      ('late', 'a', 'CREDIT', 9, '${address}', 'waiting', null, 5, 5)`,
+    `insert into approvals values
+      ('done', 'mint', 'a', 'CREDIT', 5, 'x', 'k', 'l', 'approved', 1, 2),
+      ('open', 'mint', 'a', 'CREDIT', 5, 'x', 'k', null, 'pending', 1, null)`,
+  ]) {
+    await run(text);
+  }
+  const later = migrations.filter(({ name }) => name >= "0007").map(({ name }) => name);
+  expect(await applyMigrations(db, migrations, 2)).toEqual(later);
+  expect(await all("select id, queued_at, approved_by from withdrawals order by id")).toEqual([
+    { id: "due", queued_at: 4n, approved_by: null },
+    { id: "gone", queued_at: 1n, approved_by: null },
+    { id: "late", queued_at: null, approved_by: null },
+  ]);
+  // What was approved was given then, and is not given by the timer.
+  expect(await undoneApprovals(db, { beforeMs: 99, limit: 9 })).toEqual([]);
+  const by = { decidedBy: "l", decidedByAccount: "ops", atMs: 6 };
+  expect(await decideApproval(db, { id: "open", state: "approved", ...by })).toBe(true);
+  const within = { limitMicros: 20n, atMs: 7 };
+  const late = { id: "late", accountId: "a", address, asset: "CREDIT", amountMicros: 9n };
+  expect(await queueWithdrawal(db, late, within)).toBe(false);
+  expect(await queueWithdrawal(db, late, { ...within, limitMicros: 21n })).toBe(true);
+  const payout = { id: "pyt_1", asset: "CREDIT", createdAt: 3 };
+  expect(await paidByAddress(db, payout)).toEqual([{ address, micros: 5n }]);
+  expect(await findProof(db, { payoutId: "pyt_1", address })).toBeNull();
+  const { items } = await listMembers(db, { accountId: "a", limit: 9 });
+  expect(items).toMatchObject([{ personId: "p", invitedBy: null }]);
+  expect(await all("pragma foreign_key_check")).toEqual([]);
+  expect(await all("pragma integrity_check")).toEqual([{ integrity_check: "ok" }]);
 });
 
 function insertTask(id: string, kind: string): string {

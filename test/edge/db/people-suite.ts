@@ -78,7 +78,7 @@ async function ownedBy(db: Database, first: string, ...others: string[]): Promis
   await createOwnAccount(db, sampleAccount(), first);
   for (const personId of others) {
     const change = { accountId, byPersonId: first, personId };
-    await addMember(db, { ...change, role: "owner", nowMs: 1 });
+    await addMember(db, { ...change, role: "owner", invitedBy: "alice", nowMs: 1 });
   }
   return accountId;
 }
@@ -105,10 +105,10 @@ function describeMembers(makeDatabase: MakeDatabase): void {
     const by = (byPersonId: string | null, personId: string) => {
       return { accountId, byPersonId, personId };
     };
-    await addMember(db, { ...by("alice", "bob"), role: "admin", nowMs: 2 });
+    await addMember(db, { ...by("alice", "bob"), role: "admin", invitedBy: "alice", nowMs: 2 });
     for (const who of ["bob", "carol", null]) {
       const add = { ...by(who, "carol"), role: "owner", nowMs: 3 } as const;
-      expect(await addMember(db, add)).toBe(false);
+      expect(await addMember(db, { ...add, invitedBy: "alice" })).toBe(false);
       expect(await changeRole(db, { ...by(who, "bob"), role: "owner" })).toBe(false);
       expect(await changeRole(db, { ...by(who, "alice"), role: "admin" })).toBe(false);
       expect(await removeMember(db, by(who, "alice"))).toBe(false);
@@ -138,7 +138,7 @@ function describeMembers(makeDatabase: MakeDatabase): void {
     const change = { accountId, byPersonId: "alice", personId: "alice" };
     expect(await changeRole(db, { ...change, role: "owner" })).toBe(true);
     expect(await changeRole(db, { ...change, role: "admin" })).toBe(false);
-    await addMember(db, { ...change, personId: "bob", role: "builder", nowMs: 2 });
+    await addMember(db, { ...change, personId: "bob", role: "builder", invitedBy: "k", nowMs: 2 });
     expect(await changeRole(db, { ...change, personId: "bob", role: "finance" })).toBe(true);
     expect(await removeMember(db, { ...change, personId: "bob" })).toBe(true);
   });
@@ -150,7 +150,12 @@ function describeMembers(makeDatabase: MakeDatabase): void {
     const accountId = await ownedBy(db, "ann");
     for (const [i, personId] of ids.entries()) {
       const change = { accountId, byPersonId: null, personId };
-      await addMember(db, { ...change, role: "builder", nowMs: 2_000 + (i >> 1) });
+      await addMember(db, {
+        ...change,
+        role: "builder",
+        invitedBy: "k",
+        nowMs: 2_000 + (i >> 1),
+      });
     }
     await createAccount(db, sampleAccount({ id: "acct_bob" }));
     expect(await rolesOf(db, "acct_bob")).toEqual({});

@@ -16,6 +16,7 @@ describe("accounts", () => {
       earned_micros: 0,
       disputed_micros: 0,
       pending_micros: 0,
+      other_balances: [],
       ledger_pending: false,
     });
   });

@@ -143,7 +143,10 @@ describe("members", () => {
         (id) => `insert into accounts (id, kind, name, status, concurrency_max, created_at)
           values ('${id}', 'consumer', 'x', 'active', 1, 1)`,
       ),
-      ...accounts.map((id) => `insert into members values ('${id}', '${person.id}', 'builder', 1)`),
+      ...accounts.map(
+        (id) => `insert into members (account_id, person_id, role, created_at)
+          values ('${id}', '${person.id}', 'builder', 1)`,
+      ),
     ]);
     const secret = await newSecret(owner.token, { name: "Bob", role: "builder" });
     expect((await accept(person.token, secret)).status).toBe(200);
@@ -208,6 +211,40 @@ describe("invitations", () => {
     expect(list.json["data"]).toMatchObject([{ name: "Bob", accepted_by: joined.id }]);
     expect(list.text).not.toContain(secret.split("_").at(-1));
     expect(list.text).not.toContain("hash");
+  });
+
+  test("an invitation and the member who came by it say who invited, be it a person or a key", async () => {
+    const owner = await newOwner();
+    const admin = await newMember(owner, "admin");
+    const key = await call("POST /api/v1/keys", {
+      body: { account_id: owner.accountId, name: "k", scopes: ["management"] },
+    });
+    const keyId = String(key.json["id"]);
+    const [bob, carol] = [await newPerson(), await newPerson()];
+    const builder = { name: "Somebody", role: "builder" };
+    await accept(bob.token, await newSecret(admin.token, builder));
+    await accept(carol.token, await newSecret(String(key.json["key"]), builder));
+    const invited = async (path: string) => {
+      const { json } = await call(`GET ${path}`, { key: owner.token });
+      return json["data"] as Record<string, unknown>[];
+    };
+    expect(await invited("/api/v1/invitations")).toMatchObject([
+      { accepted_by: carol.id, invited_by: keyId },
+      { accepted_by: bob.id, invited_by: admin.id },
+    ]);
+    expect(await invited("/api/v1/members")).toMatchObject([
+      { id: carol.id, invited_by: keyId },
+      { id: bob.id, invited_by: admin.id },
+      { id: admin.id, invited_by: owner.id },
+      { id: owner.id, invited_by: null },
+    ]);
+    // Whoever let them in stays named when they have a new role, and when the other one is gone.
+    const change = { key: owner.token, body: { role: "auditor" } };
+    await call(`PATCH /api/v1/members/${bob.id}`, change);
+    await call(`DELETE /api/v1/members/${admin.id}`, { key: owner.token });
+    expect(await invited("/api/v1/members")).toContainEqual(
+      expect.objectContaining({ id: bob.id, role: "auditor", invited_by: admin.id }),
+    );
   });
 
   test("one who was removed does not come back by the invitation they had", async () => {

@@ -75,7 +75,7 @@ export async function newBelongings() {
     tasks: taskId,
     teams: teamId,
     team: teamId,
-    withdrawals: await make("/api/v1/withdrawals", { amount_micros: 1, address }),
+    withdrawals: await make("/api/v1/withdrawals", { amount_micros: 1_000_000, address }),
   };
   return { owner, ids };
 }
