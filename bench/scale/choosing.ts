@@ -100,6 +100,7 @@ function queryFor(model: string): HubQuery {
     routing: defaultRouting,
     priceMax: { inputMicrosPerMillion: null, outputMicrosPerMillion: null },
     region: "weur",
+    hubIds: null,
   };
 }
 

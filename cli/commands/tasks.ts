@@ -87,7 +87,8 @@ function writeTask({ terminal }: World, one: TaskDetail): void {
 
 /** Why this worker, in a sentence. */
 function routeInWords({ route, strategy, class: secrecy, region }: TaskDetail): string {
-  const asked = `${strategy}, ${secrecy}, in ${region}`;
+  const own = route?.own_only === true ? ", own workers only" : "";
+  const asked = `${strategy}, ${secrecy}, in ${region}${own}`;
   if (route === null) return `${asked}; no worker was chosen`;
   const scores = route.candidates ?? [];
   const score = scores.find(({ worker_id: id }) => id === route.worker_id)?.score;

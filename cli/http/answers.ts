@@ -95,6 +95,7 @@ export const taskDetailSchema = taskSchema.extend({
     .looseObject({
       worker_id: z.string().optional(),
       considered: z.int().optional(),
+      own_only: z.boolean().optional(),
       excluded: z.record(z.string(), z.int()).optional(),
       candidates: z.array(z.looseObject({ worker_id: z.string(), score: z.number() })).optional(),
     })

@@ -1,3 +1,4 @@
+import { assert } from "../../shared/assert.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import { type Asset, bookOf, systemBooks } from "../../shared/assets.ts";
 import { emptyJournal, type JournalPlace } from "../../shared/journal.ts";
@@ -41,7 +42,8 @@ import type { RateLimits } from "./limits/rate-limits.ts";
  *     can be spent may then go below zero by what was set aside so, and never by more.
  * A5. Every change of a balance is a transfer with a debit and a credit side, under an id that says
  *     what it is for, and has its place in the account's journal (shared/journal.ts).
- * A6. Who serves its own account's tasks is not paid for it: nothing moves.
+ * A6. Who serves its own account's tasks is not paid for it: nothing moves. A task that is agreed
+ *     to go to own workers alone needs no credit, comes under no budget and pays nobody.
  */
 export interface AccountState {
   readonly accountId: string;
@@ -145,33 +147,42 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   if (admission.kind === "refused") {
     expireHolds(state, nowMs);
     admission = admitTask(state.limits, request, nowMs);
-    if (admission.kind === "refused") return admission;
+    if (admission.kind === "refused") {
+      // Said before a budget: own workers may do what there is no credit for (hold-own.ts).
+      const isBudget = admission.code === "insufficient_quota";
+      return (isBudget ? whyTooDear(state, request, nowMs) : null) ?? admission;
+    }
   }
   if (tasksOf(state) >= state.concurrencyMax) {
     expireHolds(state, nowMs);
-    if (tasksOf(state) >= state.concurrencyMax) {
-      return refused(
-        "rate_limit_exceeded",
-        `the account has ${tasksOf(state)} tasks running and may have ${state.concurrencyMax}`,
-      );
+    const running = tasksOf(state);
+    if (running >= state.concurrencyMax) {
+      const may = `may have ${state.concurrencyMax}`;
+      return refused("rate_limit_exceeded", `the account has ${running} tasks running and ${may}`);
     }
   }
-  const isPromised = (state.promised.get(request.taskId)?.limit ?? -1n) >= request.limit;
-  if (!isPromised && request.limit > freeCredit(state)) {
-    expireHolds(state, nowMs);
-    const free = freeCredit(state);
-    if (request.limit > free) {
-      return refused(
-        "insufficient_quota",
-        `it may cost ${request.limit} micros and ${free < 0n ? 0n : free} are available`,
-      );
-    }
-  }
+  const tooDear = whyTooDear(state, request, nowMs);
+  if (tooDear !== null) return tooDear;
   // What others pay for takes nothing of the account's own.
-  const limit = isPromised ? 0n : request.limit;
+  const limit = isPromised(state, request) ? 0n : request.limit;
   state.holds.set(request.taskId, { limit, expiresMs: request.expiresMs });
   state.held += limit;
   return { kind: "held", rates: takeAdmitted(state.limits, admission, request, nowMs) };
+}
+
+function isPromised({ promised }: AccountState, { taskId, limit }: HoldRequest): boolean {
+  return (promised.get(taskId)?.limit ?? -1n) >= limit;
+}
+
+/** Whether there is too little credit for a task (A1). Own workers cost nothing, also who owes. */
+function whyTooDear(state: AccountState, request: HoldRequest, nowMs: number): Refused | null {
+  const { limit, isOwn = false } = request;
+  if (isOwn || isPromised(state, request) || limit <= freeCredit(state)) return null;
+  expireHolds(state, nowMs);
+  const free = freeCredit(state);
+  if (limit <= free) return null;
+  const reason = `it may cost ${limit} micros and ${free < 0n ? 0n : free} are available`;
+  return refused("insufficient_quota", reason);
 }
 
 export function refused(code: ErrorCode, reason: string): Refused {
@@ -291,6 +302,7 @@ export function resolveTask(state: AccountState, closing: TaskClosing, nowMs: nu
     }
   }
   const cost = costs.reduce((sum, micros) => sum + micros, 0n);
+  assert(cost <= BigInt(closing.terms.limit), "a task costs no more than was agreed (A3)");
   state.available -= cost;
   const tokens = closing.counts.promptTokens + closing.counts.completionTokens;
   finishTask(state.limits, { taskId, keyId, model, cost, tokens }, nowMs);

@@ -20,7 +20,7 @@ import { holdRequestOf } from "./hold-request.ts";
 import { type GroupId, type KeySettings, keysUnder } from "./limits/limit-chain.ts";
 import { changeLimits } from "./limits/limiting.ts";
 import { Purchases } from "./purchases/purchases.ts";
-import { Replies, type ReplyClaim } from "./replies.ts";
+import { type Asker, Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./leases/lease-terms.ts";
 import { Leasing } from "./leases/leasing.ts";
 import type { Incoming, MoveRequest, MoveResult } from "./money/move-money.ts";
@@ -50,7 +50,7 @@ export class Account extends DurableObject<Env> {
     const books = new Books(ctx.storage, config.disputeMs);
     this.#books = books;
     this.#seal = new TicketSeal(config.ticketSecret);
-    this.#replies = new Replies(books.store);
+    this.#replies = new Replies(books.store, (by) => this.#keys.use(by.keyId, by.changes));
     this.#awake = new Awake(books, this.#replies);
     const earn: Earn = (accountId, rows) =>
       accountObject(this.env, accountId).earn(books.opened.accountId, rows);
@@ -180,9 +180,9 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Claims an idempotency key for a request; see `Replies`. */
-  claimReply(key: string, requestHash: string): ReplyClaim {
+  claimReply(key: string, requestHash: string, by: Asker): ReplyClaim {
     this.#awake.stay();
-    return this.#replies.claim(key, requestHash, Date.now());
+    return this.#replies.claim(key, { requestHash, by }, Date.now());
   }
 
   /** Ends a claim: with the reply to repeat, or with none, so that the next one is done afresh. */

@@ -1,3 +1,4 @@
+import { assert } from "../../shared/assert.ts";
 import type { TokenCounts } from "../../shared/money.ts";
 import type { HoldRequest } from "./account-state.ts";
 import type { Terms } from "./ticket.ts";
@@ -10,12 +11,14 @@ export function holdRequestOf(
   ask: { readonly tokensMax?: TokenCounts; readonly alsoNamed?: readonly string[] },
 ): HoldRequest {
   const { tokensMax = noTokens, alsoNamed = [] } = ask;
+  assert(terms.own !== true || terms.limit === "0", "what only own workers answer is free (A6)");
   return {
     taskId: terms.task,
     keyId: terms.key,
     model: terms.model,
     alsoNamed,
     limit: BigInt(terms.limit),
+    isOwn: terms.own === true,
     tokensMax,
     expiresMs: terms.expires_ms,
   };

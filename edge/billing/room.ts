@@ -1,6 +1,7 @@
 import type { HoldAnswer } from "./account-answers.ts";
 import { holdCredit, type HoldRequest, type HoldResult } from "./account-state.ts";
 import type { Books } from "./books.ts";
+import { spendable } from "./money/buckets.ts";
 
 /**
  * A task's answer ends before its books are closed: closings gather for some 40 ms and then take a
@@ -24,7 +25,7 @@ export class Room {
     for (;;) {
       const answer = refuse() ?? holdCredit(books.opened, request, Date.now());
       const leftMs = untilMs - Date.now();
-      if (leftMs <= 0 || !this.#mayWait(books, answer)) return answer;
+      if (leftMs <= 0 || !this.#mayWait(books, request, answer)) return answer;
       await this.#nextClosing(leftMs);
     }
   }
@@ -34,13 +35,16 @@ export class Room {
     for (const wake of this.#waiters) wake();
   }
 
-  #mayWait({ opened: state }: Books, answer: Found): boolean {
+  #mayWait({ opened: state }: Books, request: HoldRequest, answer: Found): boolean {
     if (answer.kind !== "refused" || this.#waiters.size >= waitersMax) return false;
     const { code, limit } = answer;
     const isFull = code === "rate_limit_exceeded" || code === "insufficient_quota";
     // Where it is known how long it takes, it is not a task's end that helps.
     const isUnknown = (limit?.retryAfterMs ?? null) === null;
-    return isFull && isUnknown && state.holds.size > 0;
+    // Credit that no task holds comes back with none of them.
+    const isBeyond = limit === undefined && request.limit > spendable(state);
+    const isCredit = code === "insufficient_quota";
+    return isFull && isUnknown && !(isCredit && isBeyond) && state.holds.size > 0;
   }
 
   #nextClosing(withinMs: number): Promise<void> {

@@ -52,6 +52,11 @@ export const termsSchema = z.strictObject({
   project: z.string().optional(),
   /** The lease that sets the limit aside, where no hold of the task's own does. */
   lease: z.string().optional(),
+  /**
+   * Only workers of the account's own may answer, which costs nothing: the limit is 0, and no lease
+   * pays.
+   */
+  own: z.literal(true).optional(),
 });
 export type Terms = z.infer<typeof termsSchema>;
 

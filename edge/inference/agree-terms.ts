@@ -15,11 +15,13 @@ export interface Agreement extends Pick<
   readonly completionTokensMax: number;
   /** The highest that may be asked for it. */
   readonly price: Price;
+  /** Only workers of the caller's own account may answer, which is free. */
+  readonly own: boolean;
 }
 
 /** The terms of a task: they are frozen here, and everything that is paid later obeys them. */
 export function agreeTerms(caller: Caller, agreement: Agreement, tariff: Tariff): Terms {
-  const { price, createdMs, mode } = agreement;
+  const { price, createdMs, mode, own } = agreement;
   const factor = tariff.body.modes[mode];
   return {
     v: 1,
@@ -36,7 +38,8 @@ export function agreeTerms(caller: Caller, agreement: Agreement, tariff: Tariff)
     tariff: tariff.hash,
     ...(caller.teamId === null ? {} : { team: caller.teamId }),
     ...(caller.projectId === null ? {} : { project: caller.projectId }),
-    limit: limitOf(agreement, price, factor).toString(),
+    limit: own ? "0" : limitOf(agreement, price, factor).toString(),
+    ...(own ? { own } : {}),
     input_micros_per_million: price.inputMicrosPerMillion,
     output_micros_per_million: price.outputMicrosPerMillion,
     split: tariff.body.split,

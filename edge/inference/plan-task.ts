@@ -2,7 +2,7 @@ import { assert } from "../../shared/assert.ts";
 import { OctoError } from "../../shared/errors.ts";
 import type { Ability, Demands } from "../../shared/openai/demands.ts";
 import type { OctoOptions } from "../../shared/openai/octo-options.ts";
-import { type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
+import { type PriceMax, type RoutingDemands, routingDemands } from "../../shared/openai/routing.ts";
 import { newId } from "../../shared/ids.ts";
 import type { TokenCounts } from "../../shared/money.ts";
 import { modelCaller } from "../authenticate.ts";
@@ -15,6 +15,7 @@ import type { HubQuery } from "./placing/choose-hub.ts";
 import { viewOfAll } from "../directory/network-view.ts";
 import { engineBody, type InferenceRequest, isGeneration } from "./engine-request.ts";
 import { namesOfDigest } from "./placing/named-offers.ts";
+import { ownHubs } from "./placing/own-hubs.ts";
 import { resultShapeOf } from "./results/result-shape.ts";
 import { routedRequest } from "./placing/routing-options.ts";
 import type { InferenceTask } from "./task.ts";
@@ -30,18 +31,31 @@ export interface Plan {
   readonly alsoNamed: readonly string[];
 }
 
-/** Chooses hubs and fixes the terms of one task. */
+/** Whatever own workers ask of others, they cost less than any limit. */
+const anyPrice: PriceMax = { inputMicrosPerMillion: null, outputMicrosPerMillion: null };
+
+/**
+ * Chooses hubs and fixes the terms of one task. Where hubs of the caller's own workers are given,
+ * it goes to those workers alone, for nothing; the same where the request includes its own account
+ * and nobody else.
+ */
 export async function planTask(
   ctx: Context,
   asking: Caller,
   asked: InferenceRequest,
+  ownHubIds: readonly string[] | null = null,
 ): Promise<Plan> {
   const { keyId } = asking;
   assert(keyId !== null, "inference takes an API key");
   const { wanted, options } = await routedRequest(ctx, asking, asked);
   const caller = await modelCaller(ctx, asking, wanted.request.model);
   const routed = routingDemands(options, await affinityKey(caller.accountId, wanted));
-  const query = queryOf(ctx, wanted, routed);
+  const { model } = wanted.request;
+  const isOwnAsked = routed.routing.include?.every((id) => id === caller.accountId) ?? false;
+  const own = isOwnAsked || ownHubIds !== null;
+  const hubIds = ownHubIds ?? (isOwnAsked ? await askedHubs(ctx, caller, model) : null);
+  const priceMax = own ? anyPrice : routed.priceMax;
+  const query = { ...queryOf(ctx, wanted, { ...routed, priceMax }), hubIds };
   const [choice, tariff] = await Promise.all([chooseAnywhere(ctx, query), currentTariff(ctx)]);
   const body = engineBody(wanted);
   const bounds = boundsOf(wanted, body, choice);
@@ -71,6 +85,7 @@ export async function planTask(
     strategy: query.routing.strategy,
     completionTokensMax,
     price: choice.price,
+    own,
   };
   const terms = agreeTerms(caller, agreement, tariff);
   const tokensMax = {
@@ -79,6 +94,16 @@ export async function planTask(
   };
   const alsoNamed = await namesIn(ctx, query.model);
   return { task: { ...task, terms }, hubIds: choice.hubIds, tokensMax, alsoNamed };
+}
+
+/** Where nothing is known of own workers yet, any hub may have one that has just come. */
+async function askedHubs(
+  ctx: Context,
+  { accountId }: Caller,
+  model: string,
+): Promise<readonly string[] | null> {
+  const hubIds = await ownHubs(ctx, { accountId, model });
+  return hubIds.length === 0 ? null : hubIds;
 }
 
 async function namesIn(ctx: Context, model: string): Promise<readonly string[]> {
@@ -109,7 +134,7 @@ function queryOf(
   ctx: Context,
   { kind, request, demands }: InferenceRequest,
   { require, ...routed }: RoutingDemands,
-): HubQuery {
+): Omit<HubQuery, "hubIds"> {
   if (demands.refused !== null) {
     const { param, reason } = demands.refused;
     throw new OctoError("unsupported_parameter", `Cannot honour ${param}: ${reason}`, { param });

@@ -1,9 +1,11 @@
 import { OctoError } from "../../shared/errors.ts";
 import { voidTask } from "../billing/void-task.ts";
 import type { Caller, Context } from "../context.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, type Dispatched } from "./dispatch.ts";
 import type { InferenceRequest } from "./engine-request.ts";
-import { type HeldTask, holdTask } from "./hold-task.ts";
+import { isUntaken } from "./hold-own.ts";
+import type { HeldTask } from "./hold-plan.ts";
+import { holdTask } from "./hold-task.ts";
 import { respond } from "./respond.ts";
 
 /**
@@ -23,9 +25,10 @@ export async function runInference(
 export async function runHeld(
   ctx: Context,
   wanted: InferenceRequest,
-  { task, hubIds, rates, plannedMs, over }: HeldTask,
+  held: HeldTask,
   authenticatedMs: number,
 ): Promise<Response> {
+  const { task, hubIds, rates, plannedMs, over } = held;
   const heldMs = Date.now();
 
   const dispatched = await dispatch(ctx, task, hubIds).catch((error: unknown) => {
@@ -33,16 +36,13 @@ export async function runHeld(
     ctx.waitUntil(voidTask(ctx, task, "internal"));
     throw error;
   });
-  if (dispatched.kind === "unplaced") {
-    ctx.waitUntil(voidTask(ctx, dispatched.task, dispatched.failure.code));
-  }
   if (dispatched.kind !== "answer") {
     over();
-    const { code, message, param, retryAfterS } = dispatched.failure;
-    throw new OctoError(code, message, {
-      ...(param === null ? {} : { param }),
-      ...(retryAfterS === null ? {} : { retryAfterS }),
-    });
+    const error = errorOf(dispatched, held);
+    if (dispatched.kind === "unplaced") {
+      ctx.waitUntil(voidTask(ctx, dispatched.task, error.code));
+    }
+    throw error;
   }
 
   const { response, ended } = respond(ctx, { wanted, task, rates }, dispatched, {
@@ -59,4 +59,17 @@ export async function runHeld(
       .then((end) => (end === "hub lost" ? voidTask(ctx, task, "unavailable") : undefined)),
   );
   return response;
+}
+
+/** What a consumer is told where nothing came of a task. */
+function errorOf(
+  { failure }: Exclude<Dispatched, { readonly kind: "answer" }>,
+  { refused }: HeldTask,
+): OctoError {
+  const { code, message, param, retryAfterS } = failure;
+  if (refused !== null && isUntaken(failure)) return refused(message);
+  return new OctoError(code, message, {
+    ...(param === null ? {} : { param }),
+    ...(retryAfterS === null ? {} : { retryAfterS }),
+  });
 }

@@ -13,7 +13,7 @@ import {
 import { guestKeyId, payerAccountId, payerOf } from "../x402/payer.ts";
 import type { X402Settings } from "../x402/settings.ts";
 import type { InferenceRequest } from "./engine-request.ts";
-import { holdPlan } from "./hold-task.ts";
+import { holdPlan } from "./hold-plan.ts";
 import { planTask } from "./plan-task.ts";
 import { priceTold } from "./price-told.ts";
 import { askOf, whyNotTaken } from "./purchase-ask.ts";

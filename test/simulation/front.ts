@@ -68,18 +68,35 @@ export class Front {
   start(): void {
     const plan = this.#plan();
     if (typeof plan === "string") return this.#refuse(plan);
+    this.#hold(plan, (code) => {
+      if (code === "insufficient_quota") this.#holdOwn(code);
+      else this.#refuse(code);
+    });
+  }
+
+  #hold(plan: Planned, refused: (code: ErrorCode) => void): void {
     const { terms, task, hubIds, tokensMax } = plan;
     this.#turns = lostOnceMore(hubIds, this.#lost);
     this.isolate.setAside(this.#account, terms, {
       tokensMax,
       later: (run) => this.#later(run),
       done: (aside) => {
-        if (aside.kind === "refused") return this.#refuse(aside.code);
+        if (aside.kind === "refused") return refused(aside.code);
         this.#ended = aside.ended;
         this.#task = { ...task, terms: aside.terms, ticket: sealTerms(aside.terms) };
         this.#dispatch(this.#task);
       },
     });
+  }
+
+  /** There is no credit for others: own workers answer for nothing. */
+  #holdOwn(code: ErrorCode): void {
+    const hubIds = this.#world.ownHubs(this.#account.id, this.#request.model);
+    const plan = hubIds.length === 0 ? code : this.#plan(hubIds);
+    if (typeof plan === "string") return this.#refuse(code);
+    this.#world.truth.ownTasks.set(plan.task.id, this.#account.id);
+    this.#world.truth.count("tasks for own workers alone");
+    this.#hold(plan, (why) => this.#refuse(why));
   }
 
   /** The isolate dies: its calls and streams with it, and what it had yet to say is never said. */
@@ -104,7 +121,8 @@ export class Front {
     });
   }
 
-  #plan(): Planned | ErrorCode {
+  /** A plan for anybody's workers, or for own ones on these hubs alone. */
+  #plan(ownHubIds: readonly string[] | null = null): Planned | ErrorCode {
     const { random } = this.#world;
     const { id, model, wanted, choices, streamed, usageChunk, mode, hedge } = this.#request;
     const weights = { bitsMin: null, byContent: false };
@@ -118,6 +136,7 @@ export class Front {
       routing,
       priceMax,
       region: "weur",
+      hubIds: ownHubIds,
     } as const;
     let choice: HubChoice;
     try {
@@ -145,7 +164,9 @@ export class Front {
       mode,
       factor,
       tariff: tariff.hash,
-      limit: limitOf(most, choice.price, factor).toString(),
+      ...(ownHubIds === null
+        ? { limit: limitOf(most, choice.price, factor).toString() }
+        : { limit: "0", own: true as const }),
       input_micros_per_million: choice.price.inputMicrosPerMillion,
       output_micros_per_million: choice.price.outputMicrosPerMillion,
       split: tariff.body.split,
@@ -195,7 +216,10 @@ export class Front {
     const pipe = new RunPipe(this.#world, (event) => this.#hear(event));
     this.#pipe = pipe;
     this.#world.trace.note("front", `${task.id} asks ${hubId}`);
-    this.#call((hub) => hub.run(task, pipe));
+    const { own: _, ...anybodys } = task.terms;
+    const isForgotten = this.#world.options.mutant === "own-forgotten";
+    const told = isForgotten ? { ...task, terms: anybodys } : task;
+    this.#call((hub) => hub.run(told, pipe));
   }
 
   /**

@@ -85,6 +85,7 @@ export class HubChecks {
       const other = truth.sessionByAttempt.get(attempt);
       hold(other === undefined, "I6", () => `${attempt} was offered to ${other} before`);
       truth.sessionByAttempt.set(attempt, effect.sessionId);
+      this.#checkOwn(attempt, this.#state.sessions.get(effect.sessionId));
       this.#slotsOf(effect.sessionId).offered += 1;
     }
     if (effect.kind !== "ended") return;
@@ -109,6 +110,16 @@ export class HubChecks {
     hold(tokens <= agreed, "H5", () => `${tokens} tokens of ${id} billed, ${agreed} agreed`);
     const prompt = ending.counts.promptTokens;
     hold(prompt <= task.promptTokensMax, "H5", () => `${prompt} prompt tokens of ${id} billed`);
+  }
+
+  /** A6: what only own workers may answer is offered to no other, first or later. */
+  #checkOwn(attempt: string, session: Session | undefined): void {
+    const [taskId = ""] = attempt.split(".");
+    const owner = this.#world.truth.ownTasks.get(taskId);
+    if (owner === undefined) return;
+    this.#world.truth.count("offers to own workers alone");
+    const { accountId } = session ?? { accountId: "nobody" };
+    hold(accountId === owner, "A6", () => `${attempt} of ${owner} is offered to ${accountId}`);
   }
 
   /** H1: a task waits, or is on one attempt, and every attempt and place belongs to a task. */

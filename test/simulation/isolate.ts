@@ -57,8 +57,11 @@ export class Isolate {
     const book = this.#book;
     const keyId = terms.key;
     const request = { keyId, limit: BigInt(terms.limit), newLeaseId: () => this.#newLeaseId() };
-    const { leaseId, ask } = this.#spend(request);
-    const ended = () => endTask(book, keyId, leaseId);
+    const isLeasable = terms.own !== true;
+    const { leaseId, ask } = isLeasable ? this.#spend(request) : { leaseId: null, ask: null };
+    const ended = () => {
+      if (isLeasable) endTask(book, keyId, leaseId);
+    };
     if (ask !== null) this.#renew(account, ask);
     if (leaseId !== null) {
       account.checks.issued(leaseId, account.nowMs);

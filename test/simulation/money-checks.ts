@@ -57,7 +57,8 @@ export class MoneyChecks {
     }
     this.#everHeld.add(taskId);
     hold(!before.has(taskId), "A1", () => `${taskId} is held twice`);
-    hold(freeCredit(state) >= 0n, "A1 I4", () => `${state.held} held of ${spendable(state)}`);
+    const isFree = request.isOwn === true || freeCredit(state) >= 0n;
+    hold(isFree, "A1 I4", () => `${state.held} held of ${spendable(state)}`);
     const tasks = state.holds.size + state.leasedTasks;
     hold(tasks <= state.concurrencyMax, "A1", () => `${tasks} holds and leased tasks`);
   }

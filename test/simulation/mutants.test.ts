@@ -58,6 +58,7 @@ const cases: readonly Case[] = [
   { mutant: "window-skipped", caughtBy: /^E2: .* have waited/, changes: { disputeMs: 5_000 } },
   { mutant: "mode-ignored", caughtBy: /^A3 I8/ },
   { mutant: "own-worker-paid", caughtBy: /^A3 I8/, changes: { earnersSpend: true } },
+  { mutant: "own-forgotten", caughtBy: /^A6: .* is offered to/, changes: { earnersSpend: true } },
   {
     mutant: "limit-leased-around",
     caughtBy: /^G6/,

@@ -22,6 +22,7 @@ export type Mutant =
   | "window-skipped"
   | "mode-ignored"
   | "own-worker-paid"
+  | "own-forgotten"
   | "limit-leased-around"
   | "budget-forgotten"
   | "limit-unheld";

@@ -376,7 +376,8 @@ export class SimulatedHub {
   #takeReceipts(effect: Extract<HubEffect, { kind: "receipts.submitted" }>): void {
     const session = this.#state.sessions.get(effect.sessionId);
     if (session === undefined) return;
-    const hub = { workerId: session.workerId, hubStartedMs: this.#startedMs };
+    const { workerId, accountId } = session;
+    const hub = { workerId, accountId, hubStartedMs: this.#startedMs };
     for (const { ticket, signed } of effect.frame.entries) {
       const terms = openTerms(ticket);
       const { receipt } = signed;

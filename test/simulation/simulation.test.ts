@@ -58,6 +58,8 @@ describe.runIf(only === undefined)("the simulation itself", () => {
       "pending: expired",
       "earnings released",
       "own workers' shares",
+      "tasks for own workers alone",
+      "offers to own workers alone",
       "listings repriced",
       "tariffs made",
     ];

@@ -37,6 +37,8 @@ export class Truth {
   readonly bytesByAttempt = new Map<string, number>();
   /** The tokens a worker claimed at an attempt's end. */
   readonly claimedByAttempt = new Map<string, number>();
+  /** Tasks that are agreed to go to the workers of one account alone. */
+  readonly ownTasks = new Map<string, string>();
   /** How tasks ended for their consumers. */
   readonly endings = new Map<string, string>();
   /** Things worth counting over many seeds. */

@@ -1,4 +1,5 @@
 import type { HubDigest } from "../../edge/directory/digest.ts";
+import { listingFor } from "../../edge/hub/routing/candidate-facts.ts";
 import {
   type Advice,
   createDirectoryState,
@@ -114,6 +115,16 @@ export class World {
     const account = this.accounts.get(id);
     if (account === undefined) throw new Error(`there is no account ${id}`);
     return account;
+  }
+
+  /** The hubs that have workers of an account with a model. */
+  ownHubs(accountId: string, model: string): readonly string[] {
+    const hubs = [...this.hubs].filter(([, { state }]) =>
+      [...state.sessions.values()].some(
+        (session) => session.accountId === accountId && listingFor(session, model) !== null,
+      ),
+    );
+    return hubs.map(([id]) => id);
   }
 
   accountOfWorker(key: string): string {

@@ -141,22 +141,24 @@ describe.each(lossesOfMemory)("an account that is %s", (_how, loseMemory) => {
 
   test("repeats the answers it was given to keep", async () => {
     const consumer = await newFunded();
+    const by = { keyId: consumer.keyId, changes: 0 };
     const key = newId("req");
-    expect(await objectOf(consumer).claimReply(key, "h1")).toEqual({ kind: "claimed" });
+    expect(await objectOf(consumer).claimReply(key, "h1", by)).toEqual({ kind: "claimed" });
     await objectOf(consumer).finishReply(key, "h1", "the answer");
     await loseMemory(consumer);
-    const again = await objectOf(consumer).claimReply(key, "h1");
+    const again = await objectOf(consumer).claimReply(key, "h1", by);
     expect(again).toEqual({ kind: "answered", reply: "the answer" });
-    expect(await objectOf(consumer).claimReply(key, "h2")).toEqual({ kind: "mismatch" });
+    expect(await objectOf(consumer).claimReply(key, "h2", by)).toEqual({ kind: "mismatch" });
   });
 
   test("keeps an answer that was claimed before and finished after", async () => {
     const consumer = await newFunded();
+    const by = { keyId: consumer.keyId, changes: 0 };
     const key = newId("req");
-    await objectOf(consumer).claimReply(key, "h1");
+    await objectOf(consumer).claimReply(key, "h1", by);
     await loseMemory(consumer);
     await objectOf(consumer).finishReply(key, "h1", "the answer");
-    const again = await objectOf(consumer).claimReply(key, "h1");
+    const again = await objectOf(consumer).claimReply(key, "h1", by);
     expect(again).toEqual({ kind: "answered", reply: "the answer" });
   });
 });
@@ -165,14 +167,15 @@ describe("an idempotency key", () => {
   test("is running until it is finished, and free again where there is nothing to keep", async () => {
     const consumer = await newFunded();
     const account = objectOf(consumer);
+    const by = { keyId: consumer.keyId, changes: 0 };
     const key = newId("req");
-    expect(await account.claimReply(key, "h1")).toEqual({ kind: "claimed" });
-    expect(await account.claimReply(key, "h1")).toEqual({ kind: "running" });
-    expect(await account.claimReply(key, "h2")).toEqual({ kind: "mismatch" });
+    expect(await account.claimReply(key, "h1", by)).toEqual({ kind: "claimed" });
+    expect(await account.claimReply(key, "h1", by)).toEqual({ kind: "running" });
+    expect(await account.claimReply(key, "h2", by)).toEqual({ kind: "mismatch" });
     await account.finishReply(key, "h2", "not mine");
-    expect(await account.claimReply(key, "h1")).toEqual({ kind: "running" });
+    expect(await account.claimReply(key, "h1", by)).toEqual({ kind: "running" });
     await account.finishReply(key, "h1", null);
-    expect(await account.claimReply(key, "h2")).toEqual({ kind: "claimed" });
+    expect(await account.claimReply(key, "h2", by)).toEqual({ kind: "claimed" });
   });
 });
 

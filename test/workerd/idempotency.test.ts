@@ -1,9 +1,10 @@
 import { evictDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
+import { type ApiKeyChange, changeApiKey } from "../../edge/db/api-keys.ts";
 import { accountObject } from "../../edge/objects.ts";
 import { newId } from "../../shared/ids.ts";
 import { until } from "../helpers/until.ts";
-import { env } from "./routes/edge-client.ts";
+import { call, env, openDatabase } from "./routes/edge-client.ts";
 import { readStream } from "./sse.ts";
 import {
   answering,
@@ -163,5 +164,64 @@ describe("a request under an Idempotency-Key", () => {
     const headers = { "idempotency-key": key };
     const response = await chat(await newFunded(), newModel(), { headers });
     expect(await codeOf(response)).toBe("400 invalid_request");
+  });
+});
+
+describe("an answer is not repeated", () => {
+  /** An answer that is kept, and how it is asked for again. */
+  async function kept() {
+    const { model, consumer, worker } = await world("for ", "its asker");
+    const headers = { "idempotency-key": newId("req") };
+    const send = (as: Consumer = consumer) => chat(as, model, { headers });
+    await (await send()).text();
+    await until("the answer is kept", async () => (await send()).status === 200);
+    await untilSettled(consumer);
+    return { model, consumer, worker, send };
+  }
+
+  /** As another isolate changes a key: this one still remembers the settings of before. */
+  async function changeElsewhere(of: Consumer, change: ApiKeyChange): Promise<void> {
+    await using db = openDatabase();
+    const key = { accountId: of.accountId, id: of.keyId, atMs: Date.now() };
+    expect(await changeApiKey(db, key, change)).toBe(true);
+    await accountObject(env, of.accountId).changeKey(of.keyId, change.expiresAt ?? null);
+  }
+
+  test("to a key that was revoked since", async () => {
+    const { consumer, worker, send } = await kept();
+    await accountObject(env, consumer.accountId).setKey(consumer.keyId, "revoked");
+    expect(await codeOf(await send())).toBe("401 invalid_api_key");
+    expect(worker.attempts).toHaveLength(1);
+  });
+
+  test("to a key that has expired since", async () => {
+    const { consumer, send } = await kept();
+    await changeElsewhere(consumer, { expiresAt: Date.now() });
+    expect(await codeOf(await send())).toBe("401 invalid_api_key");
+  });
+
+  test("to a key of an account that was suspended since", async () => {
+    const { consumer, send } = await kept();
+    const { accountId } = consumer;
+    await accountObject(env, accountId).open({ accountId, status: "suspended", concurrencyMax: 8 });
+    expect(await codeOf(await send())).toBe("401 invalid_api_key");
+  });
+
+  test("to a key that may not ask for its model any more, and is again once it may", async () => {
+    const { model, consumer, worker, send } = await kept();
+    await changeElsewhere(consumer, { models: ["another"] });
+    expect(await codeOf(await send())).toBe("403 insufficient_scope");
+    await changeElsewhere(consumer, { models: ["another", model] });
+    expect((await send()).headers.get("idempotency-replayed")).toBe("true");
+    expect(worker.attempts).toHaveLength(1);
+  });
+
+  test("to another key of its account that may not ask for its model", async () => {
+    const { consumer, send } = await kept();
+    const body = { name: "narrow", scopes: ["inference"], models: ["another"] };
+    const { json } = await call("POST /api/v1/keys", { key: consumer.key, body });
+    const narrow = { ...consumer, keyId: String(json["id"]), key: String(json["key"]) };
+    expect(await codeOf(await send(narrow))).toBe("403 insufficient_scope");
+    expect((await send()).status).toBe(200);
   });
 });

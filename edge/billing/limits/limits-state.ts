@@ -44,6 +44,8 @@ export interface LimitedRequest {
   readonly alsoNamed?: readonly string[];
   /** The most it may cost. */
   readonly limit: Micros;
+  /** It goes to own workers alone, for nothing. */
+  readonly isOwn?: boolean;
   readonly tokensMax: TokenCounts;
 }
 

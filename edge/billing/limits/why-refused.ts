@@ -71,10 +71,11 @@ function whyClosed(subject: Subject, limits: ModelLimits): Refusal | null {
 
 function whyUnpaid(
   { subject, limits, meter }: Link,
-  { limit }: LimitedRequest,
+  { limit, isOwn = false }: LimitedRequest,
   nowMs: number,
 ): Refusal | null {
-  if (limits.budget_end === "soft") return null;
+  // What own workers do is in no budget, though more than all of it be spent already (A6).
+  if (limits.budget_end === "soft" || isOwn) return null;
   for (const period of budgetPeriods) {
     const budget = budgetOf(limits, period);
     if (budget === null) continue;

@@ -1,5 +1,7 @@
 import type { TaskMode } from "../../../shared/openai/octo-options.ts";
+import type { Terms } from "../../billing/ticket.ts";
 import type { HubState, TaskEntry } from "../hub-state.ts";
+import { isForeign } from "../routing/choose-worker.ts";
 
 /**
  * Tasks that wait for a slot, in the order in which they are served.
@@ -56,12 +58,15 @@ const modelsMax = 256;
  * nobody knows (Q2). Each slot comes free when its answer is as old as answers get on average.
  */
 export function expectedWaitMs(state: HubState, entry: TaskEntry, nowMs: number): number | null {
-  const { model } = entry.task;
+  const { model, terms } = entry.task;
   const leftMs: number[] = [];
   let meanMs = 0;
-  for (const { listing, startedMs } of state.attempts.values()) {
+  for (const { listing, session, startedMs } of state.attempts.values()) {
     const isOfModel = listing.model === model || `sha256:${listing.digest}` === model;
-    const ms = isOfModel ? state.taskMsByModel.get(listing.model) : undefined;
+    const ms =
+      isOfModel && !isForeign(entry.task, session)
+        ? state.taskMsByModel.get(listing.model)
+        : undefined;
     if (ms === undefined) continue;
     leftMs.push(Math.max(0, ms - (nowMs - startedMs)));
     meanMs = Math.max(meanMs, ms);
@@ -69,9 +74,15 @@ export function expectedWaitMs(state: HubState, entry: TaskEntry, nowMs: number)
   if (leftMs.length === 0) return null;
   const rank = rankOf(entry);
   const ahead = state.waiting.filter(
-    (other) => other.task.model === model && rankOf(other) <= rank,
+    (other) =>
+      other.task.model === model && rankOf(other) <= rank && isForSame(other.task.terms, terms),
   ).length;
   leftMs.sort((a, b) => a - b);
   const rounds = Math.floor(ahead / leftMs.length);
   return (leftMs[ahead % leftMs.length] ?? 0) + rounds * meanMs;
+}
+
+/** Whether two tasks of a model wait for the same workers: one account's own, or anybody's. */
+function isForSame(one: Terms, other: Terms): boolean {
+  return one.own === other.own && (one.own !== true || one.account === other.account);
 }

@@ -76,6 +76,7 @@ function sessionExclusionOf(
   reputation: number,
 ): Exclusion | null {
   const { regions, exclude, include, reputationMin } = task.routing;
+  if (isForeign(task, session)) return "own";
   if (session.draining) return "draining";
   if (regions !== null && !regions.includes(session.region)) return "region";
   const isAmong = (ids: readonly string[]) =>
@@ -83,6 +84,11 @@ function sessionExclusionOf(
   if (exclude.length > 0 && isAmong(exclude)) return "exclude";
   if (include !== null && !isAmong(include)) return "include";
   return reputation < reputationMin ? "reputation" : null;
+}
+
+/** A stranger's worker, for a task that is agreed to go to none: it would work for nothing (A6). */
+export function isForeign({ terms }: InferenceTask, { accountId }: Session): boolean {
+  return terms.own === true && accountId !== terms.account;
 }
 
 /** Whether a worker could serve a task if it had a slot. */
@@ -199,6 +205,7 @@ function explanationOf(task: InferenceTask, survey: Survey, drawn: Drawn): Route
     excludedExamples: survey.examples,
     candidates: bestOf(board, task.routing, (at) => survey.fitting[at]?.session.workerId ?? ""),
     workerId: session.workerId,
+    ownOnly: task.terms.own === true,
     explored: drawn.isExplored,
     sticky: drawn.isSticky,
     inputMicrosPerMillion: listing.input_micros_per_million,

@@ -7,6 +7,7 @@ import { rounded, type Scoreboard } from "./scoreboard.ts";
 export const exclusions = [
   "tried",
   "model",
+  "own",
   "ability",
   "context",
   "class",
@@ -51,6 +52,8 @@ export interface RouteExplanation {
   /** The best by score, at most ten. */
   readonly candidates: readonly ScoredCandidate[];
   readonly workerId: string;
+  /** Only workers of the consumer's own account could be chosen, for whom it costs nothing. */
+  readonly ownOnly: boolean;
   /** It was drawn to be measured, whatever it scores. */
   readonly explored: boolean;
   /** It was near the best and has served what begins alike. */

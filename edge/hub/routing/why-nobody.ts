@@ -43,6 +43,8 @@ export function whyNobody(task: InferenceTask, excluded: Excluded): WhyNobody {
       param: null,
     };
   }
+  // Whoever is left out for being a stranger's might do for a task that is paid for.
+  if (excluded.own !== undefined) return here(`No worker of your own offers ${model} here`);
   return {
     code: "model_not_found",
     message: `No worker offers the model ${model} for ${task.class} tasks`,

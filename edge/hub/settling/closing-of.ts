@@ -50,7 +50,11 @@ function postOf(terms: Terms, record: TaskRecord, shares: readonly Share[]): Tas
 export function isPayable(
   receipt: Receipt,
   terms: Terms,
-  hub: { readonly workerId: string; readonly hubStartedMs: number },
+  hub: {
+    readonly workerId: string;
+    readonly accountId: string;
+    readonly hubStartedMs: number;
+  },
 ): boolean {
   const number = Number(receipt.attempt.split(".")[1]);
   return (
@@ -58,6 +62,7 @@ export function isPayable(
     number >= 1 &&
     receipt.attempt === `${terms.task}.${number}` &&
     receipt.worker === hub.workerId &&
+    (terms.own !== true || terms.account === hub.accountId) &&
     receipt.outcome === "complete" &&
     terms.created_ms < hub.hubStartedMs &&
     receipt.input_micros_per_million <= terms.input_micros_per_million &&

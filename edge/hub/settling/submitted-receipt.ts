@@ -33,7 +33,8 @@ export async function readSubmission(
   const { session, edgeKey, hubStartedMs, nowMs } = context;
   const terms = await context.seal.open(entry.ticket);
   if (terms === null) return { kind: "drop" };
-  const hub = { workerId: session.workerId, hubStartedMs };
+  const { workerId, accountId } = session;
+  const hub = { workerId, accountId, hubStartedMs };
   if (!isPayable(signed.receipt, terms, hub) || !(await verifyReceipt(signed))) {
     return { kind: "drop" };
   }

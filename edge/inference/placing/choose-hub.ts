@@ -1,3 +1,4 @@
+import { OctoError } from "../../../shared/errors.ts";
 import { highestPrice, type Price } from "../../../shared/money.ts";
 import type { Demands } from "../../../shared/openai/demands.ts";
 import { type WeightDemands, weightFault } from "../../../shared/openai/octo-options.ts";
@@ -27,6 +28,8 @@ export interface HubQuery {
   readonly priceMax: PriceMax;
   /** Where the consumer is. */
   readonly region: Region;
+  /** The hubs that may be asked, where that is known beforehand; null for all. */
+  readonly hubIds: readonly string[] | null;
 }
 
 export interface HubChoice {
@@ -54,7 +57,7 @@ export function chooseHub(
   const named = namedOffers(query.model, digests);
   const { offers } = named;
   const board = boardOf(named, query);
-  if (!leaveFitting(query, offers, board)) throw whyNone(query, digests, offers);
+  if (!leaveFitting(query, offers, board)) throw whyNotHere(query, digests, offers);
   board.score(query.routing.weights);
   const hubIds: string[] = [];
   const served: ModelDigest[] = [];
@@ -71,6 +74,19 @@ export function chooseHub(
     price: atMost(highest, query.priceMax),
     contextTokens: Math.max(...served.map((model) => model.contextTokens)),
   };
+}
+
+/** Why no hub can serve; where only some may be asked, why none of those. */
+function whyNotHere(
+  query: HubQuery,
+  digests: readonly HubDigest[],
+  offers: readonly Offer[],
+): OctoError {
+  const { hubIds, model } = query;
+  if (hubIds === null) return whyNone(query, digests, offers);
+  const there = offers.filter(({ hub }) => hubIds.includes(hub.hubId));
+  if (there.length > 0) return whyNone(query, digests, there);
+  return new OctoError("no_capacity", `No worker of your own offers ${model} just now`);
 }
 
 /**
@@ -100,9 +116,11 @@ function isAbleAtAll(sets: readonly AbilitySet[], demanded: DemandedAbilities): 
 }
 
 /** Whether an offer is within the consumer's own limits. */
-function isWithinLimits({ routing, priceMax, weights }: HubQuery, { hub, model }: Offer): boolean {
+function isWithinLimits(query: HubQuery, { hub, model }: Offer): boolean {
+  const { routing, priceMax, weights, hubIds } = query;
   const { regions, reputationMin } = routing;
   return (
+    (hubIds === null || hubIds.includes(hub.hubId)) &&
     (regions === null || regions.includes(hub.region)) &&
     model.bestReputation >= reputationMin &&
     isWithin(model.lowestSides, priceMax) &&

@@ -66,7 +66,8 @@ export function namesOfDigest(name: string, digests: readonly HubDigest[]): stri
   return [...new Set(models.map(({ model }) => model))];
 }
 
-function digestIn(name: string): string | null {
+/** The digest by which a model is asked for; null where it is asked for by name. */
+export function digestIn(name: string): string | null {
   return name.startsWith(digestPrefix) ? name.slice(digestPrefix.length) : null;
 }
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { OctoError } from "../../../shared/errors.ts";
 import { taskKinds } from "../../../shared/openai/task-kinds.ts";
 import type { Prospect } from "../../hub/routing/prospect.ts";
-import { planTask } from "../../inference/plan-task.ts";
+import { planAffordable } from "../../inference/hold-own.ts";
 import { hubObject } from "../../objects.ts";
 import { inferenceErrors } from "./describe-inference.ts";
 import { readRequest } from "./read-request.ts";
@@ -32,7 +32,9 @@ export const dryRouteRoutes: readonly Route[] = [
     method: "post",
     path: "/api/v1/route",
     summary: "Ask where a request would go and what it would cost at most",
-    about: "Nothing is held and nothing runs. Where nobody could serve, the answer is the error.",
+    about:
+      "Nothing is held and nothing runs. Where nobody could serve, the answer is the error. " +
+      "What there is no credit for goes to own workers alone, if they offer the model.",
     access: "any key",
     body: dryRequestSchema,
     answer: dryRouteSchema,
@@ -42,7 +44,7 @@ export const dryRouteRoutes: readonly Route[] = [
         throw new OctoError("insufficient_scope", "Whose request it would be takes an API key");
       }
       const headers = optionsInHeaders(header);
-      const { task, hubIds } = await planTask(
+      const { task, hubIds } = await planAffordable(
         ctx,
         caller,
         withHeaders(readRequest(kind, body), headers),
@@ -60,6 +62,7 @@ export const dryRouteRoutes: readonly Route[] = [
         model: task.model,
         strategy: task.routing.strategy,
         class: task.class,
+        own_only: task.terms.own === true,
         cost_micros_max: Number(task.terms.limit),
         input_micros_per_million_max: task.terms.input_micros_per_million,
         output_micros_per_million_max: task.terms.output_micros_per_million,

@@ -67,7 +67,8 @@ async function answer(
   if (idempotencyKey === null) return run();
   const told = typeof text === "string" ? text : text();
   const routing = Object.keys(headers).length === 0 ? "" : `\n${JSON.stringify(headers)}`;
-  return once(ctx, caller, { key: idempotencyKey, request: `${raw.url}\n${told}${routing}` }, run);
+  const request = `${raw.url}\n${told}${routing}`;
+  return once(ctx, caller, { key: idempotencyKey, request, wanted }, run);
 }
 
 /** A request with what its headers ask of its routing. */

@@ -42,6 +42,10 @@ const explanationFields = {
       description: "The ten best by score: the sum of their parts, each 1 for the best, by weight",
     }),
   worker_id: z.string().meta({ description: "Who was chosen" }),
+  own_only: z
+    .boolean()
+    .optional()
+    .meta({ description: "Only own workers could be chosen, who cost nothing" }),
   explored: z.boolean().meta({ description: "Chosen to be measured, as one choice in 100 is" }),
   sticky: z
     .boolean()
@@ -61,6 +65,7 @@ export const dryRouteSchema = z
     model: z.string().meta({ description: "Without the suffix of a strategy" }),
     strategy: strategyField,
     class: z.enum(classes),
+    own_only: z.boolean().meta({ description: "Only own workers are asked, who cost nothing" }),
     cost_micros_max: microsField.meta({ description: "What would be held, in micros" }),
     input_micros_per_million_max: z.int(),
     output_micros_per_million_max: z.int(),

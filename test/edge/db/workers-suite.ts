@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Database } from "../../../edge/db/database.ts";
 import { searchListings } from "../../../edge/db/listings.ts";
+import { findOwnHubs } from "../../../edge/db/own-hubs.ts";
 import {
   findWorker,
   listWorkers,
@@ -15,6 +16,35 @@ export function describeWorkers(makeDatabase: MakeDatabase): void {
   describeReports(makeDatabase);
   describeLateReports(makeDatabase);
   describeEnds(makeDatabase);
+  describeOwnHubs(makeDatabase);
+}
+
+function describeOwnHubs(makeDatabase: MakeDatabase): void {
+  test("the hubs of an account's own workers with a model are found by name and by digest", async () => {
+    await using db = await makeDatabase();
+    const [tiny, fine] = [sampleListing({ model: "tiny" }), sampleListing({ model: "fine" })];
+    const coarse = { ...tiny, digest: "c".repeat(64) };
+    await recordWorkers(db, [
+      sampleReport({ id: "one", hub: "weur:1", listings: [tiny, fine] }),
+      sampleReport({ id: "two", hub: "weur:1", listings: [tiny] }),
+      sampleReport({ id: "three", hub: "enam:7", listings: [coarse] }),
+      sampleReport({ id: "gone", hub: "apac:1", listings: [tiny] }),
+      sampleReport({ id: "theirs", hub: "oc:2", accountId: "acct_mary", listings: [tiny, fine] }),
+    ]);
+    await markWorkersOffline(db, [{ id: "gone", sessionEpoch: 1, atMs: 6_000 }]);
+    const hubs = async (model: string, digest: string | null = null, accountId = "acct_paul") =>
+      (await findOwnHubs(db, { accountId, model, digest })).toSorted();
+    expect(await hubs("tiny")).toEqual(["enam:7", "weur:1"]);
+    expect(await hubs("fine")).toEqual(["weur:1"]);
+    expect(await hubs(`sha256:${coarse.digest}`, coarse.digest)).toEqual(["enam:7"]);
+    expect(await hubs("fine", null, "acct_mary")).toEqual(["oc:2"]);
+    expect(await hubs("tiny", null, "acct_nobody")).toEqual([]);
+    // A listing that was withdrawn is nobody's to ask for.
+    await recordWorkers(db, [
+      sampleReport({ id: "one", hub: "weur:1", atMs: 7_000, listings: [tiny] }),
+    ]);
+    expect(await hubs("fine")).toEqual([]);
+  });
 }
 
 /** Which models are listed, and whether online, by name. */

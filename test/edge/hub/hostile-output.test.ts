@@ -107,7 +107,12 @@ test.each(["0", "-1", "NaN", "Infinity", "1.5"])("attempt %s of a task is never 
     first_token_ms: 0,
     ended_ms: 0,
   } as const;
-  const hub = { workerId: "w", hubStartedMs: 10 };
+  const hub = { workerId: "w", accountId: "acct_stranger", hubStartedMs: 10 };
   expect(isPayable(receipt, of, hub)).toBe(false);
   expect(isPayable({ ...receipt, attempt: "tsk_a.1" }, of, hub)).toBe(true);
+  // What only own workers may answer is no stranger's to bring.
+  const own = { ...of, limit: "0", own: true as const };
+  expect(isPayable({ ...receipt, attempt: "tsk_a.1" }, own, hub)).toBe(false);
+  const ownHub = { ...hub, accountId: of.account };
+  expect(isPayable({ ...receipt, attempt: "tsk_a.1" }, own, ownHub)).toBe(true);
 });

@@ -15,6 +15,33 @@ function asking(options: OctoOptions, affinity: string | null = null): HubQuery 
 const known = { decodeTokensPerS: 50, successShare: 1, samples: 9 };
 const plain = model({ measured: { ...known, firstTokenMs: 200 }, lowestPrice: price(300) });
 
+describe("where only some hubs may be asked", () => {
+  const hubs = ["a", "b", "c"].map((id) => hub(id, plain));
+
+  test("no other is, however good", () => {
+    const better = hub("d", model({ ...plain, lowestPrice: price(1), highestPrice: price(9_999) }));
+    for (const chance of [0, 0.5, 0.995]) {
+      const choice = chooseHub(query({ hubIds: ["b", "x"] }), [...hubs, better], () => chance);
+      expect(choice).toMatchObject({ hubIds: ["b"], price: plain.highestPrice });
+    }
+  });
+
+  test("and have it no more, that is said of them alone", () => {
+    const error = failure(query({ hubIds: ["x"] }), hubs);
+    expect([error.code, error.message]).toEqual([
+      "no_capacity",
+      "No worker of your own offers m just now",
+    ]);
+    const dull = hub("e", model({ abilities: ["chat"], abilitySets: [["chat"]] }));
+    const sharp = hub(
+      "f",
+      model({ abilities: ["chat", "tools"], abilitySets: [["chat", "tools"]] }),
+    );
+    const of = query({ hubIds: ["e"] }, ["chat", "tools"]);
+    expect(failure(of, [dull, sharp]).message).toMatch(/^No worker with m can do what .* tools/);
+  });
+});
+
 describe("hubs are asked by the strategy of the task", () => {
   test.each<[OctoOptions, Parameters<typeof model>[0]]>([
     [{ strategy: "cost" }, { lowestPrice: price(100) }],

@@ -56,6 +56,7 @@ export function query(
     routing: defaultRouting,
     priceMax: { inputMicrosPerMillion: null, outputMicrosPerMillion: null },
     region: "weur",
+    hubIds: null,
     ...changes,
   };
 }
