@@ -151,3 +151,10 @@ export async function ledgerSum(): Promise<bigint> {
 export function answering(...tokens: readonly string[]): Script {
   return (attempt) => attempt.answer(...tokens);
 }
+
+/** Whether the account has ever leased; no task tells of that. */
+export function hasLeased(consumer: Consumer): Promise<boolean> {
+  return runInDurableObject(accountObject(env, consumer.accountId), (_, { storage }) => {
+    return storage.sql.exec("SELECT * FROM leased").toArray().length > 0;
+  });
+}

@@ -14,6 +14,7 @@ import {
   answering,
   chat,
   type Consumer,
+  hasLeased,
   ledgerBalance,
   ledgerSum,
   newFunded,
@@ -32,13 +33,6 @@ function objectOf({ accountId }: Consumer): DurableObjectStub<Account> {
 /** What is set aside for leases, and for tasks that hold by themselves, of the account. */
 async function aside(consumer: Consumer): Promise<bigint> {
   return (await summaryOf(consumer)).held;
-}
-
-/** Whether the account has ever leased; no task tells of that. */
-function hasLeased(consumer: Consumer): Promise<boolean> {
-  return runInDurableObject(objectOf(consumer), (_, { storage }) => {
-    return storage.sql.exec("SELECT * FROM leased").toArray().length > 0;
-  });
 }
 
 async function crash(of: Consumer): Promise<void> {

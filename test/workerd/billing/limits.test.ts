@@ -4,6 +4,7 @@ import type { Account } from "../../../edge/billing/account.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import { errorSchema } from "../../../edge/openapi/openai-answers.ts";
 import type { Limits } from "../../../shared/limits.ts";
+import { newId } from "../../../shared/ids.ts";
 import type { FakeAttempt } from "../../helpers/fake-worker.ts";
 import { until } from "../../helpers/until.ts";
 import { call, env } from "../routes/edge-client.ts";
@@ -12,6 +13,7 @@ import {
   chat,
   type ChatOptions,
   type Consumer,
+  hasLeased,
   newFunded,
   newModel,
   serve,
@@ -344,14 +346,16 @@ describe("headers", () => {
 describe("a key that is leased", () => {
   test("is under its limit from when setting that has returned, and is leased no more", async () => {
     const [consumer, { model }] = [await newFunded(), await served()];
-    const leases = () =>
-      runInDurableObject(objectOf(consumer), (_, { storage }) =>
-        storage.sql.exec("SELECT * FROM leases WHERE issued_tasks IS NULL").toArray(),
-      );
+    const lease = () => {
+      const { keyId } = consumer;
+      const ask = { id: newId("lea"), keyId, limit: 10_000n, tasks: 8, taskLimit: 10n };
+      return objectOf(consumer).lease(ask);
+    };
     await until("the key is busy enough for a lease", async () => {
       expect((await ask(consumer, model)).status).toBe(200);
-      return (await leases()).length > 0;
+      return hasLeased(consumer);
     });
+    expect(await lease()).not.toBeNull();
     await limitKey(consumer, { requests_per_minute: 3 });
     const told = await askAtOnce(20, consumer, model);
     expect(statuses(told)).toEqual({ 200: 3, 429: 17 });
@@ -359,6 +363,6 @@ describe("a key that is leased", () => {
     for (let burst = 0; burst < 4; burst++) {
       expect(statuses(await askAtOnce(8, consumer, model))).toEqual({ 200: 8 });
     }
-    expect(await leases()).toEqual([]);
+    expect(await lease()).toBeNull();
   });
 });
