@@ -1,5 +1,5 @@
 import { openLocalDatabase } from "../../dev/libsql/open-local.ts";
-import type { Transfer } from "../../edge/db/ledger.ts";
+import type { Transfer } from "../../edge/db/ledger/ledger.ts";
 import { z } from "zod";
 import { taskSchema } from "../../edge/routes/inference/task-schema.ts";
 import { canonicalJson, type JsonValue } from "../../shared/crypto/jcs.ts";

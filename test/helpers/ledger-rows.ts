@@ -5,8 +5,8 @@ import {
   insertTransfers,
   type NewTransfer,
   type Transfer,
-} from "../../edge/db/ledger.ts";
-import { exportTransfers } from "../../edge/db/ledger-export.ts";
+} from "../../edge/db/ledger/ledger.ts";
+import { exportTransfers } from "../../edge/db/ledger/ledger-export.ts";
 import type { Micros } from "../../shared/money.ts";
 
 /** Stores transfers, each at most once, and nothing else; gives how many were new. */

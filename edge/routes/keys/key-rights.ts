@@ -8,7 +8,7 @@ import {
 } from "../../../shared/permissions.ts";
 import type { Caller, Context, KeyRules } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { findApiKey } from "../../db/api-keys.ts";
+import { findApiKey } from "../../db/people/api-keys.ts";
 import { systemAccountId } from "../active-caller.ts";
 import { noSuchAccount } from "../known-account.ts";
 

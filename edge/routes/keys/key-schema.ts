@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseAddressBlock } from "../../../shared/addresses.ts";
 import { type Limits, limitsSchema } from "../../../shared/limits.ts";
 import { keyScopes } from "../../../shared/permissions.ts";
-import type { ApiKeySummary } from "../../db/api-keys.ts";
+import type { ApiKeySummary } from "../../db/people/api-keys.ts";
 import {
   accountIdField,
   keyIdField,

@@ -4,8 +4,13 @@ import {
   createAccount,
   findAccount,
   listAccounts,
-} from "../../../edge/db/accounts.ts";
-import { createApiKey, findApiKey, listApiKeys, revokeApiKey } from "../../../edge/db/api-keys.ts";
+} from "../../../edge/db/people/accounts.ts";
+import {
+  createApiKey,
+  findApiKey,
+  listApiKeys,
+  revokeApiKey,
+} from "../../../edge/db/people/api-keys.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleAccount, sampleKey } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";

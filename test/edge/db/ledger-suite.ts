@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { exportTransfers, listOwnTransfers } from "../../../edge/db/ledger-export.ts";
-import { conservation } from "../../../edge/db/current-books.ts";
-import { balances } from "../../../edge/db/ledger.ts";
+import { exportTransfers, listOwnTransfers } from "../../../edge/db/ledger/ledger-export.ts";
+import { conservation } from "../../../edge/db/ledger/current-books.ts";
+import { balances } from "../../../edge/db/ledger/ledger.ts";
 import { balanceOf, recordTransfers } from "../../helpers/ledger-rows.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleTransfer } from "./samples.ts";

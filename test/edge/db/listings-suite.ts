@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { Database } from "../../../edge/db/database.ts";
-import type { ListingSearch, NewListing } from "../../../edge/db/listings.ts";
-import { searchListings } from "../../../edge/db/listings.ts";
-import { models } from "../../../edge/db/schema.ts";
-import { markWorkersOffline, recordWorkers } from "../../../edge/db/workers.ts";
+import type { ListingSearch, NewListing } from "../../../edge/db/network/listings.ts";
+import { searchListings } from "../../../edge/db/network/listings.ts";
+import { models } from "../../../edge/db/schema/registry.ts";
+import { markWorkersOffline, recordWorkers } from "../../../edge/db/network/workers.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleListing, sampleReport } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";

@@ -1,4 +1,4 @@
-import type { Settlements } from "../../../edge/db/tasks.ts";
+import type { Settlements } from "../../../edge/db/ledger/tasks.ts";
 import type { JournalRow } from "../../../shared/journal.ts";
 import type { Micros } from "../../../shared/money.ts";
 import { hold } from "../truth.ts";

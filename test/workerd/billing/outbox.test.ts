@@ -1,9 +1,9 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import type { Account } from "../../../edge/billing/account.ts";
-import { exportTransfers } from "../../../edge/db/ledger-export.ts";
+import { exportTransfers } from "../../../edge/db/ledger/ledger-export.ts";
 import { databaseOf } from "../../../edge/database.ts";
-import { lastRow, type Transfer } from "../../../edge/db/ledger.ts";
+import { lastRow, type Transfer } from "../../../edge/db/ledger/ledger.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import { auditLedger } from "../../../shared/audit.ts";
 import { bookOf, systemBooks } from "../../../shared/assets.ts";

@@ -1,6 +1,6 @@
 import { evictDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
-import { type ApiKeyChange, changeApiKey } from "../../../edge/db/api-keys.ts";
+import { type ApiKeyChange, changeApiKey } from "../../../edge/db/people/api-keys.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import { newId } from "../../../shared/ids.ts";
 import { until } from "../../helpers/until.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { changeApiKey, type ApiKeyChange } from "../../../edge/db/api-keys.ts";
+import { changeApiKey, type ApiKeyChange } from "../../../edge/db/people/api-keys.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import { until } from "../../helpers/until.ts";
 import { call, env, openDatabase, refusal } from "../routes/edge-client.ts";

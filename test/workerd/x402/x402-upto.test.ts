@@ -1,6 +1,6 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
-import { listDeposits } from "../../../edge/db/deposits.ts";
+import { listDeposits } from "../../../edge/db/money/deposits.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import type { Script } from "../../helpers/fake-worker.ts";
 import { until } from "../../helpers/until.ts";
