@@ -142,7 +142,7 @@ describe("an account that crashes", () => {
     expect(await aside(consumer)).toBe(10_000n);
     await crash(consumer);
     expect(await aside(consumer)).toBe(0n);
-    await objectOf(consumer).returnLeases([{ id: ask.id, micros: 300n, tasks: 2 }]);
+    await objectOf(consumer).returnLeases([{ id: ask.id, micros: 300n, tasks: 2, running: 2 }]);
     expect(await aside(consumer)).toBe(0n);
     const closing = postOf(termsFor(consumer, { lease: ask.id }), newId("acct"), 5);
     expect(await objectOf(consumer).close([closing])).toEqual([]);
@@ -163,5 +163,5 @@ describe("an account that crashes", () => {
 test("an account that was never opened leases nothing", async () => {
   const nobody = { accountId: newId("acct"), keyId: "key_1", key: "" };
   expect(await objectOf(nobody).lease(askOf(nobody, 10n))).toBeNull();
-  await objectOf(nobody).returnLeases([{ id: "lea_1", micros: 0n, tasks: 0 }]);
+  await objectOf(nobody).returnLeases([{ id: "lea_1", micros: 0n, tasks: 0, running: 0 }]);
 });
