@@ -97,8 +97,8 @@ export default defineConfig({
           name: "workerd",
           include: ["test/workerd/**/*.test.ts"],
           exclude: [
-            "test/workerd/preflight*.test.ts",
-            "test/workerd/x402*.test.ts",
+            "test/workerd/hub/preflight*.test.ts",
+            "test/workerd/x402/**/*.test.ts",
             "test/workerd/rates*.test.ts",
           ],
           testTimeout: 30_000,
@@ -110,7 +110,7 @@ export default defineConfig({
         plugins: [cloudflareTest(() => workerdOptions("on"))],
         test: {
           name: "preflight",
-          include: ["test/workerd/preflight*.test.ts"],
+          include: ["test/workerd/hub/preflight*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
@@ -130,7 +130,7 @@ export default defineConfig({
         plugins: [cloudflareTest(() => workerdOptions("off", true))],
         test: {
           name: "x402",
-          include: ["test/workerd/x402*.test.ts"],
+          include: ["test/workerd/x402/**/*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

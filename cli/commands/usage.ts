@@ -16,7 +16,7 @@ const groupFields = {
   project: "project_id",
 } as const;
 
-export const usageGroups = ["key", "model", "day", "team", "project"] as const;
+const usageGroups = ["key", "model", "day", "team", "project"] as const;
 
 const sums = {
   tasks: z.int(),

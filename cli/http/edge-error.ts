@@ -4,7 +4,7 @@ import { CommandError } from "../failures.ts";
 import { plainLine } from "../screen/plain-text.ts";
 
 /** OpenAI's shape, as far as it is needed here: an edge may be newer and say more. */
-export const errorBodySchema = z.object({
+const errorBodySchema = z.object({
   error: z.object({ message: z.string(), code: z.string().nullish() }),
 });
 

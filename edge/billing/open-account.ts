@@ -1,5 +1,5 @@
 import { databaseOf } from "../database.ts";
-import { journalHead } from "../db/account-ledger.ts";
+import { journalHead } from "../db/ledger/account-ledger.ts";
 import type { Env } from "../env.ts";
 import { edgeLog } from "../log.ts";
 import { createAccountState } from "./account-state.ts";

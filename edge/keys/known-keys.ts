@@ -5,7 +5,7 @@ import { type OctoOptions, octoOptionsSchema } from "../../shared/openai/octo-op
 import { type Permission, permissionsOf } from "../../shared/permissions.ts";
 import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
-import { findApiKey, type KeyWithAccount } from "../db/api-keys.ts";
+import { findApiKey, type KeyWithAccount } from "../db/people/api-keys.ts";
 import { assertMayAskForIds } from "../rates/count-calls.ts";
 
 /**

@@ -5,7 +5,7 @@ import { forgetKey } from "../../edge/keys/known-keys.ts";
 import { formatApiKey, newApiKey } from "../../shared/crypto/api-key.ts";
 import { generateSigningKey } from "../../shared/crypto/signing.ts";
 import { until } from "../helpers/until.ts";
-import { ask, newPayer, priceOf } from "./payer.ts";
+import { ask, newPayer, priceOf } from "./x402/payer.ts";
 import {
   type Answer,
   type Call,

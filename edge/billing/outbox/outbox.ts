@@ -1,6 +1,6 @@
 import { databaseOf } from "../../database.ts";
-import { recordAlerts } from "../../db/alerts.ts";
-import { recordSettlements } from "../../db/tasks.ts";
+import { recordAlerts } from "../../db/money/alerts.ts";
+import { recordSettlements } from "../../db/ledger/tasks.ts";
 import type { Env } from "../../env.ts";
 import type { Books } from "../books.ts";
 import { logAlerts } from "../limits/alert-row.ts";

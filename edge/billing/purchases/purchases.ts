@@ -2,7 +2,7 @@ import { assert } from "../../../shared/assert.ts";
 import { describeError } from "../../../shared/log.ts";
 import type { Micros } from "../../../shared/money.ts";
 import { databaseOf } from "../../database.ts";
-import { recordFirstDeposit } from "../../db/deposits.ts";
+import { recordFirstDeposit } from "../../db/money/deposits.ts";
 import type { Env } from "../../env.ts";
 import { edgeLog } from "../../log.ts";
 import { askToSettle } from "../../x402/facilitator.ts";

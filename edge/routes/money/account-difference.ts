@@ -9,8 +9,13 @@ import type { AccountSummary } from "../../billing/account-answers.ts";
 import type { Told } from "../../billing/outbox/told-to.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { giversTo, journalHashAt, journalHead, ownBalances } from "../../db/account-ledger.ts";
-import { lastRow } from "../../db/ledger.ts";
+import {
+  giversTo,
+  journalHashAt,
+  journalHead,
+  ownBalances,
+} from "../../db/ledger/account-ledger.ts";
+import { lastRow } from "../../db/ledger/ledger.ts";
 import { accountObject } from "../../objects.ts";
 import { accountBalances } from "./account-balances.ts";
 

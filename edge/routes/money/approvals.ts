@@ -9,8 +9,8 @@ import {
   decideApproval,
   findApproval,
   listApprovals,
-} from "../../db/approvals.ts";
-import { approvalStates } from "../../db/schema-money.ts";
+} from "../../db/money/approvals.ts";
+import { approvalStates } from "../../db/schema/money.ts";
 import {
   accountIdField,
   amountField,

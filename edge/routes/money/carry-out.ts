@@ -1,7 +1,7 @@
 import { OctoError } from "../../../shared/errors.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { type Approval, endApproval } from "../../db/approvals.ts";
+import { type Approval, endApproval } from "../../db/money/approvals.ts";
 import { knownAccount } from "../known-account.ts";
 import { restoreAccount, restoringOf } from "./restore-account.ts";
 

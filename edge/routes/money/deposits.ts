@@ -5,7 +5,7 @@ import { OctoError } from "../../../shared/errors.ts";
 import type { AppEnv } from "../../app-env.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { type Deposit, listDeposits, recordDeposit } from "../../db/deposits.ts";
+import { type Deposit, listDeposits, recordDeposit } from "../../db/money/deposits.ts";
 import type { RouteDescription } from "../../openapi/description.ts";
 import { type DepositNotice, plainAdapter, readNotice } from "./deposit-notice.ts";
 import {

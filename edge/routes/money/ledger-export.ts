@@ -6,9 +6,9 @@ import {
 } from "../../../shared/ledger-record.ts";
 import type { LedgerRecord } from "../../../shared/ledger-record.ts";
 import { databaseOf } from "../../database.ts";
-import { exportTransfers } from "../../db/ledger-export.ts";
-import { balances, lastRow, type Transfer } from "../../db/ledger.ts";
-import { accountStatuses } from "../../db/schema.ts";
+import { exportTransfers } from "../../db/ledger/ledger-export.ts";
+import { balances, lastRow, type Transfer } from "../../db/ledger/ledger.ts";
+import { accountStatuses } from "../../db/schema/registry.ts";
 import { accountBalances } from "./account-balances.ts";
 import { accountIdField, timeField, timeToJson, wholeInQuery } from "../fields.ts";
 import { knownAccount } from "../known-account.ts";

@@ -5,9 +5,9 @@ import { resolutionKeptMs } from "../../billing/account-state.ts";
 import { fingerprintOf } from "../../billing/money/move-money.ts";
 import type { Pending } from "../../billing/money/pending-money.ts";
 import type { RestoreOrder } from "../../billing/restoring/restore-state.ts";
-import { closedSince, movesOf } from "../../db/account-ledger.ts";
+import { closedSince, movesOf } from "../../db/ledger/account-ledger.ts";
 import type { Database } from "../../db/database.ts";
-import type { Transfer } from "../../db/ledger.ts";
+import type { Transfer } from "../../db/ledger/ledger.ts";
 import type { Difference } from "./account-difference.ts";
 
 /** They go to the object in one call, which takes thirty megabytes (Workers, 2026-11). */

@@ -14,8 +14,8 @@ import {
   listInvitations,
   openInvitationsMax,
   revokeInvitation,
-} from "../../db/invitations.ts";
-import { listMemberships } from "../../db/people.ts";
+} from "../../db/people/invitations.ts";
+import { listMemberships } from "../../db/people/people.ts";
 import {
   accountIdField,
   nameField,
