@@ -22,7 +22,7 @@ const tellMsMax = 5_000;
 /** Told again after as long as this, doubled each time up to the most. */
 const retryMs = { first: 5_000, most: 300_000 } as const;
 /** A person has to look at what has waited for longer. */
-export const alarmingMs = 10 * 60_000;
+const alarmingMs = 10 * 60_000;
 /** Told at the same time: calls to objects that are on many machines. */
 const atOnce = 32;
 
