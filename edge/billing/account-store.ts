@@ -148,7 +148,12 @@ export class AccountStore {
   }
 
   saveEarningsSeq(source: string, seq: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO earnings VALUES (?, ?)", source, seq);
+    // Replacing would count the row and its index as written, each time.
+    this.#sql.exec(
+      "INSERT INTO earnings VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET seq = excluded.seq",
+      source,
+      seq,
+    );
   }
 
   reply(key: string): { readonly requestHash: string; readonly reply: string | null } | null {
