@@ -284,7 +284,7 @@ export async function runAgent(
 }
 
 /** Where the receipts of a state folder are. */
-export function journalPath(stateDir: string): string {
+function journalPath(stateDir: string): string {
   return join(stateDir, "receipts.jsonl");
 }
 

@@ -27,10 +27,19 @@ const recordPageSchema = z.looseObject({
 const balancesSchema = z.looseObject({ through: z.int(), data: z.array(ledgerBalanceSchema) });
 
 const accountSchema = z.looseObject({ id: z.string() });
+const debtSchema = z.looseObject({ account_id: z.string(), since: z.string() });
 const ledgerAccountSchema = z.looseObject({
   journal: journalHeadSchema.nullable(),
   ledger_pending: z.boolean(),
+  owed: z.array(debtSchema).default([]),
 });
+
+/** Somebody whom an account could not tell yet what it gave them. */
+interface Debt {
+  readonly by: string;
+  readonly to: string;
+  readonly since: string;
+}
 
 /** What an edge with default limits lets one account have in flight stays below. */
 const overdraftMaxCredits = "100";
@@ -42,26 +51,24 @@ export async function audit(world: World, call: Call): Promise<number> {
   const { client } = await connect(world, call, true);
   const asks = options["accounts"] !== undefined;
   // Of before: all that was handed over by now has to be there.
-  const before = asks ? await journals(client) : [];
+  const before = asks ? await askAccounts(client) : null;
   // The balances first: all that follows is of the same moment, whatever happens meanwhile.
   const { through, data: balances } = await client.getPatiently(
     "/api/v1/ledger/balances",
     balancesSchema,
   );
+  const after = asks ? await askAccounts(client) : null;
   using bar = new ProgressBar("Auditing", world.terminal, world.nowMs);
   const report = await auditLedger(
     transfers(client, through, (done) => bar.draw(done, through)),
-    {
-      balances,
-      heads: (asks ? await journals(client) : []).map(({ head }) => head),
-      handedOver: before.filter(({ isPending }) => !isPending).map(({ head }) => head),
-    },
+    { balances, heads: after?.heads ?? [], handedOver: before?.handedOver ?? [] },
     { journalHash, overdraftMaxMicros: overdraft },
   );
   // Before anything is written: both may be on one screen.
   bar[Symbol.dispose]();
-  if (isJson(call)) writeJson(world, { ok: report.fault === null, ...report });
-  else writeReport(world, report);
+  const owed = after?.owed ?? [];
+  if (isJson(call)) writeJson(world, { ok: report.fault === null, ...report, owed });
+  else writeReport(world, report, owed);
   return report.fault === null ? 0 : 1;
 }
 
@@ -83,28 +90,30 @@ async function* transfers(
   } while (cursor !== undefined);
 }
 
-interface Journal {
-  readonly head: JournalHead;
-  /** The ledger has not heard of all of it. */
-  readonly isPending: boolean;
+interface Asked {
+  readonly heads: JournalHead[];
+  /** Those of which the ledger has heard the whole. */
+  readonly handedOver: JournalHead[];
+  readonly owed: Debt[];
 }
 
-/** Where each account says that its journal ends. */
-async function journals(client: EdgeClient): Promise<Journal[]> {
+/** Where each account says that its journal ends, and whom it could not tell what it gave them. */
+async function askAccounts(client: EdgeClient): Promise<Asked> {
   const list = { path: "/api/v1/accounts", item: accountSchema, most: Infinity };
-  const found: Journal[] = [];
+  const asked: Asked = { heads: [], handedOver: [], owed: [] };
   for (const { id } of await readPages(client, list)) {
     const path = `/api/v1/ledger/accounts/${encodeURIComponent(id)}`;
-    const { journal, ledger_pending: isPending } = await client.getPatiently(
-      path,
-      ledgerAccountSchema,
-    );
-    if (journal !== null) found.push({ head: journal, isPending });
+    const account = await client.getPatiently(path, ledgerAccountSchema);
+    // One that has lost its storage keeps none, and the ledger knows better.
+    const head = account.journal ?? { source: id, seq: 0, hash: "" };
+    asked.heads.push(head);
+    if (!account.ledger_pending) asked.handedOver.push(head);
+    asked.owed.push(...account.owed.map(({ account_id: to, since }) => ({ by: id, to, since })));
   }
-  return found;
+  return asked;
 }
 
-function writeReport({ terminal }: World, report: AuditReport): void {
+function writeReport({ terminal }: World, report: AuditReport, owed: readonly Debt[]): void {
   const { fault, unchained, overdrafts, behind } = report;
   const chains = `${many(report.journals, "journal")}, ${many(report.books, "balance")}`;
   const read = `${many(report.transfers, "transfer")}, ${chains}`;
@@ -116,6 +125,10 @@ function writeReport({ terminal }: World, report: AuditReport): void {
   }
   for (const { book, balance } of overdrafts) {
     terminal.write(`    ${plainLine(book, 100)} is overdrawn: ${balance} micros`);
+  }
+  for (const { by, to, since } of owed) {
+    const names = `${plainLine(by, 80)} could not tell ${plainLine(to, 80)}`;
+    terminal.write(`    ${names} what it gave them, since ${plainLine(since, 40)}`);
   }
   if (behind.length > 0) {
     const have = behind.length === 1 ? "has" : "have";

@@ -4,7 +4,7 @@ import { CommandError } from "../failures.ts";
 import { plainLine } from "../screen/plain-text.ts";
 
 /** OpenAI's shape, as far as it is needed here: an edge may be newer and say more. */
-export const errorBodySchema = z.object({
+const errorBodySchema = z.object({
   error: z.object({ message: z.string(), code: z.string().nullish() }),
 });
 
@@ -14,11 +14,14 @@ export class EdgeError extends CommandError {
   /** One of the codes of shared/errors.ts, or what a newer edge says. */
   readonly code: string;
   readonly status: number;
+  /** After how long the edge wants to be asked again; null where it does not say. */
+  readonly retryAfterMs: number | null;
 
-  constructor(code: string, status: number, message: string) {
+  constructor(code: string, status: number, message: string, retryAfter: string | null = null) {
     super(message);
     this.code = code;
     this.status = status;
+    this.retryAfterMs = isSeconds(retryAfter) ? Number(retryAfter) * 1_000 : null;
   }
 }
 
@@ -41,11 +44,16 @@ export function edgeErrorOf(response: Response, text: string): EdgeError {
     status >= 500 ? requestNote(headers.get("x-request-id")) : undefined,
   ].filter((note) => note !== undefined);
   const said = plainLine(message, 2_000).replace(/\.$/, "");
-  return new EdgeError(code ?? "unknown", status, [said, ...notes].join("; "));
+  const all = [said, ...notes].join("; ");
+  return new EdgeError(code ?? "unknown", status, all, headers.get("retry-after"));
 }
 
 function laterNote(after: string | null): string {
-  return after !== null && /^\d{1,6}$/.test(after) ? `try again in ${after} s` : "try again later";
+  return isSeconds(after) ? `try again in ${after} s` : "try again later";
+}
+
+function isSeconds(after: string | null): after is string {
+  return after !== null && /^\d{1,6}$/.test(after);
 }
 
 function requestNote(id: string | null): string | undefined {

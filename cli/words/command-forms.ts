@@ -25,6 +25,7 @@ export const commandNames = [
   "keys rotate",
   "top-up",
   "audit",
+  "restore",
   "completion",
 ] as const satisfies readonly CommandName[];
 

@@ -132,6 +132,23 @@ export const networkForms = {
       "with --accounts each account is asked too how its journal ends: two requests for each.",
     examples: ["octo audit", "octo audit --accounts --json"],
   },
+  restore: {
+    args: ["ID"],
+    options: {
+      yes: { shape: "DIFFERENCE", help: "the id of the difference that was shown: do it" },
+      reason: { shape: "TEXT", help: "with --yes: why, for the books" },
+    },
+    asksEdge: true,
+    summary: "operators: let an account take over what the ledger has of it",
+    text:
+      "For an account whose storage was lost or put back, which octo audit --accounts names.\n" +
+      "Shows what it has beside what it has by the ledger, and changes nothing; with the id of\n" +
+      "what was shown as --yes it takes that over. The exit code is 1 while the two differ.",
+    examples: [
+      "octo restore acct_…",
+      "octo restore acct_… --yes 4f…9c --reason 'its storage was lost'",
+    ],
+  },
   completion: {
     args: ["SHELL"],
     words: ["bash", "zsh", "fish"],

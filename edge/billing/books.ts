@@ -33,6 +33,11 @@ export class Books {
     return { nowMs: Date.now(), disputeMs: this.#disputeMs };
   }
 
+  /** Reads memory anew from what is stored; whatever was memory alone is forgotten. */
+  reload(): void {
+    this.state = this.#load();
+  }
+
   /** Tasks that were made before then cannot be closed any more. */
   forgetBefore(ms: number): void {
     this.store.resolved.forgetBefore(ms);

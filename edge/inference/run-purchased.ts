@@ -4,6 +4,7 @@ import { permissionsOf } from "../../shared/permissions.ts";
 import type { PurchaseAnswer } from "../billing/purchases/purchase-answers.ts";
 import type { Caller, Context } from "../context.ts";
 import { accountObject } from "../objects.ts";
+import { countTry } from "../rates/count-calls.ts";
 import {
   encodeHeader,
   type Presented,
@@ -47,7 +48,7 @@ export async function runPurchased(
     return priceTold(ctx, price, `It may cost ${limit} micros: ${how}`);
   }
   const wrong = whyNotTaken(presented, settings, Date.now());
-  if (wrong !== null) return priceTold(ctx, price, `Cannot take the authorization: ${wrong}`);
+  if (wrong !== null) return refused(ctx, price, `Cannot take the authorization: ${wrong}`);
 
   const ask = askOf(settings, presented, plan);
   const account = accountObject(ctx.env, accountId);
@@ -65,7 +66,7 @@ export async function runPurchased(
   const bought = boughtOf(answer);
   if (bought === null) {
     const lacking = lackingOf(answer);
-    return priceTold(ctx, { ...price, lacking }, whyNotBought(answer, price.micros));
+    return refused(ctx, { ...price, lacking }, whyNotBought(answer, price.micros));
   }
 
   const { network } = settings;
@@ -88,6 +89,16 @@ export async function runPurchased(
     const words = "the same authorization may be sent again";
     throw withWords(error, words, { [responseHeader]: receipt });
   }
+}
+
+/** What was signed does not do: whoever sends such things may do so only so often. */
+async function refused(
+  ctx: Context,
+  price: Parameters<typeof priceTold>[1],
+  why: string,
+): Promise<Response> {
+  await countTry(ctx);
+  return priceTold(ctx, price, why);
 }
 
 /** Also where the consumer has left meanwhile. */

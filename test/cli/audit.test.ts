@@ -37,13 +37,10 @@ const balances = [
 
 /** A ledger that is handed out two transfers at a time. */
 async function audit(
-  ledger: {
-    readonly rows?: typeof rows;
-    readonly balances?: typeof balances;
-    readonly isPending?: boolean;
-  },
+  ledger: { readonly rows?: typeof rows; readonly balances?: typeof balances },
   words: readonly string[] = [],
   lost = 0,
+  account: object = {},
 ) {
   const all = ledger.rows ?? rows;
   let losses = lost;
@@ -64,7 +61,8 @@ async function audit(
     "GET /api/v1/accounts": () => ({ data: [{ id: "acct_b" }], next_cursor: null }),
     "GET /api/v1/ledger/accounts/acct_b": () => ({
       journal: { source: "acct_b", seq: 2, hash: rows[4]?.hash },
-      ledger_pending: ledger.isPending ?? false,
+      ledger_pending: false,
+      ...account,
     }),
   });
   onTestFinished(() => edge[Symbol.asyncDispose]());
@@ -73,6 +71,19 @@ async function audit(
 }
 
 describe("an audit", () => {
+  test("names an account that keeps no journal though the ledger has one of it", async () => {
+    const { code, out } = await audit({}, ["--accounts"], 0, { journal: null });
+    const fault = "The ledger has 2 transfers of acct_b, which decided only 0";
+    expect([code, out]).toEqual([1, `DIFFERENCE  ${fault}\n`]);
+  });
+
+  test("tells whom an account could not tell what it gave them", async () => {
+    const owed = [{ account_id: "acct_c", since: "2026-11-28T10:00:00.000Z", tries: 3 }];
+    const { code, out } = await audit({}, ["--accounts"], 0, { owed });
+    expect(code).toBe(0);
+    expect(out).toContain("acct_b could not tell acct_c what it gave them, since 2026-11-28T10");
+  });
+
   test("of a ledger that adds up says so, though a page had to be asked for again", async () => {
     const { code, out, err } = await audit({}, ["--accounts"], 1);
     expect([code, out, err]).toEqual([
@@ -110,7 +121,7 @@ describe("an audit", () => {
     const said = "The journal of acct_b was cut: it handed over 2, and the ledger has 1";
     expect([code, out]).toEqual([1, `DIFFERENCE  ${said}\n`]);
     // What its account has still to hand over is no fault.
-    const late = await audit({ ...cut, isPending: true }, ["--accounts"]);
+    const late = await audit(cut, ["--accounts"], 0, { ledger_pending: true });
     expect([late.code, late.out]).toEqual([
       0,
       "OK  4 transfers, 2 journals, 3 balances: all adds up\n" +

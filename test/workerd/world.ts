@@ -2,9 +2,9 @@ import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { newId } from "../../shared/ids.ts";
 import type { AccountSummary } from "../../edge/billing/account-answers.ts";
-import { conservation } from "../../edge/db/current-books.ts";
-import { balanceOf } from "../../edge/db/ledger.ts";
-import { findTask } from "../../edge/db/tasks.ts";
+import { conservation } from "../../edge/db/ledger/current-books.ts";
+import { balanceOf } from "../helpers/ledger-rows.ts";
+import { findTask } from "../../edge/db/ledger/tasks.ts";
 import { accountObject, hubObject } from "../../edge/objects.ts";
 import {
   FakeWorker,

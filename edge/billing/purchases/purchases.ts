@@ -2,7 +2,7 @@ import { assert } from "../../../shared/assert.ts";
 import { describeError } from "../../../shared/log.ts";
 import type { Micros } from "../../../shared/money.ts";
 import { databaseOf } from "../../database.ts";
-import { recordFirstDeposit } from "../../db/deposits.ts";
+import { recordFirstDeposit } from "../../db/money/deposits.ts";
 import type { Env } from "../../env.ts";
 import { edgeLog } from "../../log.ts";
 import { askToSettle } from "../../x402/facilitator.ts";
@@ -80,7 +80,9 @@ export class Purchases {
   async buy(ask: PurchaseAsk): Promise<PurchaseAnswer> {
     const { id, taskId, limit, micros } = ask;
     const state = await this.#opened(ask.accountId);
-    if (state.status !== "active") return { kind: "suspended" };
+    // Nothing is settled that could not be credited.
+    const canBeCredited = state.status === "active" && state.standing === "open";
+    if (!canBeCredited) return { kind: "suspended" };
     expireHolds(state, Date.now());
     const tasks = state.holds.size + state.leasedTasks;
     if (tasks >= state.concurrencyMax) return { kind: "busy", tasks };

@@ -7,7 +7,7 @@ import { newId } from "../../../shared/ids.ts";
 import type { Micros } from "../../../shared/money.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { findProof, forgetOldProofs, storeProofs } from "../../db/payout-proofs.ts";
+import { findProof, forgetOldProofs, storeProofs } from "../../db/money/payout-proofs.ts";
 import {
   beginPayout,
   findPayout,
@@ -19,8 +19,8 @@ import {
   paidByAddress,
   type Payout,
   withdrawalsOf,
-} from "../../db/payouts.ts";
-import type { Withdrawal } from "../../db/withdrawals.ts";
+} from "../../db/money/payouts.ts";
+import type { Withdrawal } from "../../db/money/withdrawals.ts";
 import { edgeLog } from "../../log.ts";
 import {
   microsField,

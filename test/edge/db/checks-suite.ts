@@ -1,11 +1,12 @@
 import { sql } from "drizzle-orm";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { conservation } from "../../../edge/db/current-books.ts";
+import { conservation } from "../../../edge/db/ledger/current-books.ts";
 import type { Database } from "../../../edge/db/database.ts";
-import { checkLedger, ledgerStanding, listChecks } from "../../../edge/db/ledger-checks.ts";
-import { balances, recordTransfers } from "../../../edge/db/ledger.ts";
-import { recordSettlements } from "../../../edge/db/tasks.ts";
+import { checkLedger, ledgerStanding, listChecks } from "../../../edge/db/ledger/ledger-checks.ts";
+import { balances } from "../../../edge/db/ledger/ledger.ts";
+import { recordTransfers } from "../../helpers/ledger-rows.ts";
+import { recordSettlements } from "../../../edge/db/ledger/tasks.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleTransfer } from "./samples.ts";
 import { settledTask } from "./settled.ts";

@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { invoiceFigures, listMonths } from "../../../edge/db/invoices.ts";
-import { balanceOf, recordTransfers } from "../../../edge/db/ledger.ts";
-import { providerFigures } from "../../../edge/db/provider-statements.ts";
-import { recordSettlements } from "../../../edge/db/tasks.ts";
-import { recordWorkers } from "../../../edge/db/workers.ts";
+import { invoiceFigures, listMonths } from "../../../edge/db/money/invoices.ts";
+import { balanceOf, recordTransfers } from "../../helpers/ledger-rows.ts";
+import { providerFigures } from "../../../edge/db/money/provider-statements.ts";
+import { recordSettlements } from "../../../edge/db/ledger/tasks.ts";
+import { recordWorkers } from "../../../edge/db/network/workers.ts";
 import { invoiceOf } from "../../../edge/statements/invoice.ts";
 import { providerStatementOf } from "../../../edge/statements/provider-statement.ts";
 import { joinSettlements, sampleReport, sampleTask, sampleTransfer } from "./samples.ts";
