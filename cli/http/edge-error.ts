@@ -32,6 +32,12 @@ const remedies: Readonly<Record<string, string>> = {
   insufficient_scope: "use a key with more scopes, or sign in to an account that lets you",
 };
 
+/** Where a session or a limit is in the way, more scopes are not what helps, and the edge says so. */
+function remedyOf(code: string, message: string): string | undefined {
+  const isOfScopes = message.startsWith("This needs the permission");
+  return code === "insufficient_scope" && !isOfScopes ? undefined : remedies[code];
+}
+
 /** What the edge said in a sentence, with its request id where it is at fault itself. */
 export function edgeErrorOf(response: Response, text: string): EdgeError {
   const { status, headers } = response;
@@ -39,7 +45,7 @@ export function edgeErrorOf(response: Response, text: string): EdgeError {
   if (!body.success) return new EdgeError("unknown", status, strangeAnswer(response, text));
   const { message, code } = body.data.error;
   const notes = [
-    remedies[code ?? ""],
+    remedyOf(code ?? "", message),
     status === 429 || status === 503 ? laterNote(headers.get("retry-after")) : undefined,
     status >= 500 ? requestNote(headers.get("x-request-id")) : undefined,
   ].filter((note) => note !== undefined);
@@ -68,7 +74,8 @@ function strangeAnswer({ status, headers, url }: Response, text: string): string
     return `${url} sends elsewhere, to ${place}; use that as --url if it is yours`;
   }
   const type = headers.get("content-type")?.split(";")[0] ?? "no type";
-  const start = type === "text/html" ? "" : `: ${plainLine(text, 120)}`;
+  const isShown = type !== "text/html" && text.trim() !== "";
+  const start = isShown ? `: ${plainLine(text, 120)}` : "";
   const what = `${status}, ${plainLine(type, 60)}`;
   return `${url} does not answer as an edge does (${what})${start}; check the URL`;
 }
