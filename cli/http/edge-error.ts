@@ -32,7 +32,7 @@ const remedies: Readonly<Record<string, string>> = {
   insufficient_scope: "use a key with more scopes, or sign in to an account that lets you",
 };
 
-/** Where a session or a limit is in the way more scopes do not help, and the edge says what does. */
+/** Where a session or a limit is in the way, more scopes do not help: the edge says what does. */
 function remedyOf(code: string, message: string): string | undefined {
   const isOfScopes = message.startsWith("This needs the permission");
   return code === "insufficient_scope" && !isOfScopes ? undefined : remedies[code];

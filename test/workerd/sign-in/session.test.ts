@@ -18,6 +18,7 @@ async function makeEdge() {
     OCTO_TICKET_SECRET: ticketSecret,
     OCTO_KEY_PEPPER: keyPepper,
     LIBSQL_URL: "http://libsql.invalid",
+    OCTO_RATES: "off",
   } as unknown as Env;
   return { config: configOf(env), url: "https://edge.test/api/v1/me", startedMs };
 }
