@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNull, lt, notExists, type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Micros } from "../../../shared/money.ts";
 import { aloneMs } from "./credits.ts";
@@ -6,10 +6,14 @@ import type { Database } from "../database.ts";
 import { beforeInTime, newestFirst } from "../order.ts";
 import type { Page, PageRequest } from "../page.ts";
 import { decodeCursor, timeCursorSchema, toPage } from "../page.ts";
+import { transfers } from "../schema/ledger.ts";
 import { withdrawals } from "../schema/money.ts";
 
 export type Withdrawal = typeof withdrawals.$inferSelect;
 export type WithdrawalState = Withdrawal["state"];
+
+/** Ends the id of the transfer that sets a withdrawal's money aside: `pendMoney` names it so. */
+const asideSuffix = ":pend";
 
 /** Stores a withdrawal that waits; one with this id stays as it is. */
 export async function createWithdrawal(db: Database, row: Withdrawal): Promise<void> {
@@ -142,6 +146,35 @@ export async function unreturnedWithdrawals(
         ),
       )
       .orderBy(asc(withdrawals.updatedAt))
+      .limit(of.limit),
+  );
+}
+
+/**
+ * Withdrawals that were asked for before a time and have had nothing set aside: what waits for an
+ * operator has, and the ledger knows the transfer that did it.
+ */
+export async function withdrawalsNotSetAside(
+  db: Database,
+  of: { readonly beforeMs: number; readonly limit: number },
+): Promise<readonly Withdrawal[]> {
+  return db.read("find withdrawals with nothing set aside", (orm) =>
+    orm
+      .select()
+      .from(withdrawals)
+      .where(
+        and(
+          eq(withdrawals.state, "waiting"),
+          lt(withdrawals.createdAt, of.beforeMs),
+          notExists(
+            orm
+              .select({ id: transfers.id })
+              .from(transfers)
+              .where(eq(transfers.id, sql`${withdrawals.id} || ${asideSuffix}`)),
+          ),
+        ),
+      )
+      .orderBy(asc(withdrawals.createdAt))
       .limit(of.limit),
   );
 }

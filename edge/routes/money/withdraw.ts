@@ -17,6 +17,7 @@ import { knownAccount } from "../known-account.ts";
  * Money on its way out. Invariants:
  * W1. It is registered before it is set aside, so that an edge that dies in between leaves nothing
  *     aside that nobody sees; and set aside before it is queued.
+ *     An edge that dies in between leaves it to the timer (finish-money.ts), which goes on with it.
  * W2. It leaves once: by the payout that took it, or back to its account.
  * W3. What would bring that which left without an operator above the four-eyes limit, from one
  *     account or to one address in 24 hours, waits for an operator of another account.
@@ -25,8 +26,11 @@ import { knownAccount } from "../known-account.ts";
  *     them dies, the timer of finish-money.ts gives it back.
  */
 
+/** What a withdrawal needs of whoever carries it on: a request, or the timer. */
+export type Withdrawing = Pick<Context, "env" | "config" | "startedMs">;
+
 /** What comes of a withdrawal that was asked for, now or before under the same key. */
-export async function beginWithdrawal(ctx: Context, row: Withdrawal): Promise<Withdrawal> {
+export async function beginWithdrawal(ctx: Withdrawing, row: Withdrawal): Promise<Withdrawal> {
   if (row.state === "rejected") {
     // It had its money, and gave it back; or it never had.
     if (await returnMoney(ctx, row)) return row;
@@ -72,7 +76,7 @@ export async function returnMoney(
 
 /** A withdrawal, of one account where that is named; throws `not_found`. */
 export async function knownWithdrawal(
-  ctx: Context,
+  ctx: Pick<Context, "env">,
   key: { readonly id: string; readonly accountId?: string },
 ): Promise<Withdrawal> {
   await using db = databaseOf(ctx.env);
@@ -83,7 +87,7 @@ export async function knownWithdrawal(
 
 /** W1: sets a withdrawal's money aside, and queues it where it may go (W3). */
 async function takeUp(
-  ctx: Context,
+  ctx: Withdrawing,
   row: Withdrawal,
   approvedBy: string | null,
 ): Promise<Withdrawal> {
@@ -109,7 +113,7 @@ async function takeUp(
 }
 
 /** W4. Does nothing where a payout has it, or had. */
-async function reject(ctx: Context, { id }: Withdrawal): Promise<void> {
+async function reject(ctx: Withdrawing, { id }: Withdrawal): Promise<void> {
   await using db = databaseOf(ctx.env);
   await rejectWithdrawal(db, { id, atMs: ctx.startedMs });
   const now = await knownWithdrawal(ctx, { id });

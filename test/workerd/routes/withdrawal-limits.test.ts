@@ -1,9 +1,10 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { finishMoney } from "../../../edge/routes/money/finish-money.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import { rejectWithdrawal } from "../../../edge/db/money/withdrawals.ts";
 import { systemBooks } from "../../../shared/assets.ts";
 import { newId } from "../../../shared/ids.ts";
+import { brokenCall } from "./broken-call.ts";
 import { call, env, newConsumer, openDatabase, refusal } from "./edge-client.ts";
 import { moneyOf, newAddress, stateOf, takeOut as takeCreditOut } from "./withdrawing.ts";
 
@@ -143,6 +144,67 @@ test("an edge that died as it rejected a withdrawal is followed by the timer, wh
   for (let times = 0; times < 2; times++) await finishMoney(env, db, nowMs + 20 * 60_000);
   expect(await bucketsOf(accountId)).toEqual({ available: 5_000_000 });
   expect(await accountObject(env, accountId).void(id)).toMatchObject({ kind: "void" });
+});
+
+/** Asks for a withdrawal at an edge that dies as soon as the row is written. */
+async function leaveRow(key: string, micros: number): Promise<string> {
+  const body = JSON.stringify({ asset, amount_micros: micros, address: newAddress() });
+  const rows = async () => {
+    const { json } = await call("GET /api/v1/withdrawals", { key });
+    return json["data"] as { id: string }[];
+  };
+  for (let batch = 1; ; batch++) {
+    const how = "commits without answering";
+    await brokenCall("POST /api/v1/withdrawals", { batch, how }, { key, body });
+    const id = (await rows())[0]?.id;
+    if (id !== undefined) return id;
+  }
+}
+
+describe("a withdrawal whose edge died before its money was set aside", () => {
+  test("is set aside and queued by the timer, once, as soon as nobody can be at it", async () => {
+    const { accountId, key } = await newRich(5_000_000);
+    const id = await leaveRow(key, 2_000_000);
+    expect(await stateOf(key, id)).toBe("waiting");
+    expect(await bucketsOf(accountId)).toEqual({ available: 5_000_000 });
+    await using db = openDatabase();
+    await finishMoney(env, db, Date.now() + 30_000);
+    expect(await stateOf(key, id)).toBe("waiting");
+    expect(await bucketsOf(accountId)).toEqual({ available: 5_000_000 });
+    for (let times = 0; times < 2; times++) await finishMoney(env, db, Date.now() + 120_000);
+    expect(await stateOf(key, id)).toBe("queued");
+    expect(await bucketsOf(accountId)).toEqual({ available: 3_000_000, held: 2_000_000 });
+  });
+
+  test("waits for an operator where it is above the limit, with its money aside", async () => {
+    const { accountId, key } = await newRich(3 * limit);
+    const id = await leaveRow(key, 2 * limit);
+    await using db = openDatabase();
+    await finishMoney(env, db, Date.now() + 120_000);
+    expect(await stateOf(key, id)).toBe("waiting");
+    expect(await bucketsOf(accountId)).toEqual({ available: limit, held: 2 * limit });
+  });
+
+  test("is rejected where its account has no longer enough", async () => {
+    const { accountId, key } = await newRich(5_000_000);
+    const id = await leaveRow(key, 4_000_000);
+    await takeOut(key, 2_000_000);
+    await using db = openDatabase();
+    for (let times = 0; times < 2; times++) await finishMoney(env, db, Date.now() + 120_000);
+    expect(await stateOf(key, id)).toBe("rejected");
+    expect(await bucketsOf(accountId)).toEqual({ available: 3_000_000, held: 2_000_000 });
+  });
+});
+
+test("a withdrawal that waits for an operator is not let go by the timer, ever", async () => {
+  const { accountId, key } = await newRich(2 * limit);
+  const first = await takeOut(key, 0.6 * limit);
+  const second = await takeOut(key, 0.6 * limit);
+  await using db = openDatabase();
+  const later = Date.now() + 3 * 24 * 3_600_000;
+  await finishMoney(env, db, later);
+  expect([await stateOf(key, first), await stateOf(key, second)]).toEqual(["queued", "waiting"]);
+  expect(await bucketsOf(accountId)).toEqual({ available: 0.8 * limit, held: 1.2 * limit });
 });
 
 test.each([
