@@ -7,10 +7,15 @@ import { beforeInTime, newestFirst } from "../order.ts";
 import type { Page, PageRequest } from "../page.ts";
 import { decodeCursor, timeCursorSchema, toPage } from "../page.ts";
 import { transfers } from "../schema/ledger.ts";
-import { withdrawals } from "../schema/money.ts";
+import { withdrawals, withdrawalStates } from "../schema/money.ts";
 
 export type Withdrawal = typeof withdrawals.$inferSelect;
-export type WithdrawalState = Withdrawal["state"];
+/** What a withdrawal is told to be. */
+export type WithdrawalState = (typeof withdrawalStates)[number];
+
+export function toldState({ state }: Withdrawal): WithdrawalState {
+  return state === "cancelling" ? "cancelled" : state;
+}
 
 /** Ends the id of the transfer that sets a withdrawal's money aside: `pendMoney` names it so. */
 const asideSuffix = ":pend";
@@ -43,20 +48,21 @@ export async function findWithdrawal(
 }
 
 /**
- * Rejects a withdrawal that waits or is queued, as long as no payout has it; false where it is over
- * already. One conditional write, as the two below it: of two that decide, one does.
+ * Rejects or cancels a withdrawal that waits or is queued, as long as no payout has it; false where
+ * it is over already. One conditional write, as the two below it: of two that decide, one does.
  */
 export async function rejectWithdrawal(
   db: Database,
-  { id, atMs }: { readonly id: string; readonly atMs: number },
+  by: { readonly id: string; readonly isOwn: boolean; readonly atMs: number },
 ): Promise<boolean> {
+  const { id, isOwn, atMs } = by;
   return take(db, {
     where: and(
       eq(withdrawals.id, id),
       inArray(withdrawals.state, ["waiting", "queued"]),
       isNull(withdrawals.payoutId),
     ),
-    set: { state: "rejected", updatedAt: atMs },
+    set: { state: isOwn ? "cancelling" : "rejected", updatedAt: atMs },
   });
 }
 
@@ -118,36 +124,43 @@ async function take(
   return changed === 1;
 }
 
-/** Notes that the money of a rejected withdrawal is back in its account. */
+/** Notes that the money of a rejected or cancelled withdrawal is back in its account. */
 export async function endWithdrawal(
   db: Database,
-  { id, atMs }: { readonly id: string; readonly atMs: number },
+  row: Pick<Withdrawal, "id" | "state">,
+  atMs: number,
 ): Promise<void> {
   await take(db, {
-    where: and(eq(withdrawals.id, id), eq(withdrawals.state, "rejected")),
-    set: { returnedAt: atMs },
+    where: and(eq(withdrawals.id, row.id), eq(withdrawals.state, row.state)),
+    set: { state: row.state === "cancelling" ? "cancelled" : row.state, returnedAt: atMs },
   });
 }
 
-/** Withdrawals that were rejected before a time, and whose money nobody has seen to be back. */
+/**
+ * Withdrawals that were rejected or cancelled before a time, and whose money nobody has seen to be
+ * back: up to the limit of each, by an index that has no others.
+ */
 export async function unreturnedWithdrawals(
   db: Database,
   of: { readonly beforeMs: number; readonly limit: number },
 ): Promise<readonly Withdrawal[]> {
-  return db.read("find rejected withdrawals", (orm) =>
-    orm
-      .select()
-      .from(withdrawals)
-      .where(
-        and(
-          eq(withdrawals.state, "rejected"),
-          isNull(withdrawals.returnedAt),
-          lt(withdrawals.updatedAt, of.beforeMs),
-        ),
-      )
-      .orderBy(asc(withdrawals.updatedAt))
-      .limit(of.limit),
-  );
+  const [rejected, cancelled] = await db.read("find withdrawals to give back", (orm) => {
+    const inState = (state: "rejected" | "cancelling") =>
+      orm
+        .select()
+        .from(withdrawals)
+        .where(
+          and(
+            eq(withdrawals.state, state),
+            isNull(withdrawals.returnedAt),
+            lt(withdrawals.updatedAt, of.beforeMs),
+          ),
+        )
+        .orderBy(asc(withdrawals.updatedAt))
+        .limit(of.limit);
+    return orm.batch([inState("rejected"), inState("cancelling")]);
+  });
+  return [...rejected, ...cancelled];
 }
 
 /**
@@ -179,6 +192,11 @@ export async function withdrawalsNotSetAside(
   );
 }
 
+/** The states in which one of this state is stored. */
+function stored(state: WithdrawalState): readonly Withdrawal["state"][] {
+  return state === "cancelled" ? ["cancelled", "cancelling"] : [state];
+}
+
 /** Withdrawals, newest first: an account's, or all of one state for operators. */
 export async function listWithdrawals(
   db: Database,
@@ -196,7 +214,7 @@ export async function listWithdrawals(
       .where(
         and(
           query.accountId === undefined ? undefined : eq(withdrawals.accountId, query.accountId),
-          query.state === undefined ? undefined : eq(withdrawals.state, query.state),
+          query.state === undefined ? undefined : inArray(withdrawals.state, stored(query.state)),
           beforeInTime(order, after),
         ),
       )

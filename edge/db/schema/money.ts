@@ -145,7 +145,10 @@ export const payouts = sqliteTable("payouts", {
   createdAt: whole("created_at").notNull(),
 });
 
-export const withdrawalStates = ["waiting", "queued", "paid out", "rejected"] as const;
+/** What a withdrawal is told to be: `cancelled` by its own account, or `rejected`. */
+export const withdrawalStates = ["waiting", "queued", "paid out", "rejected", "cancelled"] as const;
+/** As it is stored: `cancelling` is cancelled, and nobody has seen its money to be back. */
+const storedWithdrawalStates = [...withdrawalStates, "cancelling"] as const;
 
 export const withdrawals = sqliteTable(
   "withdrawals",
@@ -158,7 +161,7 @@ export const withdrawals = sqliteTable(
     amountMicros: micros("amount_micros").notNull(),
     /** Where the settlement contract pays it: an EVM address, 0x and 40 hex digits. */
     address: text("address").notNull(),
-    state: text("state", { enum: withdrawalStates }).notNull(),
+    state: text("state", { enum: storedWithdrawalStates }).notNull(),
     payoutId: text("payout_id").references(() => payouts.id),
     createdAt: whole("created_at").notNull(),
     updatedAt: whole("updated_at").notNull(),
@@ -167,7 +170,7 @@ export const withdrawals = sqliteTable(
     /** The operator's key that let it go; null where it went by itself. */
     approvedBy: text("approved_by"),
     queuedAt: whole("queued_at"),
-    /** When the money of a rejected one was seen to be back. */
+    /** When the money of a rejected or cancelled one was seen to be back. */
     returnedAt: whole("returned_at"),
   },
   (table) => [

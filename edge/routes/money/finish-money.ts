@@ -26,7 +26,7 @@ const atOnce = 100;
 /**
  * Finishes what an edge that died has left half done and nobody asks for again: credit that two
  * operators agreed on is given, what is to be withdrawn is set aside (W1 of withdraw.ts), and the
- * money of rejected withdrawals returns (W4).
+ * money of rejected and cancelled withdrawals returns (W4).
  * Each is done under an id of its own, so that doing it twice changes nothing.
  */
 export async function finishMoney(env: Env, db: Database, nowMs: number): Promise<void> {
@@ -41,9 +41,9 @@ export async function finishMoney(env: Env, db: Database, nowMs: number): Promis
       await orTell("a withdrawal is not set aside", row.id, () => unlessTooLittle(ctx, row));
     }
     for (const row of await unreturnedWithdrawals(db, left)) {
-      await orTell("a rejected withdrawal is not given back", row.id, async () => {
+      await orTell("a withdrawal is not given back", row.id, async () => {
         await returnMoney(ctx, row);
-        await endWithdrawal(db, { id: row.id, atMs: nowMs });
+        await endWithdrawal(db, row, nowMs);
       });
     }
   } catch (error) {

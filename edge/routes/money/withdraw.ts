@@ -8,6 +8,7 @@ import {
   findWithdrawal,
   queueWithdrawal,
   rejectWithdrawal,
+  toldState,
   type Withdrawal,
   type WithdrawalState,
 } from "../../db/money/withdrawals.ts";
@@ -21,9 +22,9 @@ import { knownAccount } from "../known-account.ts";
  * W2. It leaves once: by the payout that took it, or back to its account.
  * W3. What would bring that which left without an operator above the four-eyes limit, from one
  *     account or to one address in 24 hours, waits for an operator of another account.
- * W4. Whoever rejects writes that first, and gives the money back then; whoever sets money aside
- *     looks afterwards whether it was rejected. So one of the two sees the other; and where one of
- *     them dies, the timer of finish-money.ts gives it back.
+ * W4. Whoever rejects or cancels writes that first, and gives the money back then; whoever sets
+ *     money aside looks afterwards whether that was done. So one of the two sees the other; and
+ *     where one of them dies, the timer of finish-money.ts gives it back.
  */
 
 /** What a withdrawal needs of whoever carries it on: a request, or the timer. */
@@ -31,16 +32,19 @@ export type Withdrawing = Pick<Context, "env" | "config" | "startedMs">;
 
 /** What comes of a withdrawal that was asked for, now or before under the same key. */
 export async function beginWithdrawal(ctx: Withdrawing, row: Withdrawal): Promise<Withdrawal> {
-  if (row.state === "rejected") {
+  if (isEnded(row)) {
     // It had its money, and gave it back; or it never had.
     if (await returnMoney(ctx, row)) return row;
-    throw new OctoError("conflict", `The withdrawal ${row.id} was refused; ask under another key`);
+    const how = row.state === "rejected" ? "refused" : "cancelled";
+    throw new OctoError("conflict", `The withdrawal ${row.id} was ${how}; ask under another key`);
   }
   if (row.state !== "waiting") return row;
   try {
     return await takeUp(ctx, row, null);
   } catch (error) {
-    if (error instanceof OctoError && error.code === "insufficient_quota") await reject(ctx, row);
+    if (error instanceof OctoError && error.code === "insufficient_quota") {
+      await end(ctx, row, { isOwn: false });
+    }
     throw error;
   }
 }
@@ -57,12 +61,16 @@ export async function letGo(
 }
 
 /** W2: the registry first, because a payout takes what is queued there. */
-export async function giveBack(ctx: Context, row: Withdrawal): Promise<Withdrawal> {
-  await reject(ctx, row);
-  return stateOf(ctx, row.id, ["rejected"]);
+export async function giveBack(
+  ctx: Context,
+  row: Withdrawal,
+  by: { readonly accountId: string },
+): Promise<Withdrawal> {
+  await end(ctx, row, { isOwn: by.accountId === row.accountId });
+  return stateOf(ctx, row.id, ["rejected", "cancelled"]);
 }
 
-/** Gives the money of a rejected withdrawal back; false where it never was set aside. */
+/** Gives the money of a withdrawal back that has ended so; false where it never was set aside. */
 export async function returnMoney(
   ctx: Pick<Context, "env">,
   { id, accountId }: Withdrawal,
@@ -108,16 +116,26 @@ async function takeUp(
     else await queueWithdrawal(db, row, { limitMicros: ctx.config.fourEyesMicros, atMs });
   }
   const now = await knownWithdrawal(ctx, { id });
-  if (now.state === "rejected") await returnMoney(ctx, now);
+  if (isEnded(now)) await returnMoney(ctx, now);
   return now;
 }
 
 /** W4. Does nothing where a payout has it, or had. */
-async function reject(ctx: Withdrawing, { id }: Withdrawal): Promise<void> {
+async function end(
+  ctx: Withdrawing,
+  { id }: Withdrawal,
+  { isOwn }: { readonly isOwn: boolean },
+): Promise<void> {
   await using db = databaseOf(ctx.env);
-  await rejectWithdrawal(db, { id, atMs: ctx.startedMs });
+  await rejectWithdrawal(db, { id, isOwn, atMs: ctx.startedMs });
   const now = await knownWithdrawal(ctx, { id });
-  if (now.state === "rejected") await returnMoney(ctx, now);
+  if (isEnded(now)) await returnMoney(ctx, now);
+}
+
+/** Whether its money is its account's again. */
+function isEnded(row: Withdrawal): boolean {
+  const state = toldState(row);
+  return state === "rejected" || state === "cancelled";
 }
 
 /** What an account promises to the payout that will take a withdrawal. */
@@ -140,7 +158,8 @@ async function stateOf(
   wanted: readonly WithdrawalState[],
 ): Promise<Withdrawal> {
   const row = await knownWithdrawal(ctx, { id });
-  if (wanted.includes(row.state)) return row;
-  const now = row.payoutId === null ? row.state : `in payout ${row.payoutId}`;
+  const state = toldState(row);
+  if (wanted.includes(state)) return row;
+  const now = row.payoutId === null ? state : `in payout ${row.payoutId}`;
   throw new OctoError("conflict", `Cannot change the withdrawal ${id}: it is ${now}`);
 }

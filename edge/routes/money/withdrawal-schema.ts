@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Asset, assets } from "../../../shared/assets.ts";
 import { isChecksumRight } from "../../../shared/crypto/evm-address.ts";
 import { withdrawalStates } from "../../db/schema/money.ts";
-import type { Withdrawal } from "../../db/money/withdrawals.ts";
+import { toldState, type Withdrawal } from "../../db/money/withdrawals.ts";
 import { accountIdField, amountField, microsField, microsToJson } from "../fields.ts";
 import { timeField, timeToJson } from "../fields.ts";
 
@@ -34,7 +34,9 @@ export const withdrawalSchema = z
     amount_micros: microsField,
     address: z.string(),
     state: z.enum(withdrawalStates).meta({
-      description: "`waiting` for an operator, `queued` for the next payout, or over",
+      description:
+        "`waiting` for an operator, `queued` for the next payout, or over: `cancelled` by its " +
+        "own account, `rejected` by an operator or for want of money",
     }),
     payout_id: z.string().nullable(),
     requested_by: z.string().nullable().meta({
@@ -71,7 +73,7 @@ export function withdrawalToJson(row: Withdrawal): z.infer<typeof withdrawalSche
     asset: row.asset as Asset,
     amount_micros: microsToJson(row.amountMicros),
     address: row.address,
-    state: row.state,
+    state: toldState(row),
     payout_id: row.payoutId,
     requested_by: row.requestedBy,
     approved_by: row.approvedBy,

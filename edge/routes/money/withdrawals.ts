@@ -105,8 +105,9 @@ export const withdrawalRoutes: readonly Route[] = [
     params,
     answer: withdrawalSchema,
     errors: ["not_found", "conflict"],
-    async handle({ ctx, caller: { accountId }, params: { id } }) {
-      return withdrawalToJson(await giveBack(ctx, await knownWithdrawal(ctx, { id, accountId })));
+    async handle({ ctx, caller, params: { id } }) {
+      const row = await knownWithdrawal(ctx, { id, accountId: caller.accountId });
+      return withdrawalToJson(await giveBack(ctx, row, caller));
     },
   }),
   defineRoute({
@@ -134,8 +135,8 @@ export const withdrawalRoutes: readonly Route[] = [
     params,
     answer: withdrawalSchema,
     errors: ["not_found", "conflict"],
-    async handle({ ctx, params: { id } }) {
-      return withdrawalToJson(await giveBack(ctx, await knownWithdrawal(ctx, { id })));
+    async handle({ ctx, caller, params: { id } }) {
+      return withdrawalToJson(await giveBack(ctx, await knownWithdrawal(ctx, { id }), caller));
     },
   }),
 ];

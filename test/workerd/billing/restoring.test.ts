@@ -299,7 +299,7 @@ describe("an account that lost its storage", () => {
     await restore(account, (await differenceOf(account)).id);
     expect(await summaryOf(account)).toMatchObject({ available: 2_000_000n, pending: 3_000_000n });
     const route = `DELETE /api/v1/withdrawals/${String(asked.json["id"])}`;
-    expect((await call(route, { key: account.key })).json).toMatchObject({ state: "rejected" });
+    expect((await call(route, { key: account.key })).json).toMatchObject({ state: "cancelled" });
     expect(await summaryOf(account)).toMatchObject({ available: 5_000_000n, pending: 0n });
     await untilTold(account);
     await expectWhole(account);

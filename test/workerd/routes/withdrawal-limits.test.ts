@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { finishMoney } from "../../../edge/routes/money/finish-money.ts";
 import { accountObject } from "../../../edge/objects.ts";
-import { rejectWithdrawal } from "../../../edge/db/money/withdrawals.ts";
+import { findWithdrawal, rejectWithdrawal } from "../../../edge/db/money/withdrawals.ts";
 import { systemBooks } from "../../../shared/assets.ts";
 import { newId } from "../../../shared/ids.ts";
 import { brokenCall } from "./broken-call.ts";
@@ -61,6 +61,30 @@ test("an account that splits what it takes out gets no more than the limit witho
     `update withdrawals set ${yesterday} where id in ('${first}', '${third}')`,
   ]);
   expect(await stateOf(key, await take(1))).toBe("queued");
+});
+
+test("a withdrawal that its own account takes back is cancelled, and one of an operator rejected", async () => {
+  const { key } = await newRich(5_000_000);
+  const [own, other] = [await takeOut(key, 1_000_000), await takeOut(key, 1_000_000)];
+  await call(`DELETE /api/v1/withdrawals/${own}`, { key });
+  await call(`POST /api/v1/withdrawals/${other}/reject`);
+  // Whoever comes second changes nothing of how it ended.
+  await call(`POST /api/v1/withdrawals/${own}/reject`);
+  await call(`DELETE /api/v1/withdrawals/${other}`, { key });
+  const listed = async (state: string) => {
+    const { json } = await call(`GET /api/v1/withdrawals?state=${state}`, { key });
+    return (json["data"] as { id: string; state: string }[]).map((row) => [row.id, row.state]);
+  };
+  await using db = openDatabase();
+  for (const laterMs of [0, 20 * 60_000]) {
+    await finishMoney(env, db, Date.now() + laterMs);
+    expect(await listed("cancelled")).toEqual([[own, "cancelled"]]);
+    expect(await listed("rejected")).toEqual([[other, "rejected"]]);
+  }
+  expect(await findWithdrawal(db, { id: own })).toMatchObject({
+    state: "cancelled",
+    returnedAt: expect.any(Number),
+  });
 });
 
 test("what was taken back leaves room for as much", async () => {
@@ -134,16 +158,20 @@ test("an address with its checksum is the same one in lower case", async () => {
   expect(json["address"]).toBe(address.toLowerCase());
 });
 
-test("an edge that died as it rejected a withdrawal is followed by the timer, which returns the money", async () => {
+test.each([
+  ["rejected", false],
+  ["cancelled", true],
+])("an edge that died as a withdrawal was %s is followed by the timer", async (told, isOwn) => {
   const { accountId, key } = await newRich(5_000_000);
   const id = await takeOut(key, 2_000_000);
   await using db = openDatabase();
   const nowMs = Date.now();
-  expect(await rejectWithdrawal(db, { id, atMs: nowMs })).toBe(true);
+  expect(await rejectWithdrawal(db, { id, isOwn, atMs: nowMs })).toBe(true);
   expect(await bucketsOf(accountId)).toEqual({ available: 3_000_000, held: 2_000_000 });
   for (let times = 0; times < 2; times++) await finishMoney(env, db, nowMs + 20 * 60_000);
   expect(await bucketsOf(accountId)).toEqual({ available: 5_000_000 });
   expect(await accountObject(env, accountId).void(id)).toMatchObject({ kind: "void" });
+  expect(await stateOf(key, id)).toBe(told);
 });
 
 /** Asks for a withdrawal at an edge that dies as soon as the row is written. */

@@ -116,7 +116,7 @@ test("what no payout has yet can be taken back, once, and what has left cannot",
   const id = await takeOut(key, { amount_micros: 3_000_000_000, address: newAddress() });
   for (let times = 0; times < 2; times++) {
     const { json } = await call(`DELETE /api/v1/withdrawals/${id}`, { key });
-    expect(json["state"]).toBe("rejected");
+    expect(json["state"]).toBe("cancelled");
   }
   expect(await moneyOf(key)).toEqual({ available: 10_000_000_000, pending: 0 });
   const gone = await takeOut(key, { amount_micros: 3_000_000_000, address: newAddress() });
@@ -132,7 +132,7 @@ test("cancelling races a payout, and the money leaves or returns, never both", a
     const id = await takeOut(key, { amount_micros: 1_000_000_000, address });
     await Promise.all([payOut(), call(`DELETE /api/v1/withdrawals/${id}`, { key })]);
     await payOut();
-    expect(["paid out", "rejected"]).toContain(await stateOf(key, id));
+    expect(["paid out", "cancelled"]).toContain(await stateOf(key, id));
   }
   const { json } = await call("GET /api/v1/withdrawals", { key });
   const rows = json["data"] as { state: string }[];
@@ -221,7 +221,7 @@ describe.each(databaseFailures)(
         const id = await takeOut(key, { amount_micros: 1_000_000, address: newAddress() });
         const route = `DELETE /api/v1/withdrawals/${id}`;
         const isBroken = await brokenCall(route, { batch, how }, { key, body: null });
-        expect((await call(route, { key })).json["state"]).toBe("rejected");
+        expect((await call(route, { key })).json["state"]).toBe("cancelled");
         expect(await moneyOf(key)).toEqual({ available: 10_000_000_000, pending: 0 });
         if (!isBroken) break;
       }
