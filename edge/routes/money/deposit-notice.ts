@@ -28,12 +28,14 @@ const noticeSchema = z.object({
   data: z.record(z.string(), z.unknown()),
 });
 
-const depositSchema = z.strictObject({
-  account_id: accountIdField,
-  asset: z.enum(assets).default("CREDIT"),
-  amount_micros: amountField,
-  rail: z.string().regex(/^[a-z0-9-]{1,32}$/, "1 to 32 lower-case letters, digits or hyphens"),
-  reference: remarkField.min(1),
+const depositSchema = z.object({
+  data: z.strictObject({
+    account_id: accountIdField,
+    asset: z.enum(assets).default("CREDIT"),
+    amount_micros: amountField,
+    rail: z.string().regex(/^[a-z0-9-]{1,32}$/, "1 to 32 lower-case letters, digits or hyphens"),
+    reference: remarkField.min(1),
+  }),
 });
 
 /** The notices of this network's own form; others' processors get an adapter beside it. */
@@ -41,7 +43,8 @@ export const plainAdapter: DepositAdapter = (id, body) => {
   const notice = checked(body, noticeSchema, "The notice");
   // Whoever sends all of its events gets a success for those that are not ours to take.
   if (notice.type !== "deposit.confirmed") return null;
-  const deposit = checked(notice.data, depositSchema, "data");
+  // The whole of it, so that an error names a field by its place in the notice.
+  const { data: deposit } = checked(body, depositSchema, "The notice");
   return {
     id,
     accountId: deposit.account_id,

@@ -112,17 +112,21 @@ test("what is not signed by anybody known is refused, and changes nothing", asyn
 });
 
 test.each([
-  ["a negative amount", { amount_micros: -5 }, "amount_micros"],
-  ["no amount", { amount_micros: 0 }, "amount_micros"],
-  ["half a micro", { amount_micros: 0.5 }, "amount_micros"],
-  ["more than a number holds", { amount_micros: 2 ** 53 }, "amount_micros"],
-  ["an amount in words", { amount_micros: "5" }, "amount_micros"],
-  ["an unknown asset", { asset: "BTC" }, "asset"],
-  ["a field of its own", { balance_micros: 5 }, "balance_micros"],
-])("%s is refused", async (_, change, param) => {
+  ["a negative amount", { amount_micros: -5 }, "data.amount_micros"],
+  ["no amount", { amount_micros: 0 }, "data.amount_micros"],
+  ["half a micro", { amount_micros: 0.5 }, "data.amount_micros"],
+  ["more than a number holds", { amount_micros: 2 ** 53 }, "data.amount_micros"],
+  ["an amount in words", { amount_micros: "5" }, "data.amount_micros"],
+  ["an unknown asset", { asset: "BTC" }, "data.asset"],
+  ["a rail in capitals", { rail: "CARD" }, "data.rail"],
+  ["no reference", { reference: "" }, "data.reference"],
+  ["what is no account", { account_id: "me" }, "data.account_id"],
+  ["a field of its own", { balance_micros: 5 }, "data.balance_micros"],
+])("%s is refused, and named where it is", async (_, change, param) => {
   const { accountId } = await newConsumer();
   const error = await refusal(path, notice({ ...depositTo(accountId), ...change }));
   expect(error).toMatchObject({ status: 400, param });
+  expect(error.message).toMatch(`${param}: `);
   expect(await balanceOf(accountId)).toBe(0);
 });
 
