@@ -28,6 +28,28 @@ export function describeAlerts(makeDatabase: MakeDatabase): void {
     expect(items).toEqual([sampleAlert({ id: "alr_2" }), sampleAlert()]);
   });
 
+  test("alerts of one moment are listed by what was reached, in pages too", async () => {
+    await using db = await makeDatabase();
+    const percents = [95, 80, 100, 80, 95, 100];
+    const rows = percents.map((percent, at) =>
+      sampleAlert({ id: `alr_${at}`, percent, createdAt: at < 3 ? 2 : 1 }),
+    );
+    await recordAlerts(db, rows);
+    for (const limit of [1, 2, 9]) {
+      const pages = await allPages((cursor) =>
+        listAlerts(db, { accountId: "acct_alice", cursor, limit }),
+      );
+      expect(pages.map(({ id }) => id)).toEqual([
+        "alr_2",
+        "alr_0",
+        "alr_1",
+        "alr_5",
+        "alr_4",
+        "alr_3",
+      ]);
+    }
+  });
+
   test("alerts are listed newest first, in pages, of one account alone", async () => {
     await using db = await makeDatabase();
     const times = [5, 1, 3, 3, 2];
