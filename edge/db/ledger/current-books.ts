@@ -1,7 +1,7 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import type { Micros } from "../../../shared/money.ts";
 import type { Database } from "../database.ts";
-import { entriesOf } from "./ledger.ts";
+import { entriesOf, rowsUpTo } from "./ledger.ts";
 import { bookBalances, ledgerChecks } from "../schema/checks.ts";
 import { transfers } from "../schema/ledger.ts";
 
@@ -13,8 +13,10 @@ export interface Conservation {
   readonly transfers: number;
 }
 
-const notChecked = sql`${transfers}.rowid >
-  (select coalesce(max(${ledgerChecks.through}), 0) from ${ledgerChecks})`;
+/** Behind the last check: one that began anew may reach less far than those before it. */
+const notChecked = sql`${transfers}.rowid > coalesce((
+  select ${ledgerChecks.through} from ${ledgerChecks}
+  order by ${ledgerChecks.number} desc limit 1), 0)`;
 
 /**
  * Every ledger account's balance as it is now, as `book, asset, balance, entries`: what the last
@@ -29,6 +31,14 @@ export const currentBooks = sql`(
     select account, asset, micros, 1 from ${entriesOf(notChecked)}
   ) group by book, asset
 )`;
+
+/** The same by the transfers alone, up to a row of the ledger, whatever was kept. */
+export function booksOfTransfers(through: number): SQL {
+  return sql`(
+    select account as book, asset, sum(micros) as balance, count(*) as entries
+    from ${entriesOf(rowsUpTo(through))} group by account, asset
+  )`;
+}
 
 /** The books of every asset, each balance summed by account first, as an auditor would. */
 export async function conservation(db: Database): Promise<readonly Conservation[]> {

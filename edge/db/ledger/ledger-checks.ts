@@ -15,6 +15,9 @@ import { bookBalances, ledgerChecks } from "../schema/checks.ts";
  *     transfer that was changed or lost since it was checked is found.
  * K4. A check reaches at least as far as the one before it: what comes back of what was lost is not
  *     kept twice.
+ * K5. A check anew throws away what was kept, and keeps what the transfers say now: a ledger that
+ *     was mended by hand has no other way to add up again. It looks at every transfer, but cannot
+ *     see what changed since they were checked, so a person has to ask for it.
  */
 
 export type LedgerCheck = typeof ledgerChecks.$inferSelect;
@@ -30,28 +33,38 @@ const wholeEveryMs = 24 * 3_600_000;
 const cleanKept = 2_016;
 
 /**
- * Checks what is new in the ledger, and the whole of it once a day or where `isWhole` asks for it.
+ * Checks what is new in the ledger, and the whole of it once a day or where `isWhole` asks for it;
+ * with `isAnew` the whole as if nothing had been checked before (K5).
  * Throws `conflict` where another check was at it at the same time (K2).
  */
 export async function checkLedger(
   db: Database,
   nowMs: number,
-  options: { readonly isWhole?: boolean; readonly transfersMax?: number } = {},
+  options: {
+    readonly isWhole?: boolean;
+    readonly isAnew?: boolean;
+    readonly transfersMax?: number;
+  } = {},
 ): Promise<LedgerCheck> {
+  const { isAnew = false } = options;
   const last = await latestCheck(db);
   const lastWhole = await latestCheck(db, { isWhole: true });
-  const after = last?.through ?? 0;
+  const after = isAnew ? 0 : (last?.through ?? 0);
   const head = await lastRow(db);
   // A ledger that lost its end is behind what was checked (K4).
-  const through = Math.max(after, Math.min(head, after + (options.transfersMax ?? transfersMax)));
-  const isDue = options.isWhole === true || nowMs - (lastWhole?.createdAt ?? 0) >= wholeEveryMs;
+  const through = isAnew
+    ? head
+    : Math.max(after, Math.min(head, after + (options.transfersMax ?? transfersMax)));
+  const isDue =
+    isAnew || options.isWhole === true || nowMs - (lastWhole?.createdAt ?? 0) >= wholeEveryMs;
   // The whole is compared where the kept balances are of now.
   const isWhole = isDue && through >= head;
-  const faults = await findFaults(db, { after, through, isWhole });
+  const faults = await findFaults(db, { after, through, isWhole, isAnew });
   const number = (last?.number ?? 0) + 1;
   const check = { number, through, isWhole, faults, createdAt: nowMs };
   await db.write("store the check of the ledger", (orm) => [
     orm.insert(ledgerChecks).values(check),
+    ...(isAnew ? [orm.delete(bookBalances)] : []),
     keepBalances(orm, after, through),
     orm
       .delete(ledgerChecks)

@@ -2,7 +2,7 @@ import { and, type SQL, sql } from "drizzle-orm";
 import { assets, systemBooks } from "../../../shared/assets.ts";
 import { isOverdraft } from "../../../shared/overdraft.ts";
 import type { Micros } from "../../../shared/money.ts";
-import { currentBooks } from "./current-books.ts";
+import { booksOfTransfers, currentBooks } from "./current-books.ts";
 import type { Database } from "../database.ts";
 import { taskKind } from "../money/invoices.ts";
 import { creditAsset, entriesOf, rowsAfter, rowsUpTo } from "./ledger.ts";
@@ -18,23 +18,26 @@ interface Range {
   readonly through: number;
   /** Look at everything up to `through`, and at what was kept of it. */
   readonly isWhole: boolean;
+  /** Look at the transfers alone, as what was kept is thrown away. */
+  readonly isAnew: boolean;
 }
 
 /** What is wrong in the ledger, a sentence each. */
 export async function findFaults(db: Database, range: Range): Promise<readonly string[]> {
   const rows = and(rowsAfter(range.isWhole ? 0 : range.after), rowsUpTo(range.through)) ?? sql``;
+  const books = range.isAnew ? booksOfTransfers(range.through) : currentBooks;
   const [sums, below, gaps, unequal] = await db.read("look for faults in the ledger", (orm) =>
     orm.batch([
       orm.all<AssetSum>(sql`select asset as "asset", sum(balance) as "micros"
-        from ${currentBooks} group by asset`),
+        from ${books} group by asset`),
       orm.all<BelowZero>(sql`select book as "book", asset as "asset", balance as "micros"
-        from ${currentBooks} where balance < 0 and book <> ${systemBooks.mint}
+        from ${books} where balance < 0 and book <> ${systemBooks.mint}
         order by book, asset`),
       orm.all<Gap>(gapsIn(rows)),
       orm.all<Unequal>(unequalIn(rows)),
     ]),
   );
-  const whole = range.isWhole ? await changedSinceChecked(db, range) : [];
+  const whole = range.isWhole && !range.isAnew ? await changedSinceChecked(db, range) : [];
   return [
     ...sums.flatMap(assetFault),
     ...below
@@ -91,7 +94,7 @@ function gapsIn(rows: SQL): SQL {
 }
 
 function gapFault({ source, first, last, count }: Gap): string {
-  const has = `${count} transfers from ${first} to ${last}`;
+  const has = `${transfersOf(count)} from ${first} to ${last}`;
   return `The journal of ${source} misses a transfer: it has ${has}, and should have each of them`;
 }
 
@@ -129,6 +132,10 @@ interface Changed {
   readonly summed: Micros;
 }
 
+function transfersOf(count: bigint): string {
+  return count === 1n ? "1 transfer" : `${count} transfers`;
+}
+
 /** What the transfers say now of the balances that were kept when they were checked. */
 async function changedSinceChecked(db: Database, range: Range): Promise<string[]> {
   const [changed, counted] = await db.read("sum the whole ledger", (orm) =>
@@ -140,17 +147,31 @@ async function changedSinceChecked(db: Database, range: Range): Promise<string[]
           union all
           select account, asset, 0, micros from ${entriesOf(rowsUpTo(range.after))}
         ) group by 1, 2 having sum(kept) <> sum(summed) order by 1, 2 limit ${toldMax}`),
-      orm.all<{ count: bigint }>(sql`
-        select count(*) as "count" from ${transfers} where ${rowsUpTo(range.after)}`),
+      // Rows have holes where some were deleted and put back: what was kept says how many it is of.
+      orm.all<{ kept: bigint; found: bigint }>(sql`
+        select
+          (select coalesce(sum(${bookBalances.entries}), 0) / 2 from ${bookBalances}) as "kept",
+          (select count(*) from ${transfers} where ${rowsUpTo(range.after)}) as "found"`),
     ]),
   );
-  const missing = BigInt(range.after) - (counted[0]?.count ?? 0n);
+  const { kept: keptCount, found } = counted[0] ?? { kept: 0n, found: 0n };
   return [
-    ...(missing === 0n ? [] : [`${missing} transfers are gone that were checked before`]),
+    ...countFault(keptCount - found),
     ...changed.map(
       ({ book, asset, kept, summed }) =>
         `${book} had ${kept} micros of ${asset} when its transfers were checked, and the same ` +
         `transfers now say ${summed}`,
     ),
   ];
+}
+
+/** Of so many transfers that were checked and are gone; below 0, of such as came among them. */
+function countFault(gone: bigint): string[] {
+  if (gone === 0n) return [];
+  if (gone > 0n) {
+    const [are, were] = gone === 1n ? ["is", "was"] : ["are", "were"];
+    return [`${transfersOf(gone)} ${are} gone that ${were} checked before`];
+  }
+  const have = gone === -1n ? "has" : "have";
+  return [`${transfersOf(-gone)} ${have} come among those that were checked before`];
 }

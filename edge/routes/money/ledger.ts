@@ -7,6 +7,7 @@ import {
   ledgerStanding,
   listChecks,
 } from "../../db/ledger/ledger-checks.ts";
+import { edgeLog } from "../../log.ts";
 import {
   microsField,
   microsToJson,
@@ -17,6 +18,7 @@ import {
   timeToJson,
 } from "../fields.ts";
 import { defineRoute, type Route } from "../route.ts";
+import { speakerOf } from "../speaker.ts";
 
 const faultsField = z
   .array(z.string())
@@ -54,7 +56,17 @@ const checkSchema = z
   .meta({ id: "LedgerCheck" });
 
 const newCheckSchema = z
-  .strictObject({ whole: z.boolean().default(false) })
+  .strictObject({
+    whole: z.boolean().default(false).meta({ description: "Sum all afresh, not only what is new" }),
+    anew: z
+      .boolean()
+      .default(false)
+      .meta({
+        description:
+          "Sum all afresh and forget what checks before it kept, once a ledger was mended by " +
+          "hand: what else changed since it was checked is not found any more, but by `octo audit`",
+      }),
+  })
   .meta({ id: "NewLedgerCheck", examples: [{ whole: true }] });
 
 /** The books, for operators. */
@@ -110,9 +122,17 @@ export const ledgerRoutes: readonly Route[] = [
     status: 201,
     answer: checkSchema,
     errors: ["conflict"],
-    async handle({ ctx, body }) {
+    async handle({ ctx, caller, body }) {
       await using db = databaseOf(ctx.env);
-      return checkToJson(await checkLedger(db, Date.now(), { isWhole: body.whole }));
+      const options = { isWhole: body.whole, isAnew: body.anew };
+      const check = await checkLedger(db, Date.now(), options);
+      if (body.anew) {
+        const { number, through, faults } = check;
+        const by = speakerOf(caller);
+        const found = { number, through, faults: faults.length, by, account: caller.accountId };
+        edgeLog("warn", "the ledger was checked anew, and what was kept of it is forgotten", found);
+      }
+      return checkToJson(check);
     },
   }),
 ];

@@ -35,6 +35,7 @@ async function settle(db: Database, id: string): Promise<void> {
 export function describeChecks(makeDatabase: MakeDatabase): void {
   describeSoundChecks(makeDatabase);
   describeFaults(makeDatabase);
+  describeAnew(makeDatabase);
 }
 
 function describeSoundChecks(makeDatabase: MakeDatabase): void {
@@ -122,7 +123,7 @@ function describeFaults(makeDatabase: MakeDatabase): void {
     [
       "a journal without its beginning",
       () => [minted("x", { source: "acct_bob", sourceSeq: 2 })],
-      "The journal of acct_bob misses a transfer: it has 1 transfers from 2 to 2, and should " +
+      "The journal of acct_bob misses a transfer: it has 1 transfer from 2 to 2, and should " +
         "have each of them",
     ],
     [
@@ -181,7 +182,7 @@ function describeFaults(makeDatabase: MakeDatabase): void {
     ]);
     await db.migrate("lose a transfer", ["delete from transfers where id = 'm2'"]);
     const { faults } = await checkLedger(db, 5 * day);
-    expect(faults[0]).toBe("1 transfers are gone that were checked before");
+    expect(faults[0]).toBe("1 transfer is gone that was checked before");
     const rows = await db.read("count", (orm) => orm.all(sql`select * from transfers`));
     expect(rows).toHaveLength(2);
   });
@@ -194,9 +195,117 @@ function describeFaults(makeDatabase: MakeDatabase): void {
     await db.migrate("lose the last transfer", ["delete from transfers where id = 'm2'"]);
     const lost = await checkLedger(db, day + 1, { isWhole: true });
     expect(lost).toMatchObject({ isWhole: true, through: 2 });
-    expect(lost.faults[0]).toBe("1 transfers are gone that were checked before");
+    expect(lost.faults[0]).toBe("1 transfer is gone that was checked before");
     await recordTransfers(db, rows.slice(1));
     expect((await checkLedger(db, day + 2, { isWhole: true })).faults).toEqual([]);
     expect(await conservation(db)).toMatchObject([{ transfers: 2, sumMicros: 0n }]);
+  });
+}
+
+function describeAnew(makeDatabase: MakeDatabase): void {
+  /** Three transfers, of which the checks know, and the second spoiled and mended by hand. */
+  async function mended(db: Database): Promise<void> {
+    await recordTransfers(db, [minted("m1"), minted("m2"), minted("m3")]);
+    await checkLedger(db, day);
+    await db.migrate("lose a transfer", ["delete from transfers where id = 'm2'"]);
+    await recordTransfers(db, [minted("m2")]);
+    await checkLedger(db, day + 1);
+  }
+
+  test("a transfer that is put back under another row is a fault until a check anew", async () => {
+    await using db = await makeDatabase();
+    await mended(db);
+    const before = await checkLedger(db, day + 2, { isWhole: true });
+    expect(before.faults[0]).toBe("1 transfer is gone that was checked before");
+    expect(await checkLedger(db, day + 3, { isAnew: true })).toEqual({
+      number: 4,
+      through: 4,
+      isWhole: true,
+      faults: [],
+      createdAt: day + 3,
+    });
+    expect(await ledgerStanding(db)).toEqual({ checkedMs: day + 3, faults: [] });
+    expect(await conservation(db)).toMatchObject([{ transfers: 3, accounts: 2, sumMicros: 0n }]);
+    await recordTransfers(db, [minted("m4")]);
+    expect((await checkLedger(db, day + 4)).faults).toEqual([]);
+    expect((await checkLedger(db, 4 * day)).faults).toEqual([]);
+    expect(await conservation(db)).toMatchObject([{ transfers: 4, sumMicros: 0n }]);
+  });
+
+  test("what was wrong before the first check is kept until a check anew", async () => {
+    await using db = await makeDatabase();
+    await recordTransfers(db, [minted("m1", { amountMicros: 700n })]);
+    await checkLedger(db, day);
+    await db.migrate("mend a transfer", [
+      "update transfers set amount_micros = 500 where id = 'm1'",
+    ]);
+    expect((await checkLedger(db, day + 1, { isWhole: true })).faults).toHaveLength(2);
+    expect((await checkLedger(db, day + 2, { isAnew: true })).faults).toEqual([]);
+    expect((await checkLedger(db, day + 3, { isWhole: true })).faults).toEqual([]);
+  });
+
+  test("a check anew finds what is wrong in the transfers themselves", async () => {
+    await using db = await makeDatabase();
+    await mended(db);
+    await recordTransfers(db, [
+      minted("x", { source: "acct_bob", sourceSeq: 2 }),
+      minted("y", { debitAccount: "acct_bob:earned" }),
+    ]);
+    const faults = [
+      "acct_bob:earned has -500 micros of CREDIT, and may not have less than 0",
+      expect.stringMatching(/^The journal of acct_bob misses a transfer/),
+    ];
+    expect((await checkLedger(db, day + 2, { isAnew: true })).faults).toEqual(faults);
+    expect((await ledgerStanding(db)).faults).toEqual(faults);
+  });
+
+  test("what changes after a check anew is found by the next check of the whole", async () => {
+    await using db = await makeDatabase();
+    await mended(db);
+    await checkLedger(db, day + 2, { isAnew: true });
+    await db.migrate("lose transfers", ["delete from transfers where id in ('m1', 'm3')"]);
+    const { faults } = await checkLedger(db, day + 3, { isWhole: true });
+    expect(faults[0]).toBe("2 transfers are gone that were checked before");
+  });
+
+  test("a transfer that comes among those checked before is found", async () => {
+    await using db = await makeDatabase();
+    await mended(db);
+    await checkLedger(db, day + 2, { isAnew: true });
+    await recordTransfers(db, [minted("m4")]);
+    await db.migrate("move it to a hole", ["update transfers set rowid = 2 where id = 'm4'"]);
+    const { faults } = await checkLedger(db, day + 3, { isWhole: true });
+    expect(faults[0]).toBe("1 transfer has come among those that were checked before");
+  });
+
+  test("a ledger that lost its end is checked anew to where it ends, and on from there", async () => {
+    await using db = await makeDatabase();
+    await recordTransfers(db, [minted("m1"), minted("m2")]);
+    await checkLedger(db, day);
+    await db.migrate("lose the last transfer", ["delete from transfers where id = 'm2'"]);
+    expect(await checkLedger(db, day + 1, { isAnew: true })).toMatchObject({
+      through: 1,
+      faults: [],
+    });
+    await recordTransfers(db, [minted("m3"), minted("m4")]);
+    expect(await conservation(db)).toMatchObject([{ transfers: 3, sumMicros: 0n }]);
+    expect(await checkLedger(db, day + 2, { isWhole: true })).toMatchObject({
+      through: 3,
+      faults: [],
+    });
+    expect(await conservation(db)).toMatchObject([{ transfers: 3, sumMicros: 0n }]);
+  });
+
+  test("of a check anew and others at once each transfer is counted by one", async () => {
+    await using db = await makeDatabase();
+    await mended(db);
+    await Promise.allSettled([
+      checkLedger(db, day + 2),
+      checkLedger(db, day + 2, { isAnew: true }),
+      checkLedger(db, day + 2, { isAnew: true }),
+    ]);
+    await checkLedger(db, day + 3, { isAnew: true });
+    expect((await checkLedger(db, day + 4, { isWhole: true })).faults).toEqual([]);
+    expect(await conservation(db)).toMatchObject([{ transfers: 3, sumMicros: 0n }]);
   });
 }

@@ -273,6 +273,17 @@ describe("the whole ledger", () => {
     expect(books.json["checked_at"]).not.toBeNull();
   });
 
+  test("a check anew is listed as one of the whole, for operators alone", async () => {
+    const route = "POST /api/v1/ledger/checks";
+    const made = await call(route, { body: { anew: true } });
+    expect(made).toMatchObject({ status: 201, json: { object: "ledger.check", whole: true } });
+    const { json } = await call("GET /api/v1/ledger/checks?limit=100");
+    expect(rowsOf(json)).toContainEqual(made.json);
+    expect((await refusal(route, { key: owner.key, body: { anew: true } })).status).toBe(403);
+    const wrong = await refusal(route, { body: { anew: "yes" } });
+    expect(wrong).toMatchObject({ status: 400, param: "anew" });
+  });
+
   test("the timer checks it too", async () => {
     const numbers = async () =>
       rowsOf((await call("GET /api/v1/ledger/checks?limit=1")).json).map((row) => row["number"]);
