@@ -30,7 +30,9 @@ import { speakerOf } from "../speaker.ts";
 import { carryOut } from "./carry-out.ts";
 
 const path = "/api/v1/approvals";
-const params = z.strictObject({ id: z.string().regex(/^apr_[0-9A-Za-z]{22}$/, "not an approval") });
+const params = z.strictObject({
+  id: z.string().regex(/^apr_[0-9A-Za-z]{22}$/, "not an approval's id"),
+});
 
 const approvalSchema = z
   .object({

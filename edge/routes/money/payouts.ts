@@ -52,7 +52,9 @@ import { addressField } from "./withdrawal-schema.ts";
 /** Each of them is a call to its account: a few seconds of them. */
 const withdrawalsMax = 500;
 const path = "/api/v1/payouts";
-const params = z.strictObject({ id: z.string().regex(/^pyt_[0-9A-Za-z]{22}$/, "not a payout") });
+const params = z.strictObject({
+  id: z.string().regex(/^pyt_[0-9A-Za-z]{22}$/, "not a payout's id"),
+});
 
 const payoutSchema = z
   .object({

@@ -35,6 +35,20 @@ describe("a model that nobody is known to offer", () => {
     });
   });
 
+  test("and was there a moment ago may be there again", async () => {
+    const staying = model({ model: "staying" });
+    let digests = [hub("weur:0", model({ model: "leaving" }), staying)];
+    const ctx = contextWith(async (region) => (region === "weur" ? digests : []));
+    await until("it was seen", () =>
+      chooseAnywhere(ctx, query({ model: "leaving" })).catch(() => false as const),
+    );
+    digests = [hub("weur:0", staying)];
+    await until("it is seen to have left", async () => {
+      return (await failureOf(ctx, "leaving")) === "unavailable";
+    });
+    expect(await failureOf(ctx, "never there")).toBe("model_not_found");
+  });
+
   test("is had from another region while the own directory does not answer", async () => {
     const silent = contextWith(async (region) => {
       if (region === "weur") throw new Error("overloaded");
