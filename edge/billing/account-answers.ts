@@ -3,7 +3,7 @@ import type { Asset, Bucket } from "../../shared/assets.ts";
 import type { JournalPlace } from "../../shared/journal.ts";
 import type { Micros, TokenCounts } from "../../shared/money.ts";
 import type { KeyAnswer } from "./account-keys.ts";
-import type { HoldResult, Refused } from "./account-state.ts";
+import type { HoldResult } from "./account-state.ts";
 import type { RateLimits } from "./limits/rate-limits.ts";
 
 /** What an Account is told, and what it answers. */
@@ -54,5 +54,3 @@ export interface AccountSummary extends Required<AccountSettings> {
   readonly journal: JournalPlace;
   readonly outboxEmpty: boolean;
 }
-
-export type MintResult = { readonly kind: "minted"; readonly summary: AccountSummary } | Refused;

@@ -2,15 +2,10 @@ import { DurableObject } from "cloudflare:workers";
 import type { Limits } from "../../shared/limits.ts";
 import { configOf, type Env } from "../env.ts";
 import { accountObject } from "../objects.ts";
-import { createAccountState, resolutionKeptMs } from "./account-state.ts";
-import type {
-  AccountSettings,
-  AccountSummary,
-  HoldAnswer,
-  HoldAsk,
-  MintResult,
-} from "./account-answers.ts";
+import { resolutionKeptMs } from "./account-state.ts";
+import type { AccountSettings, AccountSummary, HoldAnswer, HoldAsk } from "./account-answers.ts";
 import { AccountKeys, type KeyAnswer } from "./account-keys.ts";
+import { AccountWorkers, type WorkersAnswer, type WorkersAsk } from "./account-workers.ts";
 import { Awake } from "./awake.ts";
 import { Books } from "./books.ts";
 import { closeTasks } from "./close-tasks.ts";
@@ -24,7 +19,7 @@ import { type Asker, Replies, type ReplyClaim } from "./replies.ts";
 import type { LeaseAsk, LeaseGrant, LeaseReport } from "./leases/lease-terms.ts";
 import { Leasing } from "./leases/leasing.ts";
 import type { Incoming, MoveRequest, MoveResult } from "./money/move-money.ts";
-import { Moves } from "./money/moves.ts";
+import { type MintResult, Moves } from "./money/moves.ts";
 import { drainOutbox, type Earn } from "./outbox/outbox.ts";
 import type { PendRequest, PendResult, PostResult, VoidResult } from "./money/pending-money.ts";
 import { Room } from "./room.ts";
@@ -41,6 +36,7 @@ export class Account extends DurableObject<Env> {
   readonly #moves: Moves;
   readonly #room = new Room();
   readonly #keys: AccountKeys;
+  readonly #workers: AccountWorkers;
   readonly #purchases: Purchases;
   readonly #awake: Awake;
 
@@ -52,10 +48,10 @@ export class Account extends DurableObject<Env> {
     this.#seal = new TicketSeal(config.ticketSecret);
     this.#replies = new Replies(books.store, (by) => this.#keys.use(by.keyId, by.changes));
     this.#awake = new Awake(books, this.#replies);
-    const earn: Earn = (accountId, rows) =>
-      accountObject(this.env, accountId).earn(books.opened.accountId, rows);
+    const earn: Earn = (to, rows) => accountObject(env, to).earn(books.opened.accountId, rows);
     this.#leasing = new Leasing(books, this.#awake);
     this.#moves = new Moves(books);
+    this.#workers = new AccountWorkers(ctx.storage.sql);
     this.#keys = new AccountKeys(ctx.storage.sql, { env, books, leasing: this.#leasing });
     this.#handOver = new HandOver(ctx.storage, {
       drain: () => drainOutbox(books.store, this.env, earn),
@@ -68,14 +64,11 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Opens the account, or changes the settings of an open one (L5). */
-  async open({ accountId: id, status, concurrencyMax, limits }: AccountSettings): Promise<void> {
-    const state = this.#books.state ?? createAccountState(id);
-    state.status = status;
-    state.concurrencyMax = concurrencyMax;
-    this.#books.store.save(state);
-    this.#books.state = state;
-    if (limits !== undefined) await this.setLimits({ scope: "account", id }, limits);
-    if (status === "suspended") await this.#leasing.over(null);
+  async open({ limits, ...settings }: AccountSettings): Promise<void> {
+    this.#books.open(settings);
+    const of = { scope: "account", id: settings.accountId } as const;
+    if (limits !== undefined) await this.setLimits(of, limits);
+    if (settings.status === "suspended") await this.#leasing.over(null);
   }
 
   /** Returns once limits of the account, or of a group of keys, are obeyed everywhere (L5, G6). */
@@ -87,6 +80,11 @@ export class Account extends DurableObject<Env> {
 
   isOpen(): boolean {
     return this.#books.state !== null;
+  }
+
+  /** Who may earn for the account; the rules are in account-workers.ts. */
+  workers(ask: WorkersAsk): WorkersAnswer {
+    return this.#workers.answer(ask);
   }
 
   /** Returns once a revoked key is refused everywhere, and its limits are obeyed (K1, L5, G6). */
@@ -110,8 +108,8 @@ export class Account extends DurableObject<Env> {
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
   async hold(terms: Terms, { keyChanges = 0, ...ask }: HoldAsk = {}): Promise<HoldAnswer> {
-    const why = () => this.#keys.refuse(terms.key, keyChanges);
-    const result = await this.#room.hold(this.#books, holdRequestOf(terms, ask), why);
+    const refuse = () => this.#keys.refuse(terms.key, keyChanges);
+    const result = await this.#room.hold(this.#books, holdRequestOf(terms, ask), refuse);
     if (result.kind === "held") this.#awake.stay();
     return result.kind === "held" ? { ...result, ticket: await this.#seal.seal(terms) } : result;
   }

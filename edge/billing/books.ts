@@ -1,5 +1,6 @@
 import { assert } from "../../shared/assert.ts";
-import { type AccountState, keepMemory } from "./account-state.ts";
+import type { AccountSettings } from "./account-answers.ts";
+import { type AccountState, createAccountState, keepMemory } from "./account-state.ts";
 import { AccountStore } from "./account-store.ts";
 import type { Window } from "./money/earnings-window.ts";
 import { MoneyStore } from "./money/money-store.ts";
@@ -31,6 +32,15 @@ export class Books {
 
   get window(): Window {
     return { nowMs: Date.now(), disputeMs: this.#disputeMs };
+  }
+
+  /** Opens the account, or changes the settings of an open one. */
+  open({ accountId, status, concurrencyMax }: Omit<AccountSettings, "limits">): void {
+    const state = this.state ?? createAccountState(accountId);
+    state.status = status;
+    state.concurrencyMax = concurrencyMax;
+    this.store.save(state);
+    this.state = state;
   }
 
   /** Tasks that were made before then cannot be closed any more. */

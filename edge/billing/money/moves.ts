@@ -9,6 +9,7 @@ import {
   refused,
   refuseMint,
 } from "../account-state.ts";
+import type { AccountSummary } from "../account-answers.ts";
 import type { Books } from "../books.ts";
 import { changeBucket } from "./buckets.ts";
 import { addEarned, nextReleaseMs, releaseDue, type Window } from "./earnings-window.ts";
@@ -32,6 +33,9 @@ import {
   type VoidResult,
 } from "./pending-money.ts";
 import { recordDecided } from "./record-decided.ts";
+
+/** What an Account answers to who gives it new credit. */
+export type MintResult = { readonly kind: "minted"; readonly summary: AccountSummary } | Refused;
 
 /** One account's money as it moves by itself and for no task, stored as it moves. */
 export class Moves {
