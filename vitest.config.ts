@@ -7,11 +7,24 @@ import { applyMigrations } from "./edge/db/migrate.ts";
 import { createEndpoint } from "./dev/libsql/endpoint.ts";
 import { openLocalDatabase } from "./dev/libsql/open-local.ts";
 import { readMigrations } from "./dev/libsql/read-migrations.ts";
+import { rateLimits } from "./dev/rate-limits.ts";
 import { newDepositSecret, newSecrets } from "./dev/secrets.ts";
 import { FakeFacilitator, x402Bindings } from "./test/helpers/fake-facilitator.ts";
 
+/** What all tests of a file together never do, and what those of the limits soon have done. */
+const manyCalls = {
+  CALLS_BY_CALLER: 1_000_000,
+  CALLS_BY_OPERATOR: 1_000_000,
+  TRIES_BY_ADDRESS: 1_000_000,
+};
+const fewCalls = { CALLS_BY_CALLER: 8, CALLS_BY_OPERATOR: 60, TRIES_BY_ADDRESS: 5 };
+
 /** The tests inside workerd share one database file: each of them makes accounts of its own. */
-async function workerdOptions(preflight: "on" | "off", isPaidByRequest = false) {
+async function workerdOptions(
+  preflight: "on" | "off",
+  isPaidByRequest = false,
+  callsPerMinute = manyCalls,
+) {
   const path = join(mkdtempSync(join(tmpdir(), "octo-workerd-")), "octo.db");
   await using db = openLocalDatabase({ url: `file:${path}` });
   await applyMigrations(db, await readMigrations(), Date.now());
@@ -42,6 +55,7 @@ async function workerdOptions(preflight: "on" | "off", isPaidByRequest = false) 
         OCTO_SIGN_UP: "open",
         ...(facilitator === null ? {} : x402Bindings),
       },
+      ratelimits: rateLimits((name) => callsPerMinute[name]),
       serviceBindings: {
         LIBSQL: (request: Request) => endpoint.fetch(request),
         ...(facilitator === null
@@ -82,7 +96,11 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/workerd/**/*.test.ts"],
-          exclude: ["test/workerd/preflight*.test.ts", "test/workerd/x402*.test.ts"],
+          exclude: [
+            "test/workerd/hub/preflight*.test.ts",
+            "test/workerd/x402/**/*.test.ts",
+            "test/workerd/rates*.test.ts",
+          ],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
@@ -92,7 +110,17 @@ export default defineConfig({
         plugins: [cloudflareTest(() => workerdOptions("on"))],
         test: {
           name: "preflight",
-          include: ["test/workerd/preflight*.test.ts"],
+          include: ["test/workerd/hub/preflight*.test.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        // Nobody calls often here, and who does is refused.
+        plugins: [cloudflareTest(() => workerdOptions("off", true, fewCalls))],
+        test: {
+          name: "rates",
+          include: ["test/workerd/rates*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
@@ -102,7 +130,7 @@ export default defineConfig({
         plugins: [cloudflareTest(() => workerdOptions("off", true))],
         test: {
           name: "x402",
-          include: ["test/workerd/x402*.test.ts"],
+          include: ["test/workerd/x402/**/*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

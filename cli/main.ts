@@ -9,6 +9,7 @@ import { createKey, listKeys, revokeKey, rotateKey } from "./commands/keys.ts";
 import { listings } from "./commands/listings.ts";
 import { login, logout } from "./commands/login.ts";
 import { models } from "./commands/models.ts";
+import { restore } from "./commands/restore.ts";
 import { task, tasks } from "./commands/tasks.ts";
 import { topUp } from "./commands/top-up.ts";
 import { usage } from "./commands/usage.ts";
@@ -43,6 +44,7 @@ const commands: Record<CommandName, Command> = {
   "workers remove": removeWorker,
   "top-up": topUp,
   audit,
+  restore,
   completion,
 };
 

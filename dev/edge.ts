@@ -7,11 +7,18 @@ import { bundleEdge } from "./bundle-edge.ts";
 import { createEndpoint } from "./libsql/endpoint.ts";
 import { openLocalDatabase } from "./libsql/open-local.ts";
 import { readMigrations } from "./libsql/read-migrations.ts";
+import { rateLimits } from "./rate-limits.ts";
 import type { Secrets } from "./secrets.ts";
 import { StartError } from "./state.ts";
 
 /** Where the edge begins. */
 export const edgeEntry = fileURLToPath(new URL("../edge/worker.ts", import.meta.url));
+
+/**
+ * On one machine everybody is one caller at one address: the counters are there, and never full
+ * unless somebody wants them to be.
+ */
+const localCallsPerMinute = 1_000_000;
 
 /** The compatibility settings of `wrangler.toml`; a test holds the two together. */
 export const compatibility = {
@@ -67,6 +74,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
               ACCOUNT: { className: "Account", useSQLite: true },
             },
             bindings: bindingsOf(options),
+            ratelimits: rateLimits(() => localCallsPerMinute),
             serviceBindings: { LIBSQL: (request: Request) => endpoint.fetch(request) },
           },
           ...(options.beside === undefined ? [] : [neighbour(options.beside)]),

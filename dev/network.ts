@@ -4,6 +4,7 @@ import { z } from "zod";
 import { type Edge, startEdge } from "./edge.ts";
 import { isKeyGood, Operator } from "./operator.ts";
 import { type Consumer, StartError, type State } from "./state.ts";
+import { startTimer } from "./timer.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
 /** The tiny model answers within a second; a large one may take a minute to load. */
@@ -80,6 +81,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   }
   await workersListed(edge.url, consumer, options, workers);
   await writeDevFile(state, { edge, adminKey: secrets.operatorKey, consumer, workers });
+  started.use(startTimer(edge.miniflare));
   const running = started.move();
   return {
     edge,

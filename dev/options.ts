@@ -22,7 +22,8 @@ export const usage = `Runs the whole network on this machine: libSQL, the edge, 
                                      or synthetic:NAME
   npm start -- --fresh               forget everything in .octo/ first
 
-State is kept in .octo/ and survives a restart. Scripts read .octo/dev.json.
+Settings of the edge (OCTO_DISPUTE_MS, OCTO_X402_PAY_TO and others, as in wrangler.toml) are taken
+from the environment. State is kept in .octo/ and survives a restart. Scripts read .octo/dev.json.
 Ctrl-C stops everything.`;
 
 /** The options, or `help`. Throws UsageError, which says what is accepted. */

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { askFirstQuestion, firstChatModel, firstQuestion } from "./first-question.ts";
+import { edgeSettings } from "./edge-settings.ts";
 import { type Network, startNetwork } from "./network.ts";
 import { type Options, readOptions, usage, UsageError } from "./options.ts";
 import { StartError, State } from "./state.ts";
@@ -42,7 +43,12 @@ async function main(): Promise<void> {
   const state = new State(".octo");
   await state.open(options.fresh);
   const { signal } = leaving;
-  const network = await startNetwork({ ...options, state, signal }).catch((error: unknown) => {
+  const network = await startNetwork({
+    ...options,
+    state,
+    signal,
+    vars: edgeSettings(process.env),
+  }).catch((error: unknown) => {
     // What was up by then has gone down with it.
     if (signal.aborted) return null;
     throw error;

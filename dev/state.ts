@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from "node:fs
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { type Lock, LockError, lockName, takeLock } from "../worker-agent/state/lock.ts";
+import { isLeftOver } from "./left-over.ts";
 import { newPepper, newSecrets, type Secrets } from "./secrets.ts";
 
 /** What keeps `npm start` from starting, in one sentence with what to do. */
@@ -20,6 +21,7 @@ const secretsSchema = z.strictObject({
   keyPepper: z.string().optional(),
 });
 
+const devFileSchema = z.object({ url: z.url() });
 const consumerSchema = z.strictObject({ accountId: z.string(), apiKey: z.string() });
 export type Consumer = z.infer<typeof consumerSchema>;
 
@@ -45,6 +47,7 @@ export class State {
     try {
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
       this.#lock = await takeLock(this.folder);
+      await this.#assertNothingLeftOver();
       if (fresh) await this.#empty();
       await assertRoom(this.folder);
     } catch (error) {
@@ -64,6 +67,27 @@ export class State {
   close(): void {
     this.#lock?.release();
     this.#lock = null;
+  }
+
+  /** Two runtimes on one storage would each spend the same balances. */
+  async #assertNothingLeftOver(): Promise<void> {
+    const url = await this.#lastUrl();
+    if (url === null || !(await isLeftOver(url))) return;
+    throw new StartError(
+      `Cannot start: what an npm start of ${this.folder} that was killed has left still listens ` +
+        `on ${url}; end that process, workerd, first`,
+    );
+  }
+
+  /** Where a network of this folder ran that did not stop in order. */
+  async #lastUrl(): Promise<string | null> {
+    try {
+      const json: unknown = JSON.parse(await readFile(this.path("dev.json"), "utf8"));
+      return devFileSchema.parse(json).url;
+    } catch {
+      // There is none, or it is damaged: it is written anew, and nobody can say what ran.
+      return null;
+    }
   }
 
   async #empty(): Promise<void> {

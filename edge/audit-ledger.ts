@@ -1,7 +1,7 @@
 import { describeError } from "../shared/log.ts";
 import type { Database } from "./db/database.ts";
-import { checkLedger, ledgerStanding } from "./db/ledger-checks.ts";
-import { lastRow } from "./db/ledger.ts";
+import { checkLedger, ledgerStanding } from "./db/ledger/ledger-checks.ts";
+import { lastRow } from "./db/ledger/ledger.ts";
 import { edgeLog } from "./log.ts";
 
 /** Two million transfers in five minutes are more than any network makes; after them it is due. */

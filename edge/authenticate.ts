@@ -4,11 +4,19 @@ import { equalInConstantTime, utf8 } from "../shared/crypto/bytes.ts";
 import { OctoError } from "../shared/errors.ts";
 import type { Permission } from "../shared/permissions.ts";
 import type { Caller, Context } from "./context.ts";
-import { knownKey, type KnownKey, provenKey, readKey, type Remembered } from "./keys/known-keys.ts";
+import {
+  isKnownAsUnknown,
+  knownKey,
+  type KnownKey,
+  provenKey,
+  readKey,
+  type Remembered,
+} from "./keys/known-keys.ts";
 import { createLockouts, lockedForMs, noteFailure } from "./keys/lockout.ts";
 import { accountObject } from "./objects.ts";
+import { countTry } from "./rates/count-calls.ts";
 import { isToken } from "./sign-in/session.ts";
-import { sessionCaller } from "./sign-in/session-caller.ts";
+import { noAccountId, sessionCaller } from "./sign-in/session-caller.ts";
 
 const lockouts = createLockouts();
 
@@ -20,11 +28,27 @@ const noHash = utf8("0".repeat(64));
 
 /**
  * The caller of a request by its `Authorization: Bearer` key or session. Every wrong key gets the
- * same answer.
+ * same answer, until its address has sent too many.
  */
 export async function authenticate(ctx: Context, authorization: string | null): Promise<Caller> {
-  const presented = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
-  if (presented === undefined) {
+  const presented = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1] ?? null;
+  try {
+    return await provenCaller(ctx, presented);
+  } catch (error) {
+    if (error instanceof OctoError && error.code === "invalid_api_key") {
+      await countTry(ctx, isUnknownId(ctx, presented));
+    }
+    throw error;
+  }
+}
+
+function isUnknownId({ startedMs }: Context, presented: string | null): boolean {
+  const id = presented === null ? null : apiKeyIdOf(presented);
+  return id !== null && isKnownAsUnknown(id, startedMs);
+}
+
+async function provenCaller(ctx: Context, presented: string | null): Promise<Caller> {
+  if (presented === null) {
     throw new OctoError(
       "invalid_api_key",
       "No API key: send the header `Authorization: Bearer octo_sk_…`",
@@ -57,8 +81,18 @@ export async function renewedCaller(ctx: Context, keyId: string, changes: number
 
 /** Refuses a caller who may not do this. */
 export function assertMay(caller: Caller, permission: Permission): void {
-  if (caller.permissions.has(permission)) return;
-  throw new OctoError("insufficient_scope", `This needs the permission ${permission}`);
+  if (!caller.permissions.has(permission)) throw beyondPermissions(caller, permission);
+}
+
+/** What a caller without a permission is told; who acts for no account has none at all. */
+export function beyondPermissions({ accountId }: Caller, names: string): OctoError {
+  return new OctoError(
+    "insufficient_scope",
+    accountId === noAccountId
+      ? "This session acts for no account: join or open one and sign in again; of several, " +
+          "account_id beside the signature says which"
+      : `This needs the permission ${names}`,
+  );
 }
 
 /**

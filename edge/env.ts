@@ -5,6 +5,7 @@ import type { Attester } from "../shared/verification.ts";
 import type { Account } from "./billing/account.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./hub/hub.ts";
+import { rateFields, type Rates, ratesOf } from "./rates/settings.ts";
 import { type WithdrawalMinimums, withdrawalMinimumsSchema } from "./withdrawal-minimums.ts";
 import { x402Fields, type X402Settings, x402SettingsOf } from "./x402/settings.ts";
 
@@ -46,6 +47,10 @@ export interface Env {
   readonly OCTO_X402_ASSET_VERSION?: string;
   readonly OCTO_X402_FACILITATOR?: string;
   readonly OCTO_X402_UPTO_FACILITATOR?: string;
+  readonly OCTO_RATES?: string;
+  readonly CALLS_BY_CALLER?: RateLimit;
+  readonly CALLS_BY_OPERATOR?: RateLimit;
+  readonly TRIES_BY_ADDRESS?: RateLimit;
   /** A facilitator beside the Worker; elsewhere it is reached by its URL. */
   readonly FACILITATOR?: Fetcher;
 }
@@ -83,6 +88,8 @@ export interface Config {
   readonly attesters: readonly Attester[];
   /** How requests are paid without an account; null where they are not. */
   readonly x402: X402Settings | null;
+  /** How often callers may call; null where nobody counts. */
+  readonly rates: Rates | null;
 }
 
 const duration = (fallback: number) =>
@@ -152,6 +159,7 @@ const configSchema = z.object({
   OCTO_SIGN_UP: z.enum(["open", "closed"], '"open" or "closed"').default("closed"),
   OCTO_ATTESTERS: attestersSchema.default([]),
   ...x402Fields,
+  ...rateFields,
 });
 
 const configByEnv = new WeakMap<Env, Config>();
@@ -193,6 +201,7 @@ export function configOf(env: Env): Config {
     signUp: values.OCTO_SIGN_UP,
     attesters: values.OCTO_ATTESTERS,
     x402: x402SettingsOf(values),
+    rates: ratesOf(values),
   };
   configByEnv.set(env, config);
   return config;

@@ -1,8 +1,8 @@
 import { describeError } from "../shared/log.ts";
 import { auditLedger } from "./audit-ledger.ts";
 import { databaseOf } from "./database.ts";
-import { forgetStrangers } from "./db/people.ts";
-import { listOnlineHubs } from "./db/workers.ts";
+import { forgetStrangers } from "./db/people/people.ts";
+import { listOnlineHubs } from "./db/network/workers.ts";
 import type { Env } from "./env.ts";
 import { edgeLog } from "./log.ts";
 import { hubObject } from "./objects.ts";

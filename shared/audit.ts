@@ -16,7 +16,9 @@ import { isOverdraft } from "./overdraft.ts";
  * Z2. The transfers of a journal are numbered from 1 without a gap, and each hash is that of the
  *     hash before it and the transfer.
  * Z3. Every balance is what the transfers add up to, whoever claims it, and none is missing.
- * Z4. No ledger account but the mint is below zero; what an account may spend may be, by a bounded
+ * Z4. What an account has handed over is in the ledger: a journal that was cut at its end is one
+ *     that adds up, and only its account can tell.
+ * Z5. No ledger account but the mint is below zero; what an account may spend may be, by a bounded
  *     amount, and is told of.
  */
 
@@ -34,6 +36,8 @@ export interface AuditClaims {
   readonly balances: readonly LedgerBalance[];
   /** Heads of journals by the accounts themselves. One may be ahead of the ledger. */
   readonly heads?: readonly JournalHead[];
+  /** Heads of journals that accounts had handed over, whole, before the moment of the audit. */
+  readonly handedOver?: readonly JournalHead[];
 }
 
 export interface AuditReport {
@@ -44,7 +48,7 @@ export interface AuditReport {
   readonly journals: number;
   /** Transfers of before there were journals, which no chain holds together. */
   readonly unchained: number;
-  /** Accounts that are below zero and may be (Z4). */
+  /** Accounts that are below zero and may be (Z5). */
   readonly overdrafts: readonly LedgerBalance[];
   /** Journals whose account has decided more than the ledger has heard of. */
   readonly behind: readonly string[];
@@ -67,6 +71,7 @@ export async function auditLedger(
     count(state, record);
   }
   fault ??= wrongBalance(state, claims.balances) ?? wrongHead(state, claims.heads ?? []);
+  fault ??= cutJournal(state, claims.handedOver ?? []);
   fault ??= belowFloor(state, options.overdraftMaxMicros);
   return {
     fault,
@@ -77,9 +82,8 @@ export async function auditLedger(
     overdrafts: [...state.balances.values()]
       .filter((balance) => balance.micros < 0n && isOverdraft(balance))
       .map(({ book, asset, micros }) => ({ book, asset, balance: String(micros) })),
-    behind: (claims.heads ?? [])
-      .filter(({ source, seq }) => seq > (state.heads.get(source)?.seq ?? 0))
-      .map(({ source }) => source),
+    // Where something is wrong it is not told apart from what was not read.
+    behind: fault === null ? behindOf(state, claims.heads ?? []) : [],
   };
 }
 
@@ -189,7 +193,23 @@ function wrongHead(state: AuditState, heads: readonly JournalHead[]): string | n
   return null;
 }
 
+function behindOf(state: AuditState, heads: readonly JournalHead[]): string[] {
+  return heads
+    .filter(({ source, seq }) => seq > (state.heads.get(source)?.seq ?? 0))
+    .map(({ source }) => source);
+}
+
 /** Z4. */
+function cutJournal(state: AuditState, handedOver: readonly JournalHead[]): string | null {
+  for (const { source, seq } of handedOver) {
+    const known = state.heads.get(source)?.seq ?? 0;
+    if (known >= seq) continue;
+    return `The journal of ${source} was cut: it handed over ${seq}, and the ledger has ${known}`;
+  }
+  return null;
+}
+
+/** Z5. */
 function belowFloor(state: AuditState, overdraftMaxMicros: Micros): string | null {
   for (const balance of state.balances.values()) {
     const { book, asset, micros } = balance;

@@ -2,7 +2,6 @@ import { z } from "zod";
 
 /** What a limit holds for, from the widest to the narrowest. */
 export const limitScopes = ["account", "team", "project", "key", "model"] as const;
-export type LimitScope = (typeof limitScopes)[number];
 
 export const budgetPeriods = ["day", "month"] as const;
 export type BudgetPeriod = (typeof budgetPeriods)[number];
@@ -29,7 +28,7 @@ const limitFields = {
   budget_end: z.enum(["hard", "soft"]).optional(),
 };
 
-export const modelLimitsSchema = z
+const modelLimitsSchema = z
   .strictObject(limitFields)
   .meta({ id: "ModelLimits", description: "What may be used of one model." });
 

@@ -2,7 +2,7 @@
  * What a caller may do. Routes ask for one of these; roles and key scopes are sets of them.
  * Everything but `network:operate` is about the caller's own account.
  */
-export const permissions = [
+const permissions = [
   "inference",
   "account:read",
   "account:write",

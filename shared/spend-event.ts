@@ -37,21 +37,6 @@ export async function framedEventId(event: SpendEvent): Promise<string> {
 }
 
 /**
- * What tokens cost by prices for a thousand of each, in micros (RFC-0909): each side is cut to
- * whole micros by itself, before they are added. Throws AssertionError on negative counts and
- * prices.
- */
-export function costAmount(
-  tokens: { readonly input: number; readonly output: number },
-  per1k: { readonly prompt: bigint; readonly completion: bigint },
-): bigint {
-  assert(per1k.prompt >= 0n && per1k.completion >= 0n, "prices are not negative");
-  assert(isCount(tokens.input) && isCount(tokens.output), "tokens are counted by 32 bits");
-  const input = (BigInt(tokens.input) * per1k.prompt) / 1_000n;
-  return input + (BigInt(tokens.output) * per1k.completion) / 1_000n;
-}
-
-/**
  * The UUID that stands for an API key where a UUID is wanted: version 8 (RFC 9562 section 5.8), its
  * bits being the first of SHA-256 over `octo-api-key:` and the key's id. Anybody can work it out.
  */
@@ -93,12 +78,9 @@ async function hashOf(parts: readonly Uint8Array[]): Promise<string> {
   return toHex(await sha256(whole));
 }
 
-function isCount(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value < 2 ** 32;
-}
-
 function fourBytes(value: number): Uint8Array<ArrayBuffer> {
-  assert(isCount(value), `${value} is a count of 32 bits`);
+  const isCount = Number.isInteger(value) && value >= 0 && value < 2 ** 32;
+  assert(isCount, `${value} is a count of 32 bits`);
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value, true);
   return bytes;

@@ -291,7 +291,7 @@ function logIdentity(log: Log, worker: string, account: string | null): void {
 }
 
 /** Where the receipts of a state folder are. */
-export function journalPath(stateDir: string): string {
+function journalPath(stateDir: string): string {
   return join(stateDir, "receipts.jsonl");
 }
 

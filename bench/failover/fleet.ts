@@ -16,7 +16,7 @@ export interface FleetOptions {
 }
 
 /** The deaths that are due: after which token of which answer, by the name in its prompt. */
-export class Deaths {
+class Deaths {
   readonly #tokensByName = new Map<string, number>();
   readonly #diedMsByName = new Map<string, number>();
 

@@ -1,10 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Network, startNetwork } from "../../dev/network.ts";
-import { State } from "../../dev/state.ts";
+import type { Network } from "../../dev/network.ts";
 import type { Random } from "../../test/simulation/random.ts";
 import { type Figure, quantile } from "../figure.ts";
+import { newFolder, newNetwork } from "../new-network.ts";
 import { untilListed } from "../until-listed.ts";
 import { bookedTask } from "./books.ts";
 import { pauseAfter, readAnswer } from "./read-answer.ts";
@@ -32,16 +29,11 @@ export async function measureProcesses(
   progress: (line: string) => void,
 ): Promise<Figure[]> {
   await using stack = new AsyncDisposableStack();
-  const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const state = new State(folder);
-  await state.open(false);
+  const folder = await newFolder(stack);
   progress(`starting ${workers} octo-worker processes with ${model} …`);
   const vars = { OCTO_PREFLIGHT: "off" };
   const workerFlags = ["--slots", "2"];
-  const network = stack.use(
-    await startNetwork({ state, port: 0, workers, model, vars, workerFlags }),
-  );
+  const network = stack.use(await newNetwork(folder, { workers, model, vars, workerFlags }));
   const wholes = new Map<string, string>();
   for (const prompt of prompts) {
     wholes.set(prompt, (await readAnswer(requestOf(network, prompt))).text);

@@ -1,12 +1,10 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Network, startNetwork } from "../../dev/network.ts";
-import { State } from "../../dev/state.ts";
+import type { Network } from "../../dev/network.ts";
 import { Random } from "../../test/simulation/random.ts";
 import { type Figure, quantile } from "../figure.ts";
+import { newFolder, newNetwork } from "../new-network.ts";
 import { untilListed } from "../until-listed.ts";
-import { atOnce } from "../at-once.ts";
+import { atOnce } from "../load/at-once.ts";
 import { bookedTask, isPaid, payees } from "./books.ts";
 import { Fleet } from "./fleet.ts";
 import { type ReadAnswer, pauseAfter, readAnswer } from "./read-answer.ts";
@@ -49,13 +47,10 @@ export async function measureThousand(
   progress: (line: string) => void,
 ): Promise<Figure[]> {
   await using stack = new AsyncDisposableStack();
-  const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const state = new State(join(folder, "network"));
-  await state.open(false);
+  const folder = await newFolder(stack);
   const vars = { OCTO_PREFLIGHT: "off" };
   const network = stack.use(
-    await startNetwork({ state, port: 0, workers: 0, model: "none", vars }),
+    await newNetwork(join(folder, "network"), { workers: 0, model: "none", vars }),
   );
   progress(`starting ${workers} workers …`);
   const fleet = stack.use(await Fleet.start({ edgeUrl: network.url, model, workers, folder }));

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { StreamRequest } from "../reply.ts";
+import type { StreamRequest } from "../load/reply.ts";
 
 /** One streamed answer as its client saw it. */
 export interface ReadAnswer {

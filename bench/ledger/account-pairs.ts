@@ -5,7 +5,7 @@ import { type Edge, startEdge } from "../../dev/edge.ts";
 import { openLocalDatabase } from "../../dev/libsql/open-local.ts";
 import { Operator } from "../../dev/operator.ts";
 import { State } from "../../dev/state.ts";
-import { conservation } from "../../edge/db/current-books.ts";
+import { conservation } from "../../edge/db/ledger/current-books.ts";
 import { apiKeyIdOf } from "../../shared/crypto/api-key.ts";
 import { atMost, type Figure, quantile } from "../figure.ts";
 import type { PairsDone, PairsOrder } from "./pairs-order.ts";

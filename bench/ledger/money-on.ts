@@ -2,11 +2,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundleEdge } from "../../dev/bundle-edge.ts";
 import { edgeEntry } from "../../dev/edge.ts";
-import { type Network, startNetwork } from "../../dev/network.ts";
+import type { Network } from "../../dev/network.ts";
 import { Operator } from "../../dev/operator.ts";
-import { State } from "../../dev/state.ts";
 import type { Figure } from "../figure.ts";
-import { type Load, LoadClient } from "../load.ts";
+import { type Load, LoadClient } from "../load/load.ts";
+import { newNetwork } from "../new-network.ts";
 import { type Compared, ratioOf, repliesPerS } from "../relay/compare.ts";
 import { shortReply } from "../relay/throughput.ts";
 
@@ -56,12 +56,8 @@ export async function measureMoney(
   ];
 }
 
-async function start(folder: string, script: string | null): Promise<Network> {
-  const state = new State(folder);
-  await state.open(false);
-  return startNetwork({
-    state,
-    port: 0,
+function start(folder: string, script: string | null): Promise<Network> {
+  return newNetwork(folder, {
     workers: 1,
     model: `synthetic:${model}`,
     workerFlags: ["--slots", String(clients)],

@@ -1,10 +1,10 @@
 import { describeError } from "../../shared/log.ts";
 import type { Figure } from "../figure.ts";
-import { LoadClient } from "../load.ts";
-import { type Portkey, startPortkey } from "../portkey.ts";
+import { LoadClient } from "../load/load.ts";
+import { type Portkey, startPortkey } from "./portkey.ts";
 import { cpuUsOf } from "../process-cpu.ts";
-import { recordPieces, type StreamRequest } from "../reply.ts";
-import { startUpstream } from "../upstream.ts";
+import { recordPieces, type StreamRequest } from "../load/reply.ts";
+import { startUpstream } from "./upstream.ts";
 import { compare, firstByteMs, ratioOf, repliesPerS } from "./compare.ts";
 import type { RelayScene } from "./scene.ts";
 import { shortReply } from "./throughput.ts";

@@ -6,10 +6,10 @@ import { Random } from "../../test/simulation/random.ts";
 import type { Engine } from "../../worker-agent/engine/engine.ts";
 import { promptOf } from "../../worker-agent/engine/synthetic/synthetic-answer.ts";
 import { createSyntheticEngine } from "../../worker-agent/engine/synthetic/synthetic.ts";
-import { atOnce } from "../at-once.ts";
+import { atOnce } from "../load/at-once.ts";
 import { type Figure, quantile } from "../figure.ts";
 import { InProcessWorker } from "../in-process-worker.ts";
-import type { StreamRequest } from "../reply.ts";
+import type { StreamRequest } from "../load/reply.ts";
 import { untilListed } from "../until-listed.ts";
 import { type RelayScene, startRelayScene } from "./scene.ts";
 

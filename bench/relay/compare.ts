@@ -1,6 +1,6 @@
 import { median, quantile } from "../figure.ts";
-import type { LoadClient, LoadResult } from "../load.ts";
-import type { StreamRequest } from "../reply.ts";
+import type { LoadClient, LoadResult } from "../load/load.ts";
+import type { StreamRequest } from "../load/reply.ts";
 
 /** Ours, and what it is held against. */
 export type Side = "edge" | "other";

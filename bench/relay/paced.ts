@@ -1,10 +1,10 @@
 import { defaultHubConfig } from "../../edge/hub/hub-config.ts";
 import { paceMsFor } from "../../edge/hub/attempts/offer-task.ts";
-import { type BareProxy, startBareProxy } from "../bare-proxy.ts";
+import { type BareProxy, startBareProxy } from "./bare-proxy.ts";
 import { type Figure, median, quantile } from "../figure.ts";
 import { cpuUsOf } from "../process-cpu.ts";
-import { recordPieces, type StreamRequest } from "../reply.ts";
-import { StreamClient } from "../stream-load.ts";
+import { recordPieces, type StreamRequest } from "../load/reply.ts";
+import { StreamClient } from "../load/stream-load.ts";
 import type { RelayScene } from "./scene.ts";
 
 /** Rounds alternate between the sides, so that a slow minute of the machine hits both. */

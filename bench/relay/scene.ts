@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Network, startNetwork } from "../../dev/network.ts";
-import { State } from "../../dev/state.ts";
+import type { Network } from "../../dev/network.ts";
+import { newFolder, newNetwork } from "../new-network.ts";
 import { workerdPids } from "../process-cpu.ts";
-import type { StreamRequest } from "../reply.ts";
+import type { StreamRequest } from "../load/reply.ts";
 
 export interface RelaySceneOptions {
   /** Worker processes with a synthetic engine. */
@@ -28,16 +26,11 @@ const slots = 64;
 const model = "bench";
 
 export async function startRelayScene(options: RelaySceneOptions): Promise<RelayScene> {
-  const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
   await using started = new AsyncDisposableStack();
-  started.defer(() => rm(folder, { recursive: true, force: true }));
-  const state = new State(join(folder, "network"));
-  await state.open(false);
+  const folder = await newFolder(started);
   const before = await workerdPids();
   const network = started.use(
-    await startNetwork({
-      state,
-      port: 0,
+    await newNetwork(join(folder, "network"), {
       ...options,
       model: `synthetic:${model}`,
       workerFlags: ["--slots", String(slots)],

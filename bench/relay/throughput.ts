@@ -1,7 +1,7 @@
-import { startBareProxy } from "../bare-proxy.ts";
+import { startBareProxy } from "./bare-proxy.ts";
 import type { Figure } from "../figure.ts";
-import { LoadClient } from "../load.ts";
-import { recordPieces } from "../reply.ts";
+import { LoadClient } from "../load/load.ts";
+import { recordPieces } from "../load/reply.ts";
 import { type Compared, compare, firstByteMs, ratioOf, repliesPerS } from "./compare.ts";
 import type { RelayScene } from "./scene.ts";
 

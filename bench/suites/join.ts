@@ -1,13 +1,11 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, symlink } from "node:fs/promises";
 import { join as joinPath } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { startNetwork } from "../../dev/network.ts";
-import { State } from "../../dev/state.ts";
 import { type Figure, median } from "../figure.ts";
+import { newFolder, newNetwork } from "../new-network.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -22,17 +20,16 @@ const giveUpMs = 60_000;
  * is new: the installation, the identity, the benchmark, the hub's preflight.
  */
 export async function join(progress: (line: string) => void): Promise<readonly Figure[]> {
-  const folder = await mkdtemp(joinPath(tmpdir(), "octo-join-"));
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const folder = await newFolder(stack);
   progress("packing octo-worker …");
   await run("npm", ["pack", "-w", "octo-worker", "--pack-destination", folder], { cwd: root });
   const [packed = ""] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
   const tarball = joinPath(folder, packed);
   const { stdout } = await run("npm", ["config", "get", "cache"], { cwd: root });
-  const state = new State(joinPath(folder, "network"));
-  await state.open(false);
-  const network = stack.use(await startNetwork({ state, port: 0, workers: 0, model: "octo-tiny" }));
+  const network = stack.use(
+    await newNetwork(joinPath(folder, "network"), { workers: 0, model: "octo-tiny" }),
+  );
   const seconds: number[] = [];
   for (let round = 1; round <= rounds + 1; round++) {
     const home = joinPath(folder, `home-${round}`);

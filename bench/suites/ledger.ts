@@ -1,7 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Figure } from "../figure.ts";
+import { newFolder } from "../new-network.ts";
 import { measureAccounts } from "../ledger/account-pairs.ts";
 import { measureAuthentication } from "../ledger/authentication.ts";
 import { measureMoney } from "../ledger/money-on.ts";
@@ -11,9 +9,8 @@ import { measureMoney } from "../ledger/money-on.ts";
  * begins with who asks.
  */
 export async function ledger(progress: (line: string) => void): Promise<readonly Figure[]> {
-  const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const folder = await newFolder(stack);
   return [
     ...(await measureAccounts(folder, progress)),
     ...(await measureMoney(folder, progress)),

@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Figure } from "../figure.ts";
-import { measureChoosing } from "../scale-choosing.ts";
-import { measureStorm } from "../scale-storm.ts";
-import { measureTasks } from "../scale-tasks.ts";
+import { newFolder } from "../new-network.ts";
+import { measureChoosing } from "../scale/choosing.ts";
+import { measureStorm } from "../scale/measure-storm.ts";
+import { measureTasks } from "../scale/tasks.ts";
 
 /** Fewer say something on a machine that is too slow, or busy with other things, for all. */
 const workersWanted = Number(process.env["OCTO_BENCH_WORKERS"] ?? 10_000);
@@ -15,9 +13,8 @@ const workersWanted = Number(process.env["OCTO_BENCH_WORKERS"] ?? 10_000);
  * does the arithmetic.
  */
 export async function scale(progress: (line: string) => void): Promise<readonly Figure[]> {
-  const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const folder = await newFolder(stack);
   return [
     ...measureChoosing(progress),
     ...(await measureTasks(folder, progress)),

@@ -1,15 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startNetwork } from "../../dev/network.ts";
-import { State } from "../../dev/state.ts";
 import { openEngine, openEngineDefaults } from "../../worker-agent/engine/open-engine.ts";
 import { defaultThreads } from "../../worker-agent/hardware/hardware.ts";
 import { bundledModelPath, parseModelSource } from "../../worker-agent/models/model-source.ts";
 import { type Figure, median } from "../figure.ts";
-import { type Decoding, RawLlama } from "../raw-llama.ts";
-import { streamTokens } from "../stream-tokens.ts";
-import { TaskPath } from "../task-path.ts";
+import { newFolder, newNetwork } from "../new-network.ts";
+import { type Decoding, RawLlama } from "../worker/raw-llama.ts";
+import { streamTokens } from "../worker/stream-tokens.ts";
+import { TaskPath } from "../worker/task-path.ts";
 
 /** Rounds alternate between the sides, so that a slow minute of the machine hits all of them. */
 const rounds = 11;
@@ -31,9 +28,8 @@ type Side = (streams: number) => Promise<number>;
  * threads, context, batch, seeds and sampling on every side.
  */
 export async function worker(progress: (line: string) => void): Promise<readonly Figure[]> {
-  const folder = await mkdtemp(join(tmpdir(), "octo-bench-"));
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const folder = await newFolder(stack);
   const threads = defaultThreads();
   progress(`opening the bundled model on ${threads} thread(s), ${slots} slots …`);
   const shape = { slots, contextTokens: 512, batchTokens: 512, threads };
@@ -76,13 +72,9 @@ async function throughNetwork(
   threads: number,
   stack: AsyncDisposableStack,
 ): Promise<Side> {
-  const state = new State(folder);
-  await state.open(false);
   const flags = ["--slots", String(slots), "--threads", String(threads), "--gpu", "none"];
   const network = stack.use(
-    await startNetwork({
-      state,
-      port: 0,
+    await newNetwork(folder, {
       workers: 1,
       model: "octo-tiny",
       workerFlags: [...flags, "--benchmark", "never"],

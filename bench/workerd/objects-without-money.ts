@@ -57,4 +57,5 @@ const summaryOfNobody: AccountSummary = {
   journal: { seq: 0, hash: "" },
   concurrencyMax: 0,
   outboxEmpty: true,
+  owed: [],
 };

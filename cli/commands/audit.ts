@@ -10,7 +10,7 @@ import {
 } from "../../shared/ledger-record.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import { readPages } from "../http/pages.ts";
-import { count } from "../screen/in-words.ts";
+import { many } from "../screen/in-words.ts";
 import { plainLine } from "../screen/plain-text.ts";
 import { ProgressBar } from "../screen/progress-bar.ts";
 import { connect } from "../session/connection.ts";
@@ -27,7 +27,19 @@ const recordPageSchema = z.looseObject({
 const balancesSchema = z.looseObject({ through: z.int(), data: z.array(ledgerBalanceSchema) });
 
 const accountSchema = z.looseObject({ id: z.string() });
-const ledgerAccountSchema = z.looseObject({ journal: journalHeadSchema.nullable() });
+const debtSchema = z.looseObject({ account_id: z.string(), since: z.string() });
+const ledgerAccountSchema = z.looseObject({
+  journal: journalHeadSchema.nullable(),
+  ledger_pending: z.boolean(),
+  owed: z.array(debtSchema).default([]),
+});
+
+/** Somebody whom an account could not tell yet what it gave them. */
+interface Debt {
+  readonly by: string;
+  readonly to: string;
+  readonly since: string;
+}
 
 /** What an edge with default limits lets one account have in flight stays below. */
 const overdraftMaxCredits = "100";
@@ -37,21 +49,26 @@ export async function audit(world: World, call: Call): Promise<number> {
   const { options } = call;
   const overdraft = amountOf(options["overdraft-max"] ?? overdraftMaxCredits, "--overdraft-max");
   const { client } = await connect(world, call, true);
+  const asks = options["accounts"] !== undefined;
+  // Of before: all that was handed over by now has to be there.
+  const before = asks ? await askAccounts(client) : null;
   // The balances first: all that follows is of the same moment, whatever happens meanwhile.
   const { through, data: balances } = await client.getPatiently(
     "/api/v1/ledger/balances",
     balancesSchema,
   );
+  const after = asks ? await askAccounts(client) : null;
   using bar = new ProgressBar("Auditing", world.terminal, world.nowMs);
   const report = await auditLedger(
     transfers(client, through, (done) => bar.draw(done, through)),
-    { balances, ...(options["accounts"] === undefined ? {} : { heads: await heads(client) }) },
+    { balances, heads: after?.heads ?? [], handedOver: before?.handedOver ?? [] },
     { journalHash, overdraftMaxMicros: overdraft },
   );
   // Before anything is written: both may be on one screen.
   bar[Symbol.dispose]();
-  if (isJson(call)) writeJson(world, { ok: report.fault === null, ...report });
-  else writeReport(world, report);
+  const owed = after?.owed ?? [];
+  if (isJson(call)) writeJson(world, { ok: report.fault === null, ...report, owed });
+  else writeReport(world, report, owed);
   return report.fault === null ? 0 : 1;
 }
 
@@ -73,32 +90,49 @@ async function* transfers(
   } while (cursor !== undefined);
 }
 
-/** Where each account says that its journal ends. */
-async function heads(client: EdgeClient): Promise<JournalHead[]> {
-  const list = { path: "/api/v1/accounts", item: accountSchema, most: Infinity };
-  const found: JournalHead[] = [];
-  for (const { id } of await readPages(client, list)) {
-    const path = `/api/v1/ledger/accounts/${encodeURIComponent(id)}`;
-    const { journal } = await client.getPatiently(path, ledgerAccountSchema);
-    if (journal !== null) found.push(journal);
-  }
-  return found;
+interface Asked {
+  readonly heads: JournalHead[];
+  /** Those of which the ledger has heard the whole. */
+  readonly handedOver: JournalHead[];
+  readonly owed: Debt[];
 }
 
-function writeReport({ terminal }: World, report: AuditReport): void {
-  const { fault, transfers, books, journals, unchained, overdrafts, behind } = report;
-  const chains = `${count(journals)} journals, ${count(books)} balances`;
-  const read = `${count(transfers)} transfers, ${chains}`;
+/** Where each account says that its journal ends, and whom it could not tell what it gave them. */
+async function askAccounts(client: EdgeClient): Promise<Asked> {
+  const list = { path: "/api/v1/accounts", item: accountSchema, most: Infinity };
+  const asked: Asked = { heads: [], handedOver: [], owed: [] };
+  for (const { id } of await readPages(client, list)) {
+    const path = `/api/v1/ledger/accounts/${encodeURIComponent(id)}`;
+    const account = await client.getPatiently(path, ledgerAccountSchema);
+    // One that has lost its storage keeps none, and the ledger knows better.
+    const head = account.journal ?? { source: id, seq: 0, hash: "" };
+    asked.heads.push(head);
+    if (!account.ledger_pending) asked.handedOver.push(head);
+    asked.owed.push(...account.owed.map(({ account_id: to, since }) => ({ by: id, to, since })));
+  }
+  return asked;
+}
+
+function writeReport({ terminal }: World, report: AuditReport, owed: readonly Debt[]): void {
+  const { fault, unchained, overdrafts, behind } = report;
+  const chains = `${many(report.journals, "journal")}, ${many(report.books, "balance")}`;
+  const read = `${many(report.transfers, "transfer")}, ${chains}`;
   if (fault === null) terminal.write(`${terminal.paint("green", "OK")}  ${read}: all adds up`);
   else terminal.write(`${terminal.paint("red", "DIFFERENCE")}  ${plainLine(fault, 1_000)}`);
   if (unchained > 0) {
-    terminal.write(`    ${count(unchained)} transfers are of before there were journals`);
+    const are = unchained === 1 ? "is" : "are";
+    terminal.write(`    ${many(unchained, "transfer")} ${are} of before there were journals`);
   }
   for (const { book, balance } of overdrafts) {
     terminal.write(`    ${plainLine(book, 100)} is overdrawn: ${balance} micros`);
   }
+  for (const { by, to, since } of owed) {
+    const names = `${plainLine(by, 80)} could not tell ${plainLine(to, 80)}`;
+    terminal.write(`    ${names} what it gave them, since ${plainLine(since, 40)}`);
+  }
   if (behind.length > 0) {
-    const many = `${count(behind.length)} accounts have decided more than the ledger has`;
-    terminal.write(`    ${many}: on its way, where a later audit has it`);
+    const have = behind.length === 1 ? "has" : "have";
+    const ahead = `${many(behind.length, "account")} ${have} decided more than the ledger has`;
+    terminal.write(`    ${ahead}: on its way, where a later audit has it`);
   }
 }

@@ -4,7 +4,7 @@ import { count, credits } from "../screen/in-words.ts";
 import { type Column, writeTable } from "../screen/table.ts";
 import { connect } from "../session/connection.ts";
 import type { Call } from "../words/parse-command-line.ts";
-import { choiceOf, dayOf, listOf } from "../words/values.ts";
+import { choiceOf, dayOf, listOf, usageGroups } from "../words/values.ts";
 import type { World } from "../world.ts";
 import { isJson, writeJson } from "./command.ts";
 
@@ -15,8 +15,6 @@ const groupFields = {
   team: "team_id",
   project: "project_id",
 } as const;
-
-export const usageGroups = ["key", "model", "day", "team", "project"] as const;
 
 const sums = {
   tasks: z.int(),

@@ -7,6 +7,8 @@ import { networkFault } from "./network-fault.ts";
 
 /** An answer of the database takes milliseconds; a first token has its own deadline at the edge. */
 const answerMs = 60_000;
+/** Limits of an edge are by the minute: after one there is room again. */
+const patienceMs = 61_000;
 /** The largest pages are below a megabyte; a server that never ends must not fill memory. */
 const bodyBytesMax = 32 * 1024 * 1024;
 
@@ -59,7 +61,8 @@ export class EdgeClient {
           error instanceof UnreachableError ||
           (error instanceof EdgeError && (error.status === 429 || error.status >= 500));
         if (!canHelp || tries > 3) throw error;
-        await this.pause(500 * 2 ** tries);
+        const wantedMs = error instanceof EdgeError ? (error.retryAfterMs ?? 0) : 0;
+        await this.pause(Math.min(patienceMs, Math.max(500 * 2 ** tries, wantedMs)));
       }
     }
   }

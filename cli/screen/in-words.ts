@@ -10,6 +10,11 @@ export function count(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, " ");
 }
 
+/** So many of something: 1 journal, 2 journals. */
+export function many(value: number, word: string): string {
+  return `${count(value)} ${word}${value === 1 ? "" : "s"}`;
+}
+
 /** A time to the second, in UTC as the edge's books are kept. */
 export function time(iso: string | null): string {
   return iso === null ? "-" : iso.replace("T", " ").replace(/(\.\d+)?Z$/, "Z");

@@ -1,5 +1,6 @@
 import { keyScopes } from "../../shared/permissions.ts";
 import type { CommandForm, OptionForm } from "./form.ts";
+import { usageGroups } from "./values.ts";
 
 /** Commands about who one is, and what one has. */
 
@@ -67,7 +68,11 @@ export const accountForms = {
   usage: {
     args: [],
     options: {
-      by: { shape: "LIST", help: "key, model, day, team, project, in any order; day unless given" },
+      by: {
+        shape: "LIST",
+        help: `${usageGroups.join(", ")}, in any order; day unless given`,
+        words: usageGroups,
+      },
       from: { shape: "DATE", help: "the first day, in UTC: 2026-11-01" },
       to: { shape: "DATE", help: "the last day, in UTC" },
       csv: { shape: null, help: "comma-separated values, amounts in micros (RFC 4180)" },

@@ -22,6 +22,14 @@ _octo_models() {
   _octo_words
 }
 
+# One more of a list with commas; what is typed of it stays.
+_octo_list() {
+  local before="\${current%"\${current##*,}"}"
+  local current="\${current##*,}"
+  _octo_words
+  COMPREPLY=("\${COMPREPLY[@]/#/$before}")
+}
+
 # Bash replaces what follows the last colon alone.
 _octo_colons() {
   local colons="\${current%"\${current##*:}"}"
@@ -56,6 +64,10 @@ export function bashCompletion(): string {
   if (( last == 1 )); then
     words=(${firsts.join(" ")} help --help --version)
     _octo_words
+    return
+  fi
+  if [[ "$command" == help ]]; then
+    (( last == 2 )) && words=(${firsts.join(" ")}) && _octo_words
     return
   fi
   verbs=""
@@ -94,7 +106,9 @@ complete -F _octo octo
 function valueCases(): string[] {
   return commandNames.flatMap((name) =>
     Object.entries(optionsOf(formOf(name))).flatMap(([option, { shape, words }]) =>
-      shape === null ? [] : [`    "${name} --${option}") ${offer(words)}; _octo_colons; return ;;`],
+      shape === null
+        ? []
+        : [`    "${name} --${option}") ${offerFor(shape, words)}; _octo_colons; return ;;`],
     ),
   );
 }
@@ -111,6 +125,11 @@ function argumentCases(): string[] {
     const { words } = formOf(name);
     return words === undefined ? [] : [`      "${name}") ${offer(words)} ;;`];
   });
+}
+
+function offerFor(shape: string, words: Words | undefined): string {
+  const isList = shape === "LIST" && words !== undefined && typeof words !== "string";
+  return isList ? `words=(${words.join(" ")}); _octo_list` : offer(words);
 }
 
 function offer(words: Words | undefined): string {

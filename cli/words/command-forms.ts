@@ -29,6 +29,7 @@ export const commandNames = [
   "workers remove",
   "top-up",
   "audit",
+  "restore",
   "completion",
 ] as const satisfies readonly CommandName[];
 

@@ -29,6 +29,8 @@ export function fishCompletion(): string {
     "",
     "complete -c octo -f",
     "complete -c octo -n __fish_use_subcommand -l version -d 'which octo this is'",
+    "complete -c octo -n __fish_use_subcommand -a help -d 'what a command does'",
+    `complete -c octo -n '__octo_is help' -a '${[...firsts.keys()].join(" ")}'`,
     ...commands,
     ...commandNames.flatMap((name) => [...verbLines(name), ...linesOf(name)]),
     "",

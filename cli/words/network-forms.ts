@@ -128,9 +128,26 @@ export const networkForms = {
     text:
       "Reads every transfer, follows each account's chain of hashes, adds every balance up\n" +
       "anew, and says OK or names the first difference; the exit code is then 1. All of it is\n" +
-      "of one moment, while the network goes on. With --accounts each account is asked too how\n" +
-      "its journal ends, which takes a request for each.",
+      "of one moment, while the network goes on. A journal that was cut at its end adds up, so\n" +
+      "with --accounts each account is asked too how its journal ends: two requests for each.",
     examples: ["octo audit", "octo audit --accounts --json"],
+  },
+  restore: {
+    args: ["ID"],
+    options: {
+      yes: { shape: "DIFFERENCE", help: "the id of the difference that was shown: do it" },
+      reason: { shape: "TEXT", help: "with --yes: why, for the books" },
+    },
+    asksEdge: true,
+    summary: "operators: let an account take over what the ledger has of it",
+    text:
+      "For an account whose storage was lost or put back, which octo audit --accounts names.\n" +
+      "Shows what it has beside what it has by the ledger, and changes nothing; with the id of\n" +
+      "what was shown as --yes it takes that over. The exit code is 1 while the two differ.",
+    examples: [
+      "octo restore acct_…",
+      "octo restore acct_… --yes 4f…9c --reason 'its storage was lost'",
+    ],
   },
   completion: {
     args: ["SHELL"],

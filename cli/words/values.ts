@@ -1,6 +1,6 @@
 import { limitsSchema, type Limits } from "../../shared/limits.ts";
 import { jsonOrNull } from "../../shared/json-or-null.ts";
-import { type Micros, parseCredits } from "../../shared/money.ts";
+import { formatCredits, type Micros, parseCredits } from "../../shared/money.ts";
 import { publicKeyPattern } from "../../shared/crypto/signing.ts";
 import { keyScopes, type KeyScope } from "../../shared/permissions.ts";
 import { UsageError } from "../failures.ts";
@@ -11,15 +11,19 @@ function refuse(text: string, name: string, accepted: string): never {
   throw new UsageError(`Cannot use ${JSON.stringify(text)} as ${name}: it must be ${accepted}`);
 }
 
+/** What usage can be summed by. */
+export const usageGroups = ["key", "model", "day", "team", "project"] as const;
+
 /** JSON carries micros as a number, and every one of them exactly. */
 const microsMax = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** Micros of an amount in credits, over zero. */
 export function amountOf(text: string, name: string): Micros {
   const micros = parseCredits(text);
-  if (micros === null || micros === 0n || micros > microsMax) {
+  if (micros === null || micros === 0n) {
     refuse(text, name, "credits over 0 with at most six decimals, like 5 or 0.25");
   }
+  if (micros > microsMax) refuse(text, name, `${formatCredits(microsMax)} credits at most`);
   return micros;
 }
 

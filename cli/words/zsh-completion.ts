@@ -29,7 +29,12 @@ _octo() {
   firsts=(
 ${firsts.join("\n")}
   )
+  if (( CURRENT == 3 )) && [[ "$words[2]" == help ]]; then
+    _describe command firsts
+    return
+  fi
   if (( CURRENT == 2 )); then
+    firsts+=('help:what a command does')
     _describe command firsts
     return
   fi

@@ -3,8 +3,9 @@ import type { Asset, Bucket } from "../../shared/assets.ts";
 import type { JournalPlace } from "../../shared/journal.ts";
 import type { Micros, TokenCounts } from "../../shared/money.ts";
 import type { KeyAnswer } from "./account-keys.ts";
-import type { HoldResult } from "./account-state.ts";
+import type { HoldResult, Refused } from "./account-state.ts";
 import type { RateLimits } from "./limits/rate-limits.ts";
+import type { Debt } from "./outbox/debt-store.ts";
 
 /** What an Account is told, and what it answers. */
 
@@ -52,5 +53,10 @@ export interface AccountSummary extends Required<AccountSettings> {
     readonly micros: Micros;
   }[];
   readonly journal: JournalPlace;
+  /** Whether the ledger knows all that this account decided. */
   readonly outboxEmpty: boolean;
+  /** Accounts that could not be told what they are given, the longest first. */
+  readonly owed: readonly Debt[];
 }
+
+export type MintResult = { readonly kind: "minted"; readonly summary: AccountSummary } | Refused;

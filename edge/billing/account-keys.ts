@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { describeError } from "../../shared/log.ts";
 import { databaseOf } from "../database.ts";
-import { recordKeyUses } from "../db/api-keys.ts";
+import { recordKeyUses } from "../db/people/api-keys.ts";
 import type { Env } from "../env.ts";
 import { Later } from "../later.ts";
 import { edgeLog } from "../log.ts";

@@ -17,7 +17,8 @@ import {
   isLeaseOpen,
   type Lease,
 } from "./leases/account-leases.ts";
-import { freeCredit, spendable } from "./money/buckets.ts";
+import { freeCredit } from "./money/buckets.ts";
+import { lost, type Standing } from "./standing.ts";
 import type { TaskClosing } from "./closing.ts";
 import { createLimitsState, type LimitsState } from "./limits/limit-chain.ts";
 import {
@@ -47,6 +48,7 @@ import type { RateLimits } from "./limits/rate-limits.ts";
  */
 export interface AccountState {
   readonly accountId: string;
+  standing: Standing;
   status: "active" | "suspended";
   /** Credit, which every task moves, by bucket. */
   available: Micros;
@@ -118,6 +120,7 @@ export type HoldResult =
 export function createAccountState(accountId: string): AccountState {
   return {
     accountId,
+    standing: "open",
     status: "active",
     available: 0n,
     earned: 0n,
@@ -143,6 +146,7 @@ export function holdCredit(state: AccountState, request: HoldRequest, nowMs: num
   if (state.status !== "active") {
     return refused("insufficient_scope", "the account is suspended");
   }
+  if (state.standing === "lost") return lost(state);
   let admission = admitTask(state.limits, request, nowMs);
   if (admission.kind === "refused") {
     expireHolds(state, nowMs);
@@ -355,24 +359,6 @@ export function limitOf(
 
 /** Balances stay where SQL values and JSON carry them exactly; nobody has nine billion credits. */
 export const balanceMax = BigInt(Number.MAX_SAFE_INTEGER);
-
-/**
- * Why new credit cannot be given, if so; `before` is what the same transfer id gave already, if it
- * did.
- */
-export function refuseMint(
-  state: AccountState,
-  micros: Micros,
-  before: Micros | null,
-): Refused | null {
-  if (before === null) {
-    const balance = spendable(state);
-    if (balance + micros <= balanceMax) return null;
-    return refused("invalid_request", `the balance is ${balance} and may be ${balanceMax}`);
-  }
-  if (before === micros) return null;
-  return refused("idempotency_conflict", `the same Idempotency-Key gave ${before} micros`);
-}
 
 /** Credit that an operator gives, under the id of its transfer. */
 export interface Mint {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type AccountState, createAccountState } from "./account-state.ts";
+import { standings } from "./standing.ts";
 import { restoreLimits } from "./limits/limits-state.ts";
 import { LimitsStore } from "./limits/limits-store.ts";
 import { ResolvedTasks } from "./resolved-tasks.ts";
@@ -21,7 +22,8 @@ export class AccountStore {
       CREATE TABLE IF NOT EXISTS account (
         id INTEGER PRIMARY KEY CHECK (id = 1), account_id TEXT NOT NULL, status TEXT NOT NULL,
         balance INTEGER NOT NULL, earned INTEGER NOT NULL, concurrency_max INTEGER NOT NULL,
-        journal_seq INTEGER NOT NULL DEFAULT 0, journal_hash TEXT NOT NULL DEFAULT '');
+        journal_seq INTEGER NOT NULL DEFAULT 0, journal_hash TEXT NOT NULL DEFAULT '',
+        standing TEXT NOT NULL DEFAULT 'open');
       CREATE TABLE IF NOT EXISTS keys (key_id TEXT PRIMARY KEY, status TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS outbox (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
@@ -40,6 +42,7 @@ export class AccountStore {
     const account = accountRow.parse(row);
     const state = createAccountState(account.account_id);
     state.status = account.status;
+    state.standing = account.standing;
     state.available = BigInt(account.balance);
     state.earned = BigInt(account.earned);
     state.journal = { seq: account.journal_seq, hash: account.journal_hash };
@@ -55,11 +58,11 @@ export class AccountStore {
   save(state: AccountState): void {
     this.#sql.exec(
       `INSERT INTO account (id, account_id, status, balance, earned, concurrency_max,
-           journal_seq, journal_hash)
-         VALUES (1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+           journal_seq, journal_hash, standing)
+         VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
          status = excluded.status, balance = excluded.balance, earned = excluded.earned,
          concurrency_max = excluded.concurrency_max, journal_seq = excluded.journal_seq,
-         journal_hash = excluded.journal_hash`,
+         journal_hash = excluded.journal_hash, standing = excluded.standing`,
       state.accountId,
       state.status,
       Number(state.available),
@@ -67,6 +70,7 @@ export class AccountStore {
       state.concurrencyMax,
       state.journal.seq,
       state.journal.hash,
+      state.standing,
     );
   }
 
@@ -99,6 +103,28 @@ export class AccountStore {
     return rows.toArray().map((row) => outboxRow.parse(row));
   }
 
+  /** What `find` gives of the first row, in order, of which it gives anything. */
+  firstInOutbox<T>(find: (payload: string) => T | undefined): T | null {
+    for (const row of this.#sql.exec("SELECT seq, payload FROM outbox ORDER BY seq")) {
+      const found = find(outboxRow.parse(row).payload);
+      if (found !== undefined) return found;
+    }
+    return null;
+  }
+
+  /** The number of the last row that was ever in the outbox. */
+  lastOutboxSeq(): number {
+    const row = this.#sql
+      .exec("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
+      .toArray()[0];
+    return row === undefined ? 0 : z.object({ seq: z.int() }).parse(row).seq;
+  }
+
+  /** Appends under a number that is behind every one before it; the next ones go on from there. */
+  appendOutboxAs(seq: number, payload: string): void {
+    this.#sql.exec("INSERT INTO outbox (seq, payload) VALUES (?, ?)", seq, payload);
+  }
+
   isOutboxEmpty(): boolean {
     return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length === 0;
   }
@@ -113,8 +139,21 @@ export class AccountStore {
     return row === undefined ? 0 : z.object({ seq: z.int() }).parse(row).seq;
   }
 
+  /** Whose rows were applied, and up to which. */
+  earningsSeqs(): ReadonlyMap<string, number> {
+    const rows = this.#sql.exec("SELECT source, seq FROM earnings").toArray();
+    return new Map(
+      rows.map((row) => earningsRow.parse(row)).map(({ source, seq }) => [source, seq]),
+    );
+  }
+
   saveEarningsSeq(source: string, seq: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO earnings VALUES (?, ?)", source, seq);
+    // Replacing would count the row and its index as written, each time.
+    this.#sql.exec(
+      "INSERT INTO earnings VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET seq = excluded.seq",
+      source,
+      seq,
+    );
   }
 
   reply(key: string): { readonly requestHash: string; readonly reply: string | null } | null {
@@ -143,7 +182,9 @@ const accountRow = z.object({
   concurrency_max: z.int(),
   journal_seq: z.int(),
   journal_hash: z.string(),
+  standing: z.enum(standings),
 });
 const keyRow = z.object({ key_id: z.string(), status: z.enum(["active", "revoked"]) });
+const earningsRow = z.object({ source: z.string(), seq: z.int() });
 const outboxRow = z.object({ seq: z.int(), payload: z.string() });
 const replyRow = z.object({ request_hash: z.string(), reply: z.string().nullable() });

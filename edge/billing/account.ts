@@ -1,27 +1,21 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Limits } from "../../shared/limits.ts";
 import { configOf, type Env } from "../env.ts";
-import { accountObject } from "../objects.ts";
 import { resolutionKeptMs } from "./account-state.ts";
 import type { AccountSettings, AccountSummary, HoldAnswer, HoldAsk } from "./account-answers.ts";
 import { AccountKeys, type KeyAnswer } from "./account-keys.ts";
-import { AccountWorkers, type WorkersAnswer, type WorkersAsk } from "./account-workers.ts";
 import { Awake } from "./awake.ts";
 import { Books } from "./books.ts";
 import { closeTasks } from "./close-tasks.ts";
-import type { TaskClosing } from "./closing.ts";
-import { HandOver } from "./outbox/hand-over.ts";
 import { holdRequestOf } from "./hold-request.ts";
 import { type GroupId, type KeySettings, keysUnder } from "./limits/limit-chain.ts";
 import { changeLimits } from "./limits/limiting.ts";
+import { openBooks } from "./open-account.ts";
 import { Purchases } from "./purchases/purchases.ts";
 import { type Asker, Replies, type ReplyClaim } from "./replies.ts";
-import type { LeaseAsk, LeaseGrant, LeaseReport } from "./leases/lease-terms.ts";
 import { Leasing } from "./leases/leasing.ts";
-import type { Incoming, MoveRequest, MoveResult } from "./money/move-money.ts";
-import { type MintResult, Moves } from "./money/moves.ts";
-import { drainOutbox, type Earn } from "./outbox/outbox.ts";
-import type { PendRequest, PendResult, PostResult, VoidResult } from "./money/pending-money.ts";
+import { Moves } from "./money/moves.ts";
+import { Telling } from "./outbox/telling.ts";
+import { restoreState, restoringId } from "./restoring/restore-state.ts";
 import { Room } from "./room.ts";
 import { summarise } from "./summarise.ts";
 import { type Terms, TicketSeal } from "./ticket.ts";
@@ -31,12 +25,11 @@ export class Account extends DurableObject<Env> {
   readonly #books: Books;
   readonly #seal: TicketSeal;
   readonly #replies: Replies;
-  readonly #handOver: HandOver;
+  readonly #telling: Telling;
   readonly #leasing: Leasing;
   readonly #moves: Moves;
   readonly #room = new Room();
   readonly #keys: AccountKeys;
-  readonly #workers: AccountWorkers;
   readonly #purchases: Purchases;
   readonly #awake: Awake;
 
@@ -48,43 +41,38 @@ export class Account extends DurableObject<Env> {
     this.#seal = new TicketSeal(config.ticketSecret);
     this.#replies = new Replies(books.store, (by) => this.#keys.use(by.keyId, by.changes));
     this.#awake = new Awake(books, this.#replies);
-    const earn: Earn = (to, rows) => accountObject(env, to).earn(books.opened.accountId, rows);
     this.#leasing = new Leasing(books, this.#awake);
     this.#moves = new Moves(books);
-    this.#workers = new AccountWorkers(ctx.storage.sql);
     this.#keys = new AccountKeys(ctx.storage.sql, { env, books, leasing: this.#leasing });
-    this.#handOver = new HandOver(ctx.storage, {
-      drain: () => drainOutbox(books.store, this.env, earn),
-      isEmpty: () => books.store.isOutboxEmpty(),
-      nextMs: () => [this.#moves.nextMs, this.#purchases.nextMs],
-    });
-    const parts = { env, books, account: this, handOver: this.#handOver };
+    const nextMs = () => [this.#moves.nextMs, this.#purchases.nextMs];
+    this.#telling = new Telling(ctx.storage, { books, env: () => this.env, nextMs });
+    const parts = { env, books, account: this, handOver: this.#telling.handOver };
     this.#purchases = new Purchases(ctx.storage.sql, parts);
-    if (this.#handOver.isOwed) void ctx.blockConcurrencyWhile(() => this.#handOver.plan());
+    this.#telling.begin(ctx);
   }
 
   /** Opens the account, or changes the settings of an open one (L5). */
-  async open({ limits, ...settings }: AccountSettings): Promise<void> {
-    this.#books.open(settings);
-    const of = { scope: "account", id: settings.accountId } as const;
-    if (limits !== undefined) await this.setLimits(of, limits);
+  async open(settings: AccountSettings): Promise<void> {
+    await openBooks(this.#books, this.env, settings);
+    const { accountId: id, limits } = settings;
+    if (limits !== undefined) await this.setLimits({ scope: "account", id }, limits);
     if (settings.status === "suspended") await this.#leasing.over(null);
   }
 
   /** Returns once limits of the account, or of a group of keys, are obeyed everywhere (L5, G6). */
-  async setLimits(of: GroupId, limits: Limits | null) {
+  async setLimits(of: GroupId, limits: Parameters<typeof changeLimits>[3]) {
     const { opened: state, store } = this.#books;
     changeLimits(state, store, of, limits);
     if (limits !== null) await this.#leasing.allOver(keysUnder(state.limits, of));
   }
 
   isOpen(): boolean {
-    return this.#books.state !== null;
+    return (this.#books.state?.standing ?? "waiting") !== "waiting";
   }
 
   /** Who may earn for the account; the rules are in account-workers.ts. */
-  workers(ask: WorkersAsk): WorkersAnswer {
-    return this.#workers.answer(ask);
+  workers(ask: Parameters<Books["workers"]["answer"]>[0]) {
+    return this.#books.workers.answer(ask);
   }
 
   /** Returns once a revoked key is refused everywhere, and its limits are obeyed (K1, L5, G6). */
@@ -108,34 +96,34 @@ export class Account extends DurableObject<Env> {
 
   /** Sets credit aside under `terms`; writes nothing (A4 says what that costs). */
   async hold(terms: Terms, { keyChanges = 0, ...ask }: HoldAsk = {}): Promise<HoldAnswer> {
-    const refuse = () => this.#keys.refuse(terms.key, keyChanges);
-    const result = await this.#room.hold(this.#books, holdRequestOf(terms, ask), refuse);
+    const why = () => this.#keys.refuse(terms.key, keyChanges);
+    const result = await this.#room.hold(this.#books, holdRequestOf(terms, ask), why);
     if (result.kind === "held") this.#awake.stay();
     return result.kind === "held" ? { ...result, ticket: await this.#seal.seal(terms) } : result;
   }
 
   /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
-  lease(ask: LeaseAsk, keyChanges = 0): LeaseGrant | null {
+  lease(ask: Parameters<Leasing["grant"]>[0], keyChanges = 0): ReturnType<Leasing["grant"]> {
     return this.#keys.refuse(ask.keyId, keyChanges) === null ? this.#leasing.grant(ask) : null;
   }
 
   /** Isolates have done with leases. */
-  returnLeases(reports: readonly LeaseReport[]): void {
+  returnLeases(reports: Parameters<Leasing["take"]>[0]): void {
     this.#leasing.take(reports);
   }
 
   /** Posts or voids tasks durably, each once (A2); gives those that must be brought again. */
-  async close(closings: readonly TaskClosing[]): Promise<readonly string[]> {
+  async close(closings: Parameters<typeof closeTasks>[1]): Promise<readonly string[]> {
     const closed = this.#purchases.keep(() => closeTasks(this.#books, closings, Date.now()));
     this.#room.closed();
-    if (closed.items.length > 0) await this.#handOver.schedule("soon");
+    if (closed.items.length > 0) await this.#telling.handOver.schedule("soon");
     return closed.waiting;
   }
 
   /** New credit, once per `id`: again changes nothing, with another amount it is refused. */
-  async mint(mint: Parameters<Moves["mint"]>[0]): Promise<MintResult> {
-    const result = await this.#handOver.planned(this.#moves.mint(mint));
-    return result.kind === "refused" ? result : { kind: "minted", summary: this.summary() };
+  async mint(mint: Parameters<Moves["mint"]>[0]) {
+    const result = await this.#telling.handOver.planned(this.#moves.mint(mint));
+    return result.kind === "refused" ? result : { ...result, summary: this.summary() };
   }
 
   /** Buys credit with a signed transfer, or promises it, for one task: see purchases.ts. */
@@ -149,32 +137,46 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Moves money of any asset, all of it or none; the rules are in move-money.ts. */
-  move(request: MoveRequest): Promise<MoveResult> {
-    return this.#handOver.planned(this.#moves.move(request));
+  move(request: Parameters<Moves["move"]>[0]) {
+    return this.#telling.handOver.planned(this.#moves.move(request));
   }
 
   /** Promises money; the rules of this and the next two are in pending-money.ts. */
-  pend(request: PendRequest): Promise<PendResult> {
-    return this.#handOver.planned(this.#moves.pend(request));
+  pend(request: Parameters<Moves["pend"]>[0]) {
+    return this.#telling.handOver.planned(this.#moves.pend(request));
   }
 
-  post(post: Parameters<Moves["post"]>[0]): Promise<PostResult> {
-    return this.#handOver.planned(this.#moves.post(post));
+  post(post: Parameters<Moves["post"]>[0]) {
+    return this.#telling.handOver.planned(this.#moves.post(post));
   }
 
-  void(id: string): Promise<VoidResult> {
-    return this.#handOver.planned(this.#moves.void(id));
+  void(id: string) {
+    return this.#telling.handOver.planned(this.#moves.void(id));
+  }
+
+  /** How far this account has told another one what it gave it. */
+  toldTo(accountId: string) {
+    return this.#telling.toldTo(accountId);
+  }
+
+  wasRestored(id: string): boolean {
+    return this.#books.money.moveOf(restoringId(id)) !== null;
+  }
+
+  /** Takes over what the ledger knows of this account: see restore-state.ts. */
+  restore(order: Parameters<typeof restoreState>[2]) {
+    return this.#telling.handOver.planned(restoreState(this.#books, this.#telling, order));
   }
 
   /** What another account's outbox gives this one; rows seen before are passed over. */
-  async earn(source: string, rows: readonly Incoming[]): Promise<void> {
+  async earn(source: string, rows: Parameters<Moves["take"]>[1]): Promise<void> {
     this.#moves.take(source, rows, this.ctx.id.name ?? "");
-    await this.#handOver.plan();
+    await this.#telling.handOver.plan();
   }
 
   summary(): AccountSummary {
     this.#moves.passTime();
-    return summarise(this.#books);
+    return summarise(this.#books, this.#telling.debts.store);
   }
 
   /** Claims an idempotency key for a request; see `Replies`. */
@@ -191,8 +193,8 @@ export class Account extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#books.forgetBefore(Date.now() - resolutionKeptMs);
     this.#moves.passTime();
-    await this.#handOver.run();
+    await this.#telling.run(this.ctx);
     await this.#purchases.run();
-    await this.#handOver.plan();
+    await this.#telling.handOver.plan();
   }
 }

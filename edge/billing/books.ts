@@ -1,7 +1,7 @@
 import { assert } from "../../shared/assert.ts";
-import type { AccountSettings } from "./account-answers.ts";
-import { type AccountState, createAccountState, keepMemory } from "./account-state.ts";
+import { type AccountState, keepMemory } from "./account-state.ts";
 import { AccountStore } from "./account-store.ts";
+import { AccountWorkers } from "./account-workers.ts";
 import type { Window } from "./money/earnings-window.ts";
 import { MoneyStore } from "./money/money-store.ts";
 import { upgradeStorage } from "./upgrade-storage.ts";
@@ -10,6 +10,7 @@ import { upgradeStorage } from "./upgrade-storage.ts";
 export class Books {
   readonly store: AccountStore;
   readonly money: MoneyStore;
+  readonly workers: AccountWorkers;
   /** Null before the account is opened. */
   state: AccountState | null;
   readonly #storage: DurableObjectStorage;
@@ -21,6 +22,7 @@ export class Books {
     this.#disputeMs = disputeMs;
     this.store = new AccountStore(storage.sql);
     this.money = new MoneyStore(storage.sql);
+    this.workers = new AccountWorkers(storage.sql);
     storage.transactionSync(() => upgradeStorage(storage.sql, Date.now()));
     this.state = this.#load();
   }
@@ -34,13 +36,9 @@ export class Books {
     return { nowMs: Date.now(), disputeMs: this.#disputeMs };
   }
 
-  /** Opens the account, or changes the settings of an open one. */
-  open({ accountId, status, concurrencyMax }: Omit<AccountSettings, "limits">): void {
-    const state = this.state ?? createAccountState(accountId);
-    state.status = status;
-    state.concurrencyMax = concurrencyMax;
-    this.store.save(state);
-    this.state = state;
+  /** Reads memory anew from what is stored; whatever was memory alone is forgotten. */
+  reload(): void {
+    this.state = this.#load();
   }
 
   /** Tasks that were made before then cannot be closed any more. */

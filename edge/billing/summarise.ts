@@ -2,10 +2,14 @@ import type { AccountSummary } from "./account-answers.ts";
 import { expireHolds } from "./account-state.ts";
 import type { Books } from "./books.ts";
 import { limitsOf } from "./limits/limit-chain.ts";
+import type { DebtStore } from "./outbox/debt-store.ts";
 import { bucketOf, filledBuckets, spendable } from "./money/buckets.ts";
 
+/** The longest first: whoever looks at more than these has no need of a list. */
+const owedMax = 100;
+
 /** What an account has now. */
-export function summarise({ opened: state, store }: Books): AccountSummary {
+export function summarise({ opened: state, store }: Books, debts: DebtStore): AccountSummary {
   expireHolds(state, Date.now());
   const { accountId, status, available, held, earned, concurrencyMax, journal } = state;
   return {
@@ -22,5 +26,6 @@ export function summarise({ opened: state, store }: Books): AccountSummary {
     buckets: filledBuckets(state),
     journal,
     outboxEmpty: store.isOutboxEmpty(),
+    owed: debts.list(owedMax),
   };
 }

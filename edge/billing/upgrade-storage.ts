@@ -3,6 +3,7 @@ import { ResolvedTasks } from "./resolved-tasks.ts";
 /** Brings what an earlier version has stored to the tables of this one, which are there already. */
 export function upgradeStorage(sql: SqlStorage, nowMs: number): void {
   addJournal(sql);
+  addStanding(sql);
   // Leases are memory.
   sql.exec("DROP TABLE IF EXISTS leases");
   splitResolutions(sql, nowMs);
@@ -16,6 +17,13 @@ function addJournal(sql: SqlStorage): void {
     ALTER TABLE account ADD COLUMN journal_seq INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE account ADD COLUMN journal_hash TEXT NOT NULL DEFAULT '';
   `);
+}
+
+/** Accounts of before one could be lost are open. */
+function addStanding(sql: SqlStorage): void {
+  const columns = sql.exec("SELECT name FROM pragma_table_info('account')").toArray();
+  if (columns.some(({ name }) => name === "standing")) return;
+  sql.exec("ALTER TABLE account ADD COLUMN standing TEXT NOT NULL DEFAULT 'open'");
 }
 
 /** Mints and closed tasks were in one table, which did not say when the tasks were made. */

@@ -12,7 +12,7 @@ const causesMax = 8;
  * The driver's finest code for a failure, such as `SQLITE_CONSTRAINT_UNIQUE`; "" where there is
  * none.
  */
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   let cursor = error;
   for (let depth = 0; depth < causesMax && cursor instanceof Error; depth++) {
     if ("extendedCode" in cursor && typeof cursor.extendedCode === "string") {

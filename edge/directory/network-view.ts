@@ -29,6 +29,12 @@ const viewByRegion = new Map<Region, View>();
 /** Regions whose directory did not answer when it was asked last. */
 const silentRegions = new Set<Region>();
 
+/** Workers of a hub that restarted are back within seconds, those of a machine within a minute. */
+const missedMs = 60_000;
+
+/** Hubs as they were before they lost models, and when they did. */
+const missedByHubId = new Map<string, { readonly digest: HubDigest; readonly atMs: number }>();
+
 /** When a call met a hub that was gone. Bounded by the hubs there were within a digest's life. */
 const goneMsByHubId = new Map<string, number>();
 
@@ -78,6 +84,14 @@ export function isPartOfTheNetworkUnknown(): boolean {
   return silentRegions.size > 0;
 }
 
+/** Hubs that have lost models within the last minute, as they were before. */
+export function digestsOfBefore(): readonly HubDigest[] {
+  const sinceMs = Date.now() - missedMs;
+  return [...missedByHubId.values()]
+    .filter(({ atMs }) => atMs > sinceMs)
+    .map(({ digest }) => digest);
+}
+
 /** The hubs of all regions, the consumer's own first. */
 export async function viewOfAll(ctx: Context, atOnce = false): Promise<readonly HubDigest[]> {
   const views = await Promise.all(viewsByDistance(ctx, atOnce));
@@ -113,6 +127,7 @@ export function livingHubs(digests: readonly HubDigest[]): readonly HubDigest[] 
 async function refresh(ctx: Context, region: Region): Promise<readonly HubDigest[]> {
   try {
     const digests = unpackDigests(await directoryObject(ctx.env, region).view());
+    noteMissed(viewByRegion.get(region)?.digests ?? [], digests);
     viewByRegion.set(region, { digests, atMs: Date.now(), refreshUntilMs: 0 });
     silentRegions.delete(region);
     return digests;
@@ -120,5 +135,20 @@ async function refresh(ctx: Context, region: Region): Promise<readonly HubDigest
     edgeLog("warn", "a directory does not answer", { region, error: describeError(error) });
     silentRegions.add(region);
     return viewByRegion.get(region)?.digests ?? [];
+  }
+}
+
+/** Compares a view with the next one. */
+function noteMissed(last: readonly HubDigest[], next: readonly HubDigest[]): void {
+  const nowMs = Date.now();
+  for (const [hubId, { atMs }] of missedByHubId) {
+    if (nowMs - atMs > missedMs) missedByHubId.delete(hubId);
+  }
+  const modelsByHubId = new Map(next.map(({ hubId, models }) => [hubId, models.length]));
+  for (const digest of last) {
+    const { hubId, models } = digest;
+    const known = missedByHubId.get(hubId)?.digest.models.length ?? 0;
+    const isLess = (modelsByHubId.get(hubId) ?? 0) < models.length;
+    if (isLess && models.length >= known) missedByHubId.set(hubId, { digest, atMs: nowMs });
   }
 }

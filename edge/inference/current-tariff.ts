@@ -2,7 +2,7 @@ import { describeError } from "../../shared/log.ts";
 import { type Tariff, tariffAt } from "../../shared/tariff.ts";
 import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
-import { tariffsFrom } from "../db/tariffs.ts";
+import { tariffsFrom } from "../db/money/tariffs.ts";
 import { edgeLog } from "../log.ts";
 
 /** A new tariff counts everywhere within this, as a key's change does. */

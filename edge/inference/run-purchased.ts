@@ -4,6 +4,7 @@ import { permissionsOf } from "../../shared/permissions.ts";
 import type { PurchaseAnswer } from "../billing/purchases/purchase-answers.ts";
 import type { Caller, Context } from "../context.ts";
 import { accountObject } from "../objects.ts";
+import { countTry } from "../rates/count-calls.ts";
 import {
   encodeHeader,
   type Presented,
@@ -41,13 +42,13 @@ export async function runPurchased(
   const caller = guestCaller(accountId);
   const plan = await planTask(ctx, caller, wanted);
   const limit = BigInt(plan.task.terms.limit);
-  const price = { settings, micros: limit < 1n ? 1n : limit };
+  const price = { settings, micros: limit < 1n ? 1n : limit, lacking: 0n };
   if (presented === null) {
     const how = "send an API key, or pay for this request as the header PAYMENT-REQUIRED says";
     return priceTold(ctx, price, `It may cost ${limit} micros: ${how}`);
   }
   const wrong = whyNotTaken(presented, settings, Date.now());
-  if (wrong !== null) return priceTold(ctx, price, `Cannot take the authorization: ${wrong}`);
+  if (wrong !== null) return refused(ctx, price, `Cannot take the authorization: ${wrong}`);
 
   const ask = askOf(settings, presented, plan);
   const account = accountObject(ctx.env, accountId);
@@ -63,7 +64,10 @@ export async function runPurchased(
     });
   }
   const bought = boughtOf(answer);
-  if (bought === null) return priceTold(ctx, price, whyNotBought(answer, price.micros));
+  if (bought === null) {
+    const lacking = lackingOf(answer);
+    return refused(ctx, { ...price, lacking }, whyNotBought(answer, price.micros));
+  }
 
   const { network } = settings;
   const receipt = encodeHeader({
@@ -85,6 +89,16 @@ export async function runPurchased(
     const words = "the same authorization may be sent again";
     throw withWords(error, words, { [responseHeader]: receipt });
   }
+}
+
+/** What was signed does not do: whoever sends such things may do so only so often. */
+async function refused(
+  ctx: Context,
+  price: Parameters<typeof priceTold>[1],
+  why: string,
+): Promise<Response> {
+  await countTry(ctx);
+  return priceTold(ctx, price, why);
 }
 
 /** Also where the consumer has left meanwhile. */
@@ -144,6 +158,11 @@ function boughtOf(answer: Unpromised): Bought | null {
         { retryAfterS: 5 },
       );
   }
+}
+
+/** What a transfer has to bring beside the price. */
+function lackingOf(answer: Unpromised): Micros {
+  return answer.kind === "owing" || answer.kind === "short" ? answer.lacking : 0n;
 }
 
 function whyNotBought(answer: Unpromised, micros: Micros): string {

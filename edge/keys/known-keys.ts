@@ -5,7 +5,8 @@ import { type OctoOptions, octoOptionsSchema } from "../../shared/openai/octo-op
 import { type Permission, permissionsOf } from "../../shared/permissions.ts";
 import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
-import { findApiKey, type KeyWithAccount } from "../db/api-keys.ts";
+import { findApiKey, type KeyWithAccount } from "../db/people/api-keys.ts";
+import { assertMayAskForIds } from "../rates/count-calls.ts";
 
 /**
  * What an isolate remembers of a key. Whether it is revoked, and whether its settings have changed
@@ -60,8 +61,14 @@ export function provenKey(id: string, presented: string, nowMs: number): Remembe
 export async function knownKey(ctx: Context, id: string): Promise<Remembered | null> {
   const entry = known.get(id);
   if (entry !== undefined && entry.untilMs > ctx.startedMs) return entry;
-  if ((unknownUntilMs.get(id) ?? 0) > ctx.startedMs) return null;
+  if (isKnownAsUnknown(id, ctx.startedMs)) return null;
+  assertMayAskForIds(ctx);
   return readKey(ctx, id, 0);
+}
+
+/** Whether nobody has this id, as far as was asked lately. */
+export function isKnownAsUnknown(id: string, nowMs: number): boolean {
+  return (unknownUntilMs.get(id) ?? 0) > nowMs;
 }
 
 /**

@@ -6,7 +6,8 @@
  * X2. While an id is locked every wrong secret is refused alike, and so is a right one that nobody
  *     has proven lately. A key in use goes on working: whoever knows its id cannot lock its owner
  *     out.
- * An isolate counts what it sees itself. A guess has a chance of one in 2^256, so that five for
+ * An isolate counts what it sees itself; what an address tries with many ids is counted for a whole
+ * location (rates/count-calls.ts). A guess has a chance of one in 2^256, so that five for
  * each isolate are as hopeless as five in all, and no wrong secret costs a call.
  */
 export interface Lockouts {

@@ -10,7 +10,7 @@ const count = z.int().min(0);
 const created = z.int().meta({ description: "Seconds since 1970" });
 const seconds = z.number().min(0);
 
-export const promptUsageSchema = usageAnswerSchema
+const promptUsageSchema = usageAnswerSchema
   .omit({ completion_tokens: true })
   .meta({ id: "PromptUsage", description: "Tokens that were read." });
 

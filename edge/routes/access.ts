@@ -1,5 +1,5 @@
 import { OctoError } from "../../shared/errors.ts";
-import { assertMay } from "../authenticate.ts";
+import { assertMay, beyondPermissions } from "../authenticate.ts";
 import type { Caller } from "../context.ts";
 import type { RouteAccess } from "../openapi/description.ts";
 
@@ -15,6 +15,5 @@ export function assertMayCall(caller: Caller, access: Exclude<RouteAccess, "anyo
     return;
   }
   if (access.some((permission) => caller.permissions.has(permission))) return;
-  const names = access.join(" or ");
-  throw new OctoError("insufficient_scope", `This needs the permission ${names}`);
+  throw beyondPermissions(caller, access.join(" or "));
 }

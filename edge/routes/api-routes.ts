@@ -24,6 +24,7 @@ import { payoutRoutes } from "./money/payouts.ts";
 import type { Route } from "./route.ts";
 import { spendRoutes } from "./keys/spend.ts";
 import { tariffRoutes } from "./money/tariffs.ts";
+import { restoreRoutes } from "./money/restore-account.ts";
 import { signInRoutes } from "./people/sign-in.ts";
 import { supplyRoutes } from "./money/supply.ts";
 import { taskRoutes } from "./inference/tasks.ts";
@@ -68,4 +69,5 @@ export const apiRoutes: readonly Route[] = [
   ...ledgerRoutes,
   ...tariffRoutes,
   ...ledgerExportRoutes,
+  ...restoreRoutes,
 ];

@@ -5,7 +5,7 @@ import { describeError } from "../../shared/log.ts";
 import type { AppEnv } from "../app-env.ts";
 import { regionOfRequest } from "../context.ts";
 import { databaseOf } from "../database.ts";
-import { findAccount } from "../db/accounts.ts";
+import { findAccount } from "../db/people/accounts.ts";
 import { configOf, type Env } from "../env.ts";
 import { edgeLog } from "../log.ts";
 import { directoryObject } from "../objects.ts";

@@ -1,7 +1,7 @@
 import { OctoError } from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
-import { type Account, findAccount } from "../db/accounts.ts";
+import { type Account, findAccount } from "../db/people/accounts.ts";
 import { accountObject } from "../objects.ts";
 import { storedLimits } from "./keys/stored-limits.ts";
 

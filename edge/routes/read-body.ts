@@ -160,12 +160,18 @@ function deepestIssue(
     return { path: [...path, ...issue.keys.slice(0, 1)], message: "there is no such field" };
   }
   if (issue.code !== "invalid_union" || issue.errors.length === 0) {
-    return { path, message: issue.message };
+    return { path, message: wordsOf(issue) };
   }
   const branches = issue.errors.map((branch) => deepestIssue(branch, path));
   const deepest = branches.reduce((a, b) => (b.path.length > a.path.length ? b : a));
   if (deepest.path.length > path.length) return deepest;
   return { path, message: branches.map((branch) => branch.message).join(", or ") };
+}
+
+/** The issue as a sentence about its place. */
+function wordsOf(issue: Issue): string {
+  if (issue.code === "invalid_type" && issue.expected === "int") return "it must be a whole number";
+  return issue.message.startsWith("not ") ? `it is ${issue.message}` : issue.message;
 }
 
 /** `messages[0].content`, as OpenAI writes places. */

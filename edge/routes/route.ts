@@ -5,7 +5,7 @@ import { type CsvFile, toCsv } from "../../shared/csv.ts";
 import type { Caller, Context } from "../context.ts";
 import type { RouteAccess, RouteDescription } from "../openapi/description.ts";
 import { assertMayCall } from "./access.ts";
-import { activeCaller } from "./active-caller.ts";
+import { countedCaller } from "./active-caller.ts";
 import { checked, parseBody, readText } from "./read-body.ts";
 
 /** What a route's handler gets, all of it checked. */
@@ -61,7 +61,7 @@ export function defineRoute<Params, Query, Body, Answer>(
   return {
     description: spec.csv === undefined ? spec : { ...spec, textAnswers: ["text/csv"] },
     async respond(c) {
-      const caller = await activeCaller(c);
+      const caller = await countedCaller(c);
       assertMayCall(caller, spec.access);
       const asked = single(c.req.queries());
       const answer = await spec.handle({

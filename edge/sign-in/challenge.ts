@@ -19,7 +19,7 @@ import type { Context } from "../context.ts";
  */
 
 /** What signing takes a person who reads what they sign. */
-export const challengeMs = 2 * 60_000;
+const challengeMs = 2 * 60_000;
 
 type Issuer = Pick<Context, "config" | "url" | "startedMs">;
 

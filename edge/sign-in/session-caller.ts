@@ -2,7 +2,7 @@ import { OctoError } from "../../shared/errors.ts";
 import { permissionsByRole } from "../../shared/permissions.ts";
 import type { Caller, Context } from "../context.ts";
 import { databaseOf } from "../database.ts";
-import { findMembership } from "../db/members.ts";
+import { findMembership } from "../db/people/members.ts";
 import { readSession } from "./session.ts";
 
 /** The account of a person who acts for none: it has no permissions, and no account has this id. */

@@ -1,6 +1,11 @@
 import { systemBooks } from "../../shared/assets.ts";
 import type { Micros } from "../../shared/money.ts";
-import { type InvoiceFigures, type Movement, type Spending, taskKind } from "../db/invoices.ts";
+import {
+  type InvoiceFigures,
+  type Movement,
+  type Spending,
+  taskKind,
+} from "../db/money/invoices.ts";
 
 /*
  * An invoice is all of an account's credit over a month, whichever of its books it is in.

@@ -1,5 +1,5 @@
 import type { Micros } from "../../shared/money.ts";
-import type { ProviderFigures } from "../db/provider-statements.ts";
+import type { ProviderFigures } from "../db/money/provider-statements.ts";
 import { type UnpaidReason, unpaidReason, unpaidReasons } from "./unpaid-reasons.ts";
 
 /** What one worker did and earned. */

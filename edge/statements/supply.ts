@@ -1,6 +1,6 @@
 import { type Asset, type Bucket, buckets, systemBooks } from "../../shared/assets.ts";
 import type { Micros } from "../../shared/money.ts";
-import type { Holding, Minted } from "../db/supply.ts";
+import type { Holding, Minted } from "../db/ledger/supply.ts";
 
 type SystemBook = Exclude<keyof typeof systemBooks, "mint" | "burn">;
 const systemNames: readonly SystemBook[] = ["orchestrator", "treasury", "stakers", "payouts"];

@@ -37,7 +37,7 @@ export const unpaidWords: Readonly<Record<UnpaidReason, string>> = {
   receipt_invalid: "The receipt of the answer did not prove right",
   own_account: "The task was asked by the account that owns the worker",
   zero_tokens: "The answer had no tokens, and nothing costs nothing",
-  free: "The price came to less than a millionth of a credit",
+  free: "It is offered for nothing, or its part came to less than a millionth of a credit",
   not_paid: "The task as a whole was not paid: its consumer got no whole answer",
 };
 
@@ -48,6 +48,8 @@ export interface Unpaid {
   readonly hasTokens: boolean;
   readonly isOwnTask: boolean;
   readonly isTaskVoid: boolean;
+  /** What its consumer got has no token, say as it stopped at the first word. */
+  readonly isTaskEmpty: boolean;
   readonly taskFinish: string | null;
 }
 
@@ -78,5 +80,6 @@ export function unpaidReason(attempt: Unpaid): UnpaidReason {
   if (attempt.outcome === "cancelled" && !attempt.hasTokens) return "cancelled";
   if (attempt.taskFinish === "receipt_invalid") return "receipt_invalid";
   if (!attempt.hasTokens) return "zero_tokens";
-  return attempt.isTaskVoid ? "not_paid" : "free";
+  if (attempt.isTaskVoid) return "not_paid";
+  return attempt.isTaskEmpty ? "zero_tokens" : "free";
 }

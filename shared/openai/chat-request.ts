@@ -66,7 +66,7 @@ export const chatMessageSchema = z.discriminatedUnion("role", [
 ]);
 export type ChatMessage = z.infer<typeof chatMessageSchema>;
 
-export const jsonSchemaSchema = z.record(z.string(), z.unknown());
+const jsonSchemaSchema = z.record(z.string(), z.unknown());
 
 const responseFormat = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("text") }),

@@ -9,7 +9,7 @@ import { sortOrders, strategies } from "./strategies.ts";
  * widths and add scales, so a floor is a little below the name: Q8_0 has 8.5 bits a weight, Q4_0
  * 4.5, a plain F16 just 16.
  */
-export const bitsFloors = {
+const bitsFloors = {
   fp32: 31,
   fp16: 15,
   int8: 7.5,

@@ -25,7 +25,7 @@ export type TokenLogprob = z.infer<typeof tokenLogprobSchema>;
  * A piece of one tool call, in the shape of OpenAI's streamed deltas: the id and name come once,
  * arguments in parts.
  */
-export const toolCallDeltaSchema = z.object({
+const toolCallDeltaSchema = z.object({
   index: z.int().min(0).max(127),
   id: z.string().max(128).optional(),
   name: z.string().max(128).optional(),

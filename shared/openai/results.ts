@@ -6,13 +6,13 @@ import { z } from "zod";
  */
 
 /** One vector an input, in order: little-endian 32-bit floats as base64. */
-export const embeddingResultSchema = z.object({
+const embeddingResultSchema = z.object({
   vectors: z.array(z.base64().min(1)).min(1).max(2048),
 });
 export type EmbeddingResult = z.infer<typeof embeddingResultSchema>;
 
 /** One relevance a document, in the order of the request: higher is more relevant, 0 to 1. */
-export const rerankResultSchema = z.object({
+const rerankResultSchema = z.object({
   scores: z.array(z.number()).min(1).max(1000),
 });
 export type RerankResult = z.infer<typeof rerankResultSchema>;
@@ -20,7 +20,7 @@ export type RerankResult = z.infer<typeof rerankResultSchema>;
 const label = z.object({ label: z.string().max(256), score: z.number().min(0).max(1) });
 
 /** For each input its labels, the likeliest first. */
-export const classificationResultSchema = z.object({
+const classificationResultSchema = z.object({
   labels: z.array(z.array(label).min(1).max(1000)).min(1).max(2048),
 });
 export type ClassificationResult = z.infer<typeof classificationResultSchema>;
@@ -29,7 +29,7 @@ const seconds = z.number().min(0);
 const segment = z.object({ start: seconds, end: seconds, text: z.string() });
 const word = z.object({ start: seconds, end: seconds, word: z.string() });
 
-export const transcriptionResultSchema = z.object({
+const transcriptionResultSchema = z.object({
   text: z.string(),
   /** ISO 639-1, or null where the engine does not tell. */
   language: z.string().max(16).nullable(),
@@ -40,7 +40,7 @@ export const transcriptionResultSchema = z.object({
 });
 export type TranscriptionResult = z.infer<typeof transcriptionResultSchema>;
 
-export const imageResultSchema = z.object({
+const imageResultSchema = z.object({
   /** Whole files as base64, one an image asked for. */
   images: z.array(z.base64().min(1)).min(1).max(10),
   format: z.enum(["png", "jpeg", "webp"]),

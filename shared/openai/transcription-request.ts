@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { octoOptionsInForm } from "./octo-options.ts";
 
-export const transcriptionFormats = ["json", "text", "srt", "verbose_json", "vtt"] as const;
+const transcriptionFormats = ["json", "text", "srt", "verbose_json", "vtt"] as const;
 
 /**
  * `POST /v1/audio/transcriptions` once its form is read: the file as base64, everything else as

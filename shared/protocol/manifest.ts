@@ -5,7 +5,7 @@ import type { SigningKey } from "../crypto/signing.ts";
 import { publicKeyPattern, signaturePattern, verifySignature } from "../crypto/signing.ts";
 
 /** The version of manifests that is written and read. */
-export const manifestVersion = 1;
+const manifestVersion = 1;
 
 const digestSchema = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -44,7 +44,7 @@ export const modelManifestSchema = z.strictObject({
 });
 export type ModelManifest = z.infer<typeof modelManifestSchema>;
 
-export const signedManifestSchema = z.strictObject({
+const signedManifestSchema = z.strictObject({
   manifest: modelManifestSchema,
   /** Of the creator, over the manifest's canonical JSON (RFC 8785). */
   signature: z.string().regex(signaturePattern),

@@ -40,6 +40,7 @@ async function audit(
   ledger: { readonly rows?: typeof rows; readonly balances?: typeof balances },
   words: readonly string[] = [],
   lost = 0,
+  account: object = {},
 ) {
   const all = ledger.rows ?? rows;
   let losses = lost;
@@ -60,6 +61,8 @@ async function audit(
     "GET /api/v1/accounts": () => ({ data: [{ id: "acct_b" }], next_cursor: null }),
     "GET /api/v1/ledger/accounts/acct_b": () => ({
       journal: { source: "acct_b", seq: 2, hash: rows[4]?.hash },
+      ledger_pending: false,
+      ...account,
     }),
   });
   onTestFinished(() => edge[Symbol.asyncDispose]());
@@ -68,6 +71,19 @@ async function audit(
 }
 
 describe("an audit", () => {
+  test("names an account that keeps no journal though the ledger has one of it", async () => {
+    const { code, out } = await audit({}, ["--accounts"], 0, { journal: null });
+    const fault = "The ledger has 2 transfers of acct_b, which decided only 0";
+    expect([code, out]).toEqual([1, `DIFFERENCE  ${fault}\n`]);
+  });
+
+  test("tells whom an account could not tell what it gave them", async () => {
+    const owed = [{ account_id: "acct_c", since: "2026-11-28T10:00:00.000Z", tries: 3 }];
+    const { code, out } = await audit({}, ["--accounts"], 0, { owed });
+    expect(code).toBe(0);
+    expect(out).toContain("acct_b could not tell acct_c what it gave them, since 2026-11-28T10");
+  });
+
   test("of a ledger that adds up says so, though a page had to be asked for again", async () => {
     const { code, out, err } = await audit({}, ["--accounts"], 1);
     expect([code, out, err]).toEqual([
@@ -88,6 +104,30 @@ describe("an audit", () => {
     expect((await audit(changed)).code).toBe(0);
     const { code, out } = await audit(changed, ["--accounts"]);
     expect([code, out]).toEqual([1, expect.stringContaining("The journal of acct_b ends with")]);
+  });
+
+  test("that asks the accounts names a journal that was cut where it adds up all the same", async () => {
+    // As an edge has it, which claims what the transfers that are left add up to.
+    const cut = {
+      rows: rows.slice(0, 4),
+      balances: [
+        { book: "system:mint", asset: "CREDIT", balance: "-40" },
+        { book: "acct_a:available", asset: "CREDIT", balance: "30" },
+        { book: "acct_b:available", asset: "CREDIT", balance: "10" },
+      ],
+    };
+    expect((await audit(cut)).code).toBe(0);
+    const { code, out } = await audit(cut, ["--accounts"]);
+    const said = "The journal of acct_b was cut: it handed over 2, and the ledger has 1";
+    expect([code, out]).toEqual([1, `DIFFERENCE  ${said}\n`]);
+    // What its account has still to hand over is no fault.
+    const late = await audit(cut, ["--accounts"], 0, { ledger_pending: true });
+    expect([late.code, late.out]).toEqual([
+      0,
+      "OK  4 transfers, 2 journals, 3 balances: all adds up\n" +
+        "    1 account has decided more than the ledger has: on its way, where a later audit has " +
+        "it\n",
+    ]);
   });
 
   test.for([

@@ -39,7 +39,12 @@ describe.skipIf(!has("bash"))("in bash", () => {
     ["octo listings --sort ", ["price", "speed", "first-token", "context", "success"]],
     ["octo completion ", ["bash", "zsh", "fish"]],
     ["octo balance ", []],
-    ["octo usage --by ", []],
+    ["octo usage --by ", ["key", "model", "day", "team", "project"]],
+    ["octo usage --by model,d", ["model,day"]],
+    ["octo keys create laptop --scopes inference,m", ["inference,management"]],
+    ["octo keys create laptop --scopes inference,x", []],
+    ["octo he", ["help"]],
+    ["octo help k", ["keys"]],
     ["octo frob ", []],
   ])("%j offers %j", async (line, words) => {
     expect(await offered(line)).toEqual(words);
@@ -83,6 +88,8 @@ describe.skipIf(!has("fish"))("in fish", () => {
     ["octo ask --strategy s", ["speed"]],
     ["octo chat octo", ["octo-tiny"]],
     ["octo ask --model octo", ["octo-tiny"]],
+    ["octo he", ["help"]],
+    ["octo help k", ["keys"]],
   ])("%j offers %j", async (line, words) => {
     const octo = new OctoMachine();
     await rememberModels({ env: {}, home: octo.home }, ["octo-tiny", "other"]);

@@ -281,6 +281,20 @@ describe("what goes wrong on the way is one line that names the edge", () => {
         void response.writeHead(404, { "content-type": "text/html" }).end("<p>"),
       "does not answer as an edge does (404, text/html)",
     ],
+    [
+      (_: unknown, response) => void response.writeHead(404).end(),
+      "does not answer as an edge does (404, no type); check the URL\n",
+    ],
+    [
+      (_: unknown, response) =>
+        fail(response, 403, "insufficient_scope", "This needs the permission account:read"),
+      "account:read; use a key with more scopes",
+    ],
+    [
+      (_: unknown, response) =>
+        fail(response, 403, "insufficient_scope", "This session acts for no account"),
+      "octo: This session acts for no account\n",
+    ],
     [() => ({ ...account, balance_micros: "much" }), "(balance_micros: Invalid input"],
     [(_: unknown, response) => void response.destroy(), "ended the connection"],
     [(_: unknown, response) => fail(response, 400, "x", "a\u001b[31m\nb"), "octo: a[31m b\n"],

@@ -36,6 +36,12 @@ describe("an amount of credits", () => {
   ])("%j is none", (text) => {
     expect(() => amountOf(text, "an amount")).toThrow(UsageError);
   });
+
+  test("that is too large is told how large it may be", () => {
+    expect(() => amountOf("99999999999999", "an amount")).toThrow(
+      'Cannot use "99999999999999" as an amount: it must be 9007199254.740991 credits at most',
+    );
+  });
 });
 
 describe("limits", () => {

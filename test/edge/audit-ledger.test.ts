@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { auditLedger } from "../../edge/audit-ledger.ts";
-import { listChecks } from "../../edge/db/ledger-checks.ts";
-import { recordTransfers } from "../../edge/db/ledger.ts";
+import { listChecks } from "../../edge/db/ledger/ledger-checks.ts";
+import { recordTransfers } from "../helpers/ledger-rows.ts";
 import { sampleTransfer } from "./db/samples.ts";
 import { makeNativeDatabase } from "./db/worlds.ts";
 

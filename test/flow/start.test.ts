@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { done, eventsOf } from "../helpers/flow-contract.ts";
-import { isRunning } from "../helpers/flow-processes.ts";
+import { isRunning, networkProcesses } from "../helpers/flow-processes.ts";
 import { freePort, StartProcess } from "../helpers/flow-start.ts";
 import { bundledModelPath } from "../../worker-agent/models/model-source.ts";
 import { until } from "../helpers/until.ts";
@@ -147,6 +147,32 @@ describe("one network, started and stopped again and again in one folder", () =>
     expect((await get("/v1/models", firstKey)).status).toBe(401);
     expect(await (await get("/v1/models", dev.api_key)).text()).toContain('"id":"mine"');
     expect(await started.stop()).toBe(0);
+  });
+
+  test("audits its ledger from its start, as a timer does elsewhere", async () => {
+    await using started = start("--workers", "0");
+    await started.untilReady();
+    const { admin_key: key } = devFile();
+    const standing = await until("the ledger was checked", async () => {
+      const response = await get("/api/v1/ledger/conservation", key);
+      const json = (await response.json()) as { checked_at: string | null; conserved: boolean };
+      return json.checked_at !== null && json;
+    });
+    expect(standing.conserved).toBe(true);
+    expect(await started.stop()).toBe(0);
+  });
+
+  test("starts on no port beside what it left when it was killed", async () => {
+    await using started = start("--workers", "0");
+    await started.untilReady();
+    const left = networkProcesses(started.pid).map(({ pid }) => pid);
+    onTestFinished(() => left.filter(isRunning).forEach((pid) => process.kill(pid, "SIGKILL")));
+    started.signal("SIGKILL");
+    await started.exitCode();
+    const { code, said } = await failedStart(folder, ["--port", String(await freePort())]);
+    expect(said).toMatch(/^Cannot start: [^\n]+ left still listens on http:[^\n]+ first\n$/);
+    expect(said).toContain(`http://127.0.0.1:${port}`);
+    expect(code).toBe(1);
   });
 
   test("stops while it is still starting", async () => {

@@ -1,5 +1,5 @@
 import { openLocalDatabase } from "../../dev/libsql/open-local.ts";
-import { listTransfers, type Transfer } from "../../edge/db/ledger.ts";
+import type { Transfer } from "../../edge/db/ledger/ledger.ts";
 import { z } from "zod";
 import { taskSchema } from "../../edge/routes/inference/task-schema.ts";
 import { canonicalJson, type JsonValue } from "../../shared/crypto/jcs.ts";
@@ -13,6 +13,7 @@ import {
   verifyReceipt,
 } from "../../shared/protocol/receipt.ts";
 import type { Flow, FlowTask } from "./flow-world.ts";
+import { transfersOf } from "./ledger-rows.ts";
 
 const pageSchema = z.object({ data: z.array(taskSchema), next_cursor: z.string().nullable() });
 
@@ -30,15 +31,9 @@ export async function allTasks(flow: Flow): Promise<FlowTask[]> {
 }
 
 /** The transfers out of and into one ledger account, as the database file has them. */
-export async function allTransfers(flow: Flow, account: string): Promise<Transfer[]> {
+export async function allTransfers(flow: Flow, account: string): Promise<readonly Transfer[]> {
   await using db = openLocalDatabase({ url: flow.network.edge.databaseUrl });
-  const found: Transfer[] = [];
-  for (let cursor: string | null | undefined; cursor !== null;) {
-    const page = await listTransfers(db, { account, limit: 50, cursor });
-    found.push(...page.items);
-    cursor = page.next;
-  }
-  return found;
+  return transfersOf(db, account);
 }
 
 /** A receipt whose two signatures hold, checked with nothing but what the API shows of it. */

@@ -8,7 +8,7 @@ import { type Network, startNetwork } from "../../dev/network.ts";
 import { Operator } from "../../dev/operator.ts";
 import { type Consumer, State } from "../../dev/state.ts";
 import type { WorkerProcess } from "../../dev/worker-process.ts";
-import { conservation } from "../../edge/db/current-books.ts";
+import { conservation } from "../../edge/db/ledger/current-books.ts";
 import { modelListSchema } from "../../edge/openapi/openai-answers.ts";
 import { taskDetailSchema } from "../../edge/routes/inference/task-schema.ts";
 import { networkProcesses } from "./flow-processes.ts";

@@ -11,6 +11,8 @@ export interface SourceFile {
   /** The text with every comment gone and every string empty: what is left is code. */
   readonly code: string;
   readonly imports: readonly SourceImport[];
+  /** The names of the values it exports where it declares them. */
+  readonly exports: readonly string[];
 }
 
 export interface SourceImport {
@@ -19,6 +21,8 @@ export interface SourceImport {
   readonly path: string | null;
   /** `import type`, or nothing but inline types: it is gone at run time. */
   readonly typeOnly: boolean;
+  /** What is taken of it, as it is called there. */
+  readonly names: readonly string[];
 }
 
 export const repositoryRoot = fileURLToPath(new URL("../../", import.meta.url));
@@ -37,7 +41,9 @@ export function sourceFiles(): SourceFile[] {
 function readSource(path: string): SourceFile[] {
   try {
     const text = readRepositoryFile(path);
-    return [{ path, text, code: codeOf(text), imports: importsOf(path, text) }];
+    const code = codeOf(text);
+    const exports = [...code.matchAll(exported)].map(([, name = ""]) => name);
+    return [{ path, text, code, imports: importsOf(path, text), exports }];
   } catch (error) {
     // Listed by git and deleted since: it is on its way out.
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
@@ -62,22 +68,35 @@ const statement = new RegExp(
   String.raw`^\s*(?:import|export)\s+${importClause}\s*(?:from\s*)?"([^"\n]+)";`,
   "gm",
 );
-const dynamicImport = /\bimport\(\s*"([^"]+)"\s*\)/g;
+const dynamicImport = /(?:\{([^{}]*)\} = await )?\bimport\(\s*"([^"]+)"\s*\)(?:\)\.(\w+))?/g;
+const exported = /^export (?:async )?(?:function\*?|const|class) (\w+)/gm;
 const urlReference = /new URL\(\s*"(\.[^"]+\.ts)",\s*import\.meta\.url/g;
 
 function importsOf(path: string, text: string): SourceImport[] {
   const found: SourceImport[] = [];
-  const add = (specifier: string, typeOnly: boolean) => {
+  const add = (specifier: string, typeOnly: boolean, names: readonly string[]) => {
     const relative = specifier.startsWith(".");
     const target = relative ? posix.join(posix.dirname(path), specifier) : null;
-    found.push({ specifier, path: target, typeOnly });
+    found.push({ specifier, path: target, typeOnly, names });
   };
   for (const [, clause = "", specifier = ""] of text.matchAll(statement)) {
-    add(specifier, isTypeOnly(clause));
+    add(specifier, isTypeOnly(clause), namesIn(clause, text));
   }
-  for (const [, specifier = ""] of text.matchAll(dynamicImport)) add(specifier, false);
-  for (const [, specifier = ""] of text.matchAll(urlReference)) add(specifier, false);
+  for (const [, taken = "", specifier = "", name] of text.matchAll(dynamicImport)) {
+    add(specifier, false, name === undefined ? namesIn(`{${taken}}`, text) : [name]);
+  }
+  for (const [, specifier = ""] of text.matchAll(urlReference)) add(specifier, false, []);
   return found;
+}
+
+/** What a clause takes; of a module that is taken whole, what is said after its name. */
+function namesIn(clause: string, text: string): string[] {
+  const whole = /\* as (\w+)/.exec(clause)?.[1];
+  if (whole !== undefined) {
+    return [...text.matchAll(new RegExp(`\\b${whole}\\.(\\w+)`, "g"))].map(([, name = ""]) => name);
+  }
+  const each = /\{([^}]*)\}/.exec(clause)?.[1]?.split(",") ?? [];
+  return each.flatMap((part) => /^\s*(?:type\s+)?(\w+)/.exec(part)?.[1] ?? []);
 }
 
 function isTypeOnly(clause: string): boolean {

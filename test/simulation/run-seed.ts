@@ -5,7 +5,7 @@ import { replayReceipts, scheduleFaults } from "./faults.ts";
 import { type Options, optionsOf } from "./options.ts";
 import { epochMs } from "./schedule.ts";
 import type { InferenceRequest } from "../../edge/inference/engine-request.ts";
-import { requestOf } from "./request.ts";
+import { requestOf } from "./front/request.ts";
 import { hold, Violation } from "./truth.ts";
 import { World } from "./world.ts";
 

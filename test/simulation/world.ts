@@ -7,21 +7,21 @@ import {
   placeWorker,
   putDigest,
 } from "../../edge/directory/directory-state.ts";
-import { Front } from "./front.ts";
-import { Isolate } from "./isolate.ts";
-import { Ledger } from "./ledger.ts";
+import { Front } from "./front/front.ts";
+import { Isolate } from "./account/isolate.ts";
+import { Ledger } from "./account/ledger.ts";
 import { type Options, treacheries } from "./options.ts";
 import { Random } from "./random.ts";
-import { models, type Request, requestOf } from "./request.ts";
+import { models, type Request, requestOf } from "./front/request.ts";
 import { epochMs, Schedule } from "./schedule.ts";
-import { SimulatedAccount } from "./simulated-account.ts";
-import { SimulatedHub } from "./simulated-hub.ts";
-import { listingOf, SimulatedWorker } from "./simulated-worker.ts";
+import { SimulatedAccount } from "./account/simulated-account.ts";
+import { SimulatedHub } from "./hub/simulated-hub.ts";
+import { listingOf, SimulatedWorker } from "./worker/simulated-worker.ts";
 import { stubId } from "./stubs.ts";
-import { Tariffs } from "./tariffs.ts";
+import { Tariffs } from "./account/tariffs.ts";
 import { Trace } from "./trace.ts";
-import { Treasurer } from "./treasurer.ts";
-import { Treacherous } from "./treacherous.ts";
+import { Treasurer } from "./account/treasurer.ts";
+import { Treacherous } from "./worker/treacherous.ts";
 import { Truth } from "./truth.ts";
 import type { Wire } from "./wire.ts";
 

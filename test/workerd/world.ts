@@ -3,9 +3,9 @@ import { exports } from "cloudflare:workers";
 import { generateSigningKey } from "../../shared/crypto/signing.ts";
 import { newId } from "../../shared/ids.ts";
 import type { AccountSummary } from "../../edge/billing/account-answers.ts";
-import { conservation } from "../../edge/db/current-books.ts";
-import { balanceOf } from "../../edge/db/ledger.ts";
-import { findTask } from "../../edge/db/tasks.ts";
+import { conservation } from "../../edge/db/ledger/current-books.ts";
+import { balanceOf } from "../helpers/ledger-rows.ts";
+import { findTask } from "../../edge/db/ledger/tasks.ts";
 import { accountObject, hubObject } from "../../edge/objects.ts";
 import {
   FakeWorker,
@@ -159,4 +159,11 @@ export async function ledgerSum(): Promise<bigint> {
 /** Answers every offer with these tokens. */
 export function answering(...tokens: readonly string[]): Script {
   return (attempt) => attempt.answer(...tokens);
+}
+
+/** Whether the account has ever leased; no task tells of that. */
+export function hasLeased(consumer: Consumer): Promise<boolean> {
+  return runInDurableObject(accountObject(env, consumer.accountId), (_, { storage }) => {
+    return storage.sql.exec("SELECT * FROM leased").toArray().length > 0;
+  });
 }

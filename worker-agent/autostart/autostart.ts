@@ -2,7 +2,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { launchdAgent, launchdLabel, launchdLogPath } from "./launchd-agent.ts";
-import { mustRun, runTool } from "./run-tool.ts";
+import { askSystem, mustDo } from "./ask-system.ts";
 import type { AutostartCommand } from "./autostart-command.ts";
 import { AutostartError, environmentPath } from "./autostart-command.ts";
 import { systemdUnit, systemdUnitName } from "./systemd-unit.ts";
@@ -57,23 +57,23 @@ function systemd(path: string): Autostart {
     describe: systemdUnit,
     async install(command) {
       await writeNew(path, systemdUnit(command));
-      await mustRun("systemctl", [...user, "daemon-reload"]);
-      await mustRun("systemctl", [...user, "enable", systemdUnitName]);
+      await mustDo("systemctl", [...user, "daemon-reload"]);
+      await mustDo("systemctl", [...user, "enable", systemdUnitName]);
       // Restarted, because an older one may be running under the file that was replaced.
-      await mustRun("systemctl", [...user, "restart", systemdUnitName]);
-      const { output } = await runTool("loginctl", ["show-user", "--property=Linger"]);
+      await mustDo("systemctl", [...user, "restart", systemdUnitName]);
+      const { output } = await askSystem("loginctl", ["show-user", "--property=Linger"]);
       return output.includes("Linger=yes")
         ? null
         : "it stops when you log out: loginctl enable-linger lets it run on";
     },
     secrets: (stateDir) => `NAME=value a line in ${environmentPath(stateDir)}`,
     async uninstall() {
-      await mustRun("systemctl", [...user, "disable", "--now", systemdUnitName]);
+      await mustDo("systemctl", [...user, "disable", "--now", systemdUnitName]);
       await rm(path, { force: true });
-      await mustRun("systemctl", [...user, "daemon-reload"]);
+      await mustDo("systemctl", [...user, "daemon-reload"]);
     },
     async state() {
-      const active = await runTool("systemctl", [...user, "is-active", systemdUnitName]);
+      const active = await askSystem("systemctl", [...user, "is-active", systemdUnitName]);
       return {
         isInstalled: existsSync(path),
         isRunning: active.code === 0,
@@ -94,17 +94,17 @@ function launchd(path: string): Autostart {
       await mkdir(dirname(launchdLogPath(command.stateDir)), { recursive: true, mode: 0o700 });
       await writeNew(path, launchdAgent(command));
       // Fails where none was loaded, which is as good.
-      await runTool("launchctl", ["bootout", target]);
-      await mustRun("launchctl", ["bootstrap", domain, path]);
+      await askSystem("launchctl", ["bootout", target]);
+      await mustDo("launchctl", ["bootstrap", domain, path]);
       return null;
     },
     secrets: () => "launchctl setenv NAME VALUE, again after each login",
     async uninstall() {
-      await mustRun("launchctl", ["bootout", target]);
+      await mustDo("launchctl", ["bootout", target]);
       await rm(path, { force: true });
     },
     async state(stateDir) {
-      const printed = await runTool("launchctl", ["print", target]);
+      const printed = await askSystem("launchctl", ["print", target]);
       return {
         isInstalled: existsSync(path),
         isRunning: printed.code === 0 && /state = running/.test(printed.output),

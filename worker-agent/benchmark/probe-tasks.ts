@@ -1,3 +1,4 @@
+import { toBase64 } from "../../shared/crypto/bytes.ts";
 import { chatRequestSchema } from "../../shared/openai/chat-request.ts";
 import { classificationRequestSchema } from "../../shared/openai/classification-request.ts";
 import { completionRequestSchema } from "../../shared/openai/completion-request.ts";
@@ -7,6 +8,7 @@ import { imageRequestSchema } from "../../shared/openai/image-request.ts";
 import { rerankRequestSchema } from "../../shared/openai/rerank-request.ts";
 import { kindByAbility, type TaskKind } from "../../shared/openai/task-kinds.ts";
 import { transcriptionRequestSchema } from "../../shared/openai/transcription-request.ts";
+import { toneWav } from "../../shared/wav.ts";
 import type { GenerateTask, ResultTask } from "../engine/engine.ts";
 
 /*
@@ -28,7 +30,7 @@ const words =
 const wordList = words.split(" ");
 
 /** Text of so many words; another salt is another text from its first word on. */
-export function textOf(count: number, salt: number): string {
+function textOf(count: number, salt: number): string {
   const text: string[] = [`${salt}.`];
   for (let at = 0; text.length < count; at++) {
     text.push(wordList[(at * (1 + (salt % 7)) + salt) % wordList.length] ?? "a");
@@ -89,7 +91,7 @@ export function resultProbe(kind: ResultTask["kind"], salt: number): ResultProbe
       return { task: { kind, request }, items: batchItems };
     }
     case "transcription": {
-      const audio = toneWav(audioSeconds, 200 + (salt % 200)).toString("base64");
+      const audio = toBase64(toneWav(audioSeconds, 200 + (salt % 200)));
       const fields = { model, audio, file_name: "tone.wav" };
       return {
         task: { kind, request: transcriptionRequestSchema.parse(fields) },
@@ -113,31 +115,4 @@ export function longProbe(kind: ResultTask["kind"], words: number, salt: number)
     return { kind, request: classificationRequestSchema.parse({ model, input }) } as const;
   }
   return null;
-}
-
-/** A tone as RIFF WAVE: 16 kHz, one channel, 16 bits, the form speech models want. */
-function toneWav(seconds: number, hertz: number): Buffer {
-  const perSecond = 16_000;
-  const samples = seconds * perSecond;
-  const wav = Buffer.alloc(44 + 2 * samples);
-  wav.write("RIFF", 0, "latin1");
-  wav.writeUInt32LE(36 + 2 * samples, 4);
-  wav.write("WAVEfmt ", 8, "latin1");
-  wav.writeUInt32LE(16, 16);
-  // PCM, one channel.
-  wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(perSecond, 24);
-  wav.writeUInt32LE(2 * perSecond, 28);
-  wav.writeUInt16LE(2, 32);
-  wav.writeUInt16LE(16, 34);
-  wav.write("data", 36, "latin1");
-  wav.writeUInt32LE(2 * samples, 40);
-  for (let at = 0; at < samples; at++) {
-    wav.writeInt16LE(
-      Math.round(8_000 * Math.sin((2 * Math.PI * hertz * at) / perSecond)),
-      44 + 2 * at,
-    );
-  }
-  return wav;
 }

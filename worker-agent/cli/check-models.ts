@@ -10,7 +10,8 @@ import type { StoredSource } from "../models/hub-source.ts";
 import { ModelStore } from "../models/store.ts";
 import type { ModelSource } from "../models/model-source.ts";
 import { bundledModelPath, storedFileName } from "../models/model-source.ts";
-import { memoryAllowance, readFreeBytes } from "../serving/memory-limit.ts";
+import { readFreeBytes } from "../hardware/free-memory.ts";
+import { memoryAllowance } from "../serving/memory-limit.ts";
 import { checkFolder } from "./check-folder.ts";
 import type { Check } from "./check.ts";
 

@@ -21,7 +21,7 @@ function plain(settings: readonly SettingName[] = settingNames): CommandForm {
   return { verbs: {}, settings, flags: {} };
 }
 
-export const commandForms = {
+const commandForms = {
   init: plain(),
   start: plain(),
   status: {

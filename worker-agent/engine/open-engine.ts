@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { freemem } from "node:os";
 import type { Log } from "../../shared/log.ts";
+import { freeMainBytes } from "../hardware/free-memory.ts";
 import { defaultThreads } from "../hardware/hardware.ts";
 import type { DownloadProgress } from "../models/download.ts";
 import type { FetchOptions } from "../models/fetch-model.ts";
@@ -33,7 +33,7 @@ export interface OpenEngineOptions {
   readonly draft: ModelSource | null;
   /** A file with a chat template in place of the model's own; it makes another model of it. */
   readonly chatTemplateFile?: string | null;
-  /** Memory the model may take; null is what the machine has free now. */
+  /** Memory the model may take; null is what is free now beside the cards. */
   readonly freeMemoryBytes: number | null;
   readonly hubUrl: string;
   /** HF_TOKEN: for the hub's host alone. */
@@ -74,7 +74,7 @@ export async function openEngine(
   }
   if (source.kind === "upstream") return openUpstream(source, options, signal);
   if (source.kind === "onnx") return openFolder(source, options, signal);
-  const free = options.freeMemoryBytes ?? freeMemory();
+  const free = options.freeMemoryBytes ?? freeMainBytes();
   const fetchedFor = options.slotsLeast ?? options.slots;
   const fetching = { ...options, slots: fetchedFor, freeBytes: free, signal };
   const { path, digest: promised } = await fetchModel(source, fetching);
@@ -133,16 +133,9 @@ async function openFolder(
   const { onDownload, freeMemoryBytes, threads, ...shared } = options;
   const more = onDownload === undefined ? {} : { onDownload };
   const machine = {
-    freeMemoryBytes: freeMemoryBytes ?? freeMemory(),
+    freeMemoryBytes: freeMemoryBytes ?? freeMainBytes(),
     threads: threads ?? defaultThreads(),
     digestFolder: digestFolderOf(options.modelsFolder),
   };
   return openTransformersEngine(source, { ...shared, ...machine, ...more, signal }, signal);
-}
-
-/** What the machine has free, within the limit a container may set. */
-function freeMemory(): number {
-  const limit = process.constrainedMemory();
-  if (limit === undefined || limit <= 0 || limit > 2 ** 52) return freemem();
-  return Math.min(freemem(), limit - process.memoryUsage.rss());
 }

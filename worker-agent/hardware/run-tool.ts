@@ -5,8 +5,11 @@ export type ToolAnswer =
   | { readonly kind: "said"; readonly text: string }
   /** It is not installed, which is no fault: most machines have none of these tools. */
   | { readonly kind: "missing" }
-  /** It ran and gave up; `text` is what it said, on either stream. */
-  | { readonly kind: "failed"; readonly text: string }
+  /**
+   * It ran and gave up, or could not run; `text` is what it said, on either stream. It has an exit
+   * code where it ended by itself.
+   */
+  | { readonly kind: "failed"; readonly code: number | null; readonly text: string }
   | { readonly kind: "hung"; readonly afterMs: number };
 
 /** A tool that takes longer waits for a driver that hangs. */
@@ -40,21 +43,23 @@ export async function runTool(
       child.unref();
       resolve(result);
     };
+    const fail = (code: number | null, text: string) => answer({ kind: "failed", code, text });
     const timer = setTimeout(() => answer({ kind: "hung", afterMs: limitMs }), limitMs);
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       out += text;
-      if (out.length > outputCharsMax) answer({ kind: "failed", text: "it says too much" });
+      if (out.length > outputCharsMax) fail(null, "it says too much");
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       errors = (errors + text).slice(-outputCharsMax);
     });
     child.once("error", (error) => {
       const isMissing = "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
-      answer(isMissing ? { kind: "missing" } : { kind: "failed", text: error.message });
+      if (isMissing) answer({ kind: "missing" });
+      else fail(null, error.message);
     });
     child.once("close", (code) => {
       if (code === 0) answer({ kind: "said", text: out });
-      else answer({ kind: "failed", text: `${out}\n${errors}`.trim() });
+      else fail(code, `${out}\n${errors}`.trim());
     });
   });
 }

@@ -219,7 +219,7 @@ function remotesOf(source: HubFileSource | UrlSource): (HubFileSource | UrlSourc
 }
 
 /** Where the files of a source lie once they are fetched. */
-export function pathsOf(source: HubFileSource | UrlSource, modelsFolder: string): string[] {
+function pathsOf(source: HubFileSource | UrlSource, modelsFolder: string): string[] {
   return remotesOf(source).map((remote) => join(modelsFolder, storedFileName(remote)));
 }
 

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { ModelError } from "./model-error.ts";
 
 /** What a folder's model is for. One folder serves one task. */
-export const folderTasks = ["embeddings", "rerank", "classification", "transcription"] as const;
+const folderTasks = ["embeddings", "rerank", "classification", "transcription"] as const;
 export type FolderTask = (typeof folderTasks)[number];
 
 /** The end of a graph's file name, by the form its weights are in; the most exact form first. */
@@ -20,7 +20,7 @@ export type Dtype = keyof typeof suffixByDtype;
 export const dtypes = Object.keys(suffixByDtype) as readonly Dtype[];
 
 /** How the vectors of a text's tokens become the text's. */
-export const poolings = ["mean", "cls", "last"] as const;
+const poolings = ["mean", "cls", "last"] as const;
 export type Pooling = (typeof poolings)[number];
 
 /** A folder of an ONNX model with its tokenizer, on this disk or on a hub. */

@@ -47,11 +47,6 @@ export const tensorTypes: ReadonlyMap<number, TensorType> = new Map(
   rows.map(([id, name, blockWeights, blockBytes]) => [id, { name, blockWeights, blockBytes }]),
 );
 
-/** Bits that one weight takes, its share of the block's scales included. */
-export function bitsPerWeightOf({ blockWeights, blockBytes }: TensorType): number {
-  return (8 * blockBytes) / blockWeights;
-}
-
 /** `general.file_type` (llama.h, `llama_ftype`): the mix a file was quantized to. */
 export const fileTypeNames: ReadonlyMap<number, string> = new Map([
   [0, "F32"],

@@ -51,7 +51,7 @@ export async function httpGet(url: string, options: GetOptions): Promise<Respons
 }
 
 /** Whether what is sent to a URL stays on this machine. */
-export function isLoopback({ hostname }: URL): boolean {
+function isLoopback({ hostname }: URL): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }
 

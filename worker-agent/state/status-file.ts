@@ -12,7 +12,7 @@ const count = z.int().min(0);
 /** Milliseconds since 1970. */
 const time = z.int();
 
-export const modelStatusSchema = z.object({
+const modelStatusSchema = z.object({
   name: z.string(),
   /** What runs it, as its listing says. */
   engine: z.string(),
@@ -43,7 +43,7 @@ export const modelStatusSchema = z.object({
 });
 export type ModelStatus = z.infer<typeof modelStatusSchema>;
 
-export const connectionEventSchema = z.object({
+const connectionEventSchema = z.object({
   at_ms: time,
   kind: z.enum(["connected", "disconnected"]),
   /** The hub, or why the connection ended. */

@@ -8,10 +8,11 @@ import type { Config, ConfiguredModel } from "../config.ts";
 import type { Engine } from "../engine/engine.ts";
 import { EngineError } from "../engine/engine.ts";
 import { openEngine, openEngineDefaults } from "../engine/open-engine.ts";
+import { FreeMemory } from "../hardware/free-memory.ts";
 import { ModelError } from "../models/model-error.ts";
 import type { OnDownload } from "../models/progress-log.ts";
 import { logDownloads } from "../models/progress-log.ts";
-import { FreeMemory, memoryAllowance } from "../serving/memory-limit.ts";
+import { memoryAllowance } from "../serving/memory-limit.ts";
 import { ModelPool } from "../serving/model-pool.ts";
 
 /** A loaded model and the name it is listed under. */
@@ -86,23 +87,11 @@ export async function openEngines(
   return { engines, unserved, pool, [Symbol.asyncDispose]: dispose };
 }
 
-export interface OpenParts {
+interface OpenParts {
   readonly config: Config;
   readonly hardware: Hardware;
   readonly cache: BenchmarkCache;
   readonly log: Log;
-}
-
-/** Opens one model as it is configured, with the slots that suit this machine. */
-export async function openConfigured(
-  model: ConfiguredModel,
-  parts: OpenParts,
-  signal: AbortSignal,
-): Promise<Measured> {
-  const { config, log } = parts;
-  const freeMemory = await FreeMemory.start(config.gpu);
-  const ports = { freeMemory, log, onDownload: logDownloads(log) };
-  return measureWith(new ModelOpener(model, config, null, ports), parts, signal);
 }
 
 async function measureWith(

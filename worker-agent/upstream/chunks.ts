@@ -143,7 +143,7 @@ function readLogprob(entry: Fields): Omit<TokenLogprob, "top_logprobs"> {
 }
 
 /** The usage of an answer; null where it is not told. */
-export function readUsage(value: unknown): ChunkUsage | null {
+function readUsage(value: unknown): ChunkUsage | null {
   if (value === undefined || value === null) return null;
   const usage = fieldsOf(value, "usage");
   const details = usage["prompt_tokens_details"];

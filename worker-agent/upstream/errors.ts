@@ -92,7 +92,7 @@ export function failedError(reason: string, cause?: unknown): EngineError {
 }
 
 /** The sentence in an error's body: OpenAI's and FastAPI's shapes, Ollama's, or plain text. */
-export function sentenceOf(body: string): string {
+function sentenceOf(body: string): string {
   let value: unknown;
   try {
     value = JSON.parse(body);

@@ -119,7 +119,7 @@ const timeoutsMax = 2;
 const loadMs = 300_000;
 
 /** Runs a generation to its end. */
-export async function gather(
+async function gather(
   engine: Engine,
   task: GenerateTask,
   signal: AbortSignal,

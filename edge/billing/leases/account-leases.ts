@@ -13,7 +13,8 @@ import { holdMs, type Terms } from "../ticket.ts";
  *     and only in its time. Each side counts that on a clock of its own, the isolate from before it
  *     asked, so that no two clocks need agree.
  * L3. What comes back is the limit of each closed task, and what was never issued once the isolate
- *     says that it issues no more: each of them once.
+ *     says that it issues no more: each of them once. Room comes back with it, but for the tasks
+ *     that have not ended.
  * L4. What nobody tells of comes back when the last task that it may have paid for has expired.
  * L5. Whoever revokes a key, suspends an account or sets a limit waits until no lease of it can be
  *     issued from.
@@ -30,7 +31,7 @@ export interface Lease {
   /** Until then tasks of those tickets may be closed. */
   readonly expiresMs: number;
   /** What was issued in all, once the isolate has said so. */
-  issued: { readonly micros: Micros; readonly tasks: number } | null;
+  issued: Omit<LeaseReport, "id"> | null;
   closedMicros: Micros;
   closedTasks: number;
 }
@@ -52,7 +53,8 @@ export function asideMicros({ limit, issued, closedMicros }: Lease): Micros {
 
 /** What a lease sets aside: tasks that may run. */
 export function asideTasks({ tasksMax, issued, closedTasks }: Lease): number {
-  return issued === null ? tasksMax : Math.max(0, issued.tasks - closedTasks);
+  if (issued === null) return tasksMax;
+  return Math.max(0, Math.min(issued.running, issued.tasks - closedTasks));
 }
 
 /** Takes up a lease. */
@@ -93,7 +95,8 @@ export function grantLease(state: AccountState, ask: LeaseAsk, nowMs: number): L
 /** An isolate issues no more from a lease: what it did not issue returns (L3). */
 export function returnLease(state: AccountState, report: LeaseReport): void {
   changeLease(state, report.id, (lease) => {
-    lease.issued ??= { micros: least(report.micros, lease.limit), tasks: report.tasks };
+    const { micros, tasks, running } = report;
+    lease.issued ??= { micros: least(micros, lease.limit), tasks, running };
   });
 }
 

@@ -186,12 +186,13 @@ function retire(credit: KeyCredit): void {
   const { lease } = credit;
   if (lease === null) return;
   credit.lease = null;
-  const report = { id: lease.id, micros: lease.issuedMicros, tasks: lease.issuedTasks };
+  const { id, issuedMicros: micros, issuedTasks: tasks, running } = lease;
+  const report = { id, micros, tasks, running };
   credit.reports = [...credit.reports, report].slice(-reportsMax);
 }
 
 function unused({ id }: LeaseAsk): LeaseReport {
-  return { id, micros: 0n, tasks: 0 };
+  return { id, micros: 0n, tasks: 0, running: 0 };
 }
 
 function creditOf(book: LeaseBook, keyId: string, nowMs: number): KeyCredit {

@@ -29,4 +29,6 @@ export interface LeaseReport {
   readonly id: string;
   readonly micros: Micros;
   readonly tasks: number;
+  /** Those of the tasks that had not ended: the others take no room, closed or not. */
+  readonly running: number;
 }

@@ -1,4 +1,4 @@
-import type { NewAlert } from "../../db/alerts.ts";
+import type { NewAlert } from "../../db/money/alerts.ts";
 import { edgeLog } from "../../log.ts";
 import type { BudgetAlert } from "./budgets.ts";
 import { subjectName } from "./limit-chain.ts";

@@ -44,7 +44,8 @@ function whyTooLong(chain: readonly Link[], { tokensMax }: LimitedRequest): Refu
     if (longest < most) {
       most = longest;
       const made = tokensMax.completionTokens;
-      const may = `${nameOf(subject)} may make ${longest} tokens${ofModel(subject)} in one task`;
+      const tokens = `${some(longest, "token")}${ofModel(subject)}`;
+      const may = `${nameOf(subject)} may make ${tokens} in one task`;
       tightest = `${may}, and this may make ${made}`;
     }
     const room = (perMinute ?? Infinity) - tokensMax.promptTokens;
@@ -99,12 +100,13 @@ function whyNotYet(
   const code = "rate_limit_exceeded";
   const refusals: Refusal[] = [];
   if (concurrency !== undefined && meter.running >= concurrency) {
-    const reason = `${nameOf(subject)} may run ${concurrency} tasks${ofModel(subject)} at a time`;
+    const tasks = `${some(concurrency, "task")}${ofModel(subject)}`;
+    const reason = `${nameOf(subject)} may run ${tasks} at a time`;
     refusals.push({ code, reason });
   }
   if (requestsMax !== undefined) {
     const retryAfterMs = waitMs(refilled(meter.requests, requestsMax, nowMs), 1, requestsMax);
-    const may = `may make ${requestsMax} requests${ofModel(subject)} a minute`;
+    const may = `may make ${some(requestsMax, "request")}${ofModel(subject)} a minute`;
     if (retryAfterMs > 0)
       refusals.push({ code, reason: `${nameOf(subject)} ${may}`, retryAfterMs });
   }
@@ -140,7 +142,11 @@ function allTokens({ promptTokens, completionTokens }: LimitedRequest["tokensMax
 }
 
 function mayUse(subject: Subject, perMinute: number): string {
-  return `${nameOf(subject)} may use ${perMinute} tokens${ofModel(subject)} a minute`;
+  return `${nameOf(subject)} may use ${some(perMinute, "token")}${ofModel(subject)} a minute`;
+}
+
+function some(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
 
 function nameOf({ scope, id }: Subject): string {

@@ -36,6 +36,12 @@ export function freeCredit(state: AccountState): Micros {
   return spendable(state) - state.held;
 }
 
+/** By how much an account is below nothing, with what its tasks may still cost. */
+export function lackingCredit(state: AccountState): Micros {
+  const free = freeCredit(state);
+  return free < 0n ? -free : 0n;
+}
+
 /** Everything an account has, in the order of assets and buckets. */
 export function filledBuckets(state: AccountState) {
   const all = assets.flatMap((asset) =>

@@ -58,6 +58,12 @@ export class MoneyStore {
     }
   }
 
+  /** Forgets all that there is, but for what is in the account's own row. */
+  clearBalances(): void {
+    this.#sql.exec("DELETE FROM buckets");
+    this.#sql.exec("DELETE FROM lots");
+  }
+
   /** Stores lots as the state has them, and forgets those it has no more. */
   saveLots(state: AccountState, lots: Iterable<number>): void {
     for (const untilMs of new Set(lots)) {

@@ -7,10 +7,9 @@ import {
   mintCredit,
   type Refused,
   refused,
-  refuseMint,
 } from "../account-state.ts";
-import type { AccountSummary } from "../account-answers.ts";
 import type { Books } from "../books.ts";
+import { lost } from "../standing.ts";
 import { changeBucket } from "./buckets.ts";
 import { addEarned, nextReleaseMs, releaseDue, type Window } from "./earnings-window.ts";
 import {
@@ -33,9 +32,7 @@ import {
   type VoidResult,
 } from "./pending-money.ts";
 import { recordDecided } from "./record-decided.ts";
-
-/** What an Account answers to who gives it new credit. */
-export type MintResult = { readonly kind: "minted"; readonly summary: AccountSummary } | Refused;
+import { refuseMint } from "./refuse-mint.ts";
 
 /** One account's money as it moves by itself and for no task, stored as it moves. */
 export class Moves {
@@ -48,6 +45,7 @@ export class Moves {
   /** New credit, once an id. */
   mint(mint: Mint): { kind: "minted" } | Refused {
     const { opened: state, money } = this.#books;
+    if (state.standing === "lost") return lost(state);
     const before = money.mintedMicros(mint.id);
     const why = refuseMint(state, mint.micros, before);
     if (why !== null) return why;
@@ -62,7 +60,8 @@ export class Moves {
 
   /** M1 to M4 of move-money.ts. */
   move(request: MoveRequest): MoveResult {
-    const { money } = this.#books;
+    const { money, opened } = this.#books;
+    if (opened.standing === "lost") return lost(opened);
     const fingerprint = fingerprintOf(request);
     const before = money.moveOf(request.id);
     if (before === fingerprint) return { kind: "moved" };
@@ -104,7 +103,7 @@ export class Moves {
    */
   take(source: string, rows: readonly Incoming[], accountId: string): void {
     const { store, money, window } = this.#books;
-    const state = this.#books.state ?? createAccountState(accountId);
+    const state = this.#books.state ?? unopened(accountId);
     this.#books.durably(() => {
       const seen = store.earningsSeq(source);
       let latest = seen;
@@ -131,7 +130,7 @@ export class Moves {
   /** Releases what was earned long enough ago, and returns what has expired. */
   passTime(): void {
     const { state, money, window: at } = this.#books;
-    if (state === null) return;
+    if (state === null || state.standing !== "open") return;
     if ((nextReleaseMs(state) ?? Infinity) <= at.nowMs) {
       this.#books.durably(() => {
         recordDecided(this.#books, { ...releaseDue(state, at.nowMs), earnings: [] });
@@ -147,6 +146,7 @@ export class Moves {
   /** When time changes something next, or null. */
   get nextMs(): number | null {
     const { state, money } = this.#books;
+    if (state !== null && state.standing !== "open") return null;
     const times = [state === null ? null : nextReleaseMs(state), money.nextExpiryMs()];
     const known = times.filter((ms) => ms !== null);
     return known.length === 0 ? null : Math.min(...known);
@@ -156,6 +156,8 @@ export class Moves {
     id: string,
     decide: (state: AccountState, before: Pending | null, at: Window) => PendingChange,
   ): PendingChange {
+    const { opened } = this.#books;
+    if (opened.standing === "lost") return lost(opened);
     this.passTime();
     return this.#books.durably(() => {
       const before = this.#books.money.pending(id);
@@ -170,4 +172,8 @@ export class Moves {
     this.#books.money.savePending(change.pending);
     if (change.decided !== null) recordDecided(this.#books, change.decided);
   }
+}
+
+function unopened(accountId: string): AccountState {
+  return { ...createAccountState(accountId), standing: "waiting" };
 }

@@ -1,5 +1,7 @@
 import { ownerOf } from "../../../shared/assets.ts";
+import { OctoError } from "../../../shared/errors.ts";
 import type { AccountState, Transfer } from "../account-state.ts";
+import { lost } from "../standing.ts";
 import type { Books } from "../books.ts";
 import type { BudgetAlert } from "../limits/budgets.ts";
 import { enterJournal } from "../outbox/enter-journal.ts";
@@ -18,6 +20,8 @@ export function recordDecided(
   items: readonly OutboxItem[] = [],
   alerts: readonly BudgetAlert[] = [],
 ): void {
+  // Its transfers would fork its journal, and the ledger would take none of them.
+  if (state.standing !== "open") throw new OctoError("unavailable", lost(state).reason);
   const all = [...transfers, ...items.flatMap((item) => item.resolution.transfers)];
   const rows = enterJournal(state, all);
   store.save(state);

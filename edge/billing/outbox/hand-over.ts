@@ -14,6 +14,8 @@ const everyMs = { least: 2_000, most: 4_000, timesTaken: 20 } as const;
  * a statement.
  */
 const retryMs = 5_000;
+/** An alarm hands over what an object that was lost had not: so long after it should have. */
+const lostMs = 30_000;
 
 /** What there is to do, now and later. */
 export interface HandOverWork {
@@ -24,14 +26,19 @@ export interface HandOverWork {
 }
 
 /**
- * When an account's outbox is handed over: by alarm, which survives a crash of its object. There is
- * one alarm for an object: it also wakes it when time changes something.
+ * When an account's outbox is handed over: by a timer, which keeps its object in memory until then,
+ * because an alarm costs a row and a call. The one alarm of an object, which survives a crash, is
+ * set seldom, for what the timer of a lost object left; it also wakes the object when time changes
+ * something.
  */
 export class HandOver {
   readonly #storage: DurableObjectStorage;
   readonly #work: HandOverWork;
   #running: Promise<void> | null = null;
   #nextMs = 0;
+  #timer: { readonly atMs: number; readonly id: ReturnType<typeof setTimeout> } | null = null;
+  /** The alarm goes off at this time or before it; 0 where that is not known. */
+  #alarmMs = 0;
   /** A database that was away just now is left alone until then. */
   #notBeforeMs = 0;
 
@@ -49,7 +56,7 @@ export class HandOver {
   async schedule(when: "soon" | "now"): Promise<void> {
     const nowMs = Date.now();
     const atMs = when === "now" ? nowMs : Math.max(nowMs + gatherMs, this.#nextMs);
-    await wakeBy(this.#storage, Math.max(atMs, this.#notBeforeMs));
+    await this.#startBy(Math.max(atMs, this.#notBeforeMs));
   }
 
   /** For whatever is to be done next, if anything. */
@@ -66,7 +73,32 @@ export class HandOver {
     return result;
   }
 
+  /** By the alarm, which is over then. */
   async run(): Promise<void> {
+    this.#alarmMs = 0;
+    await this.#run();
+  }
+
+  async #startBy(atMs: number): Promise<void> {
+    // A timer that long would keep the object in memory for nothing.
+    if (atMs - Date.now() > everyMs.most) return wakeBy(this.#storage, atMs);
+    if (this.#timer === null || atMs < this.#timer.atMs) {
+      if (this.#timer !== null) clearTimeout(this.#timer.id);
+      const id = setTimeout(() => void this.#runByTimer(), Math.max(0, atMs - Date.now()));
+      this.#timer = { atMs, id };
+    }
+    if (this.#alarmMs > atMs) return;
+    this.#alarmMs = atMs + lostMs;
+    await wakeBy(this.#storage, this.#alarmMs);
+  }
+
+  async #runByTimer(): Promise<void> {
+    this.#timer = null;
+    await this.#run();
+    await this.plan();
+  }
+
+  async #run(): Promise<void> {
     this.#running ??= this.#runOnce().finally(() => (this.#running = null));
     await this.#running;
   }
@@ -83,7 +115,7 @@ export class HandOver {
       // back.
       edgeLog("warn", "outbox not handed over", { error: describeError(error) });
       this.#notBeforeMs = Date.now() + retryMs;
-      await wakeBy(this.#storage, this.#notBeforeMs);
+      await this.#startBy(this.#notBeforeMs);
     }
   }
 }

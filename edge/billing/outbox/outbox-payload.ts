@@ -1,9 +1,9 @@
 import type { Asset, Bucket } from "../../../shared/assets.ts";
 import type { Micros } from "../../../shared/money.ts";
 import { canonicalReceipt } from "../../../shared/protocol/receipt.ts";
-import type { NewAlert } from "../../db/alerts.ts";
-import type { NewTransfer } from "../../db/ledger.ts";
-import type { NewTask, Settlements } from "../../db/tasks.ts";
+import type { NewAlert } from "../../db/money/alerts.ts";
+import type { NewTransfer } from "../../db/ledger/ledger.ts";
+import type { NewTask, Settlements } from "../../db/ledger/tasks.ts";
 import type { Resolution } from "../account-state.ts";
 import { alertRow } from "../limits/alert-row.ts";
 import type { BudgetAlert } from "../limits/budgets.ts";

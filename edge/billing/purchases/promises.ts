@@ -4,7 +4,7 @@ import { askToVerify } from "../../x402/facilitator.ts";
 import { guestKeyId } from "../../x402/payer.ts";
 import { settlingOnly } from "../../x402/permit-body.ts";
 import type { Books } from "../books.ts";
-import { spendable } from "../money/buckets.ts";
+import { lackingCredit, spendable } from "../money/buckets.ts";
 import type { Closed } from "../close-tasks.ts";
 import type { PurchaseAnswer, PurchaseAsk } from "./purchase-answers.ts";
 import type { PurchaseStore } from "./purchase-store.ts";
@@ -43,11 +43,12 @@ export class Promises {
     const state = this.#parts.books.opened;
     const usedBy = this.#store.find(id)?.taskId ?? this.#verifying.get(id) ?? null;
     if (usedBy !== null) return { kind: "used", taskId: usedBy };
-    if (micros < limit) return { kind: "short", free: micros };
+    const lacking = lackingCredit(state);
+    if (micros < limit) return { kind: "short", free: micros, lacking };
     const owed = this.#store.owed();
     // What an account owes that no promise is left for.
     const debt = owed.reduce((left, one) => left - one.micros, -spendable(state));
-    if (debt > 0n) return { kind: "owing", micros: debt };
+    if (debt > 0n) return { kind: "owing", micros: debt, lacking };
     const tasks = state.promised.size + this.#verifying.size + owed.length;
     if (tasks >= promisesMax) return { kind: "busy", tasks };
     this.#verifying.set(id, taskId);

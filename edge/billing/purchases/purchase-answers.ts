@@ -13,9 +13,12 @@ export type PurchaseAnswer =
   /** A signature promises to pay for the task, which may begin. */
   | { readonly kind: "promised" }
   /** What a signature promised before was refused, so that no other is taken. */
-  | { readonly kind: "owing"; readonly micros: Micros }
-  /** With it the account would have so much for a task that may cost more. */
-  | { readonly kind: "short"; readonly free: Micros };
+  | { readonly kind: "owing"; readonly micros: Micros; readonly lacking: Micros }
+  /**
+   * With it the account would have so much for a task that may cost more. `lacking` is by how much
+   * it is below nothing without it, which a transfer has to bring beside the price.
+   */
+  | { readonly kind: "short"; readonly free: Micros; readonly lacking: Micros };
 
 /** What a payer asks for: a transfer's credit, or one that is promised, for one task. */
 export interface PurchaseAsk {

@@ -2,15 +2,14 @@ import { assert } from "../../../shared/assert.ts";
 import { describeError } from "../../../shared/log.ts";
 import type { Micros } from "../../../shared/money.ts";
 import { databaseOf } from "../../database.ts";
-import { recordFirstDeposit } from "../../db/deposits.ts";
+import { recordFirstDeposit } from "../../db/money/deposits.ts";
 import type { Env } from "../../env.ts";
 import { edgeLog } from "../../log.ts";
 import { askToSettle } from "../../x402/facilitator.ts";
 import { guestKeyId } from "../../x402/payer.ts";
-import type { AccountSettings } from "../account-answers.ts";
+import type { AccountSettings, MintResult } from "../account-answers.ts";
 import type { Books } from "../books.ts";
-import { freeCredit } from "../money/buckets.ts";
-import type { MintResult } from "../money/moves.ts";
+import { freeCredit, lackingCredit } from "../money/buckets.ts";
 import type { HandOver } from "../outbox/hand-over.ts";
 import { type AccountState, expireHolds, type Mint } from "../account-state.ts";
 import type { Closed } from "../close-tasks.ts";
@@ -81,7 +80,9 @@ export class Purchases {
   async buy(ask: PurchaseAsk): Promise<PurchaseAnswer> {
     const { id, taskId, limit, micros } = ask;
     const state = await this.#opened(ask.accountId);
-    if (state.status !== "active") return { kind: "suspended" };
+    // Nothing is settled that could not be credited.
+    const canBeCredited = state.status === "active" && state.standing === "open";
+    if (!canBeCredited) return { kind: "suspended" };
     expireHolds(state, Date.now());
     const tasks = state.holds.size + state.leasedTasks;
     if (tasks >= state.concurrencyMax) return { kind: "busy", tasks };
@@ -91,7 +92,7 @@ export class Purchases {
     if (known?.state === "doubtful") return { kind: "doubtful" };
     // A debt is paid with it, too.
     const free = freeCredit(state) + (known?.state === "credited" ? 0n : micros);
-    if (free < limit) return { kind: "short", free };
+    if (free < limit) return { kind: "short", free, lacking: lackingCredit(state) };
     if (known === null) this.#store.add({ ...ask, state: "settling", transaction: "", asked: 0 });
     else this.#store.give(id, taskId);
     const told = await this.#settle(id);

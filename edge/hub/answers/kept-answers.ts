@@ -8,7 +8,7 @@ export interface KeptAnswer {
 }
 
 /** A client that lost its connection has so long to ask for the rest. */
-export const keptMs = 5 * 60_000;
+const keptMs = 5 * 60_000;
 /**
  * What the logs of all answers may take, running or over: a quarter of an object's 128 MB, where
  * every character takes a byte.

@@ -3,7 +3,7 @@ import { type AbilitySet, abilitySet } from "./ability-sets.ts";
 import { priceOf, type Session } from "../hub-state.ts";
 import { keyHash } from "./rendezvous.ts";
 import { reputationOf } from "./reputation.ts";
-import { type Measures, secrecyOf } from "./strategies.ts";
+import { type Measures, secrecyOf } from "./measures.ts";
 import { speedOf } from "../sessions/worker-memory.ts";
 
 /*

@@ -15,7 +15,7 @@ import {
   type RouteExplanation,
   routingSaid,
 } from "./route-explanation.ts";
-import { type Drawn, Scoreboard } from "./strategies.ts";
+import { type Drawn, Scoreboard } from "./scoreboard.ts";
 
 export type Choice =
   | {
@@ -113,7 +113,7 @@ const board = new Scoreboard();
 
 /**
  * Chooses among `sessions`: hard filters, then the scores of the task's strategy and a draw among
- * the best (strategies.ts). `random` gives numbers in [0, 1).
+ * the best (scoreboard.ts). `random` gives numbers in [0, 1).
  */
 export function chooseWorker(
   task: InferenceTask,

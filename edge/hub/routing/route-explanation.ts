@@ -1,7 +1,7 @@
 import type { Routing } from "../../../shared/openai/routing.ts";
 import type { ScorePart } from "../../../shared/openai/strategies.ts";
 import { reputationVersion } from "./reputation.ts";
-import { rounded, type Scoreboard } from "./strategies.ts";
+import { rounded, type Scoreboard } from "./scoreboard.ts";
 
 /** Why a worker could not serve a task. */
 export const exclusions = [

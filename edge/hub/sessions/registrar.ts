@@ -1,8 +1,8 @@
 import { describeError } from "../../../shared/log.ts";
 import type { Region } from "../../../shared/regions.ts";
 import { databaseOf } from "../../database.ts";
-import { markWorkersOffline, recordWorkers } from "../../db/workers.ts";
-import { ensureProviderAccounts } from "../../db/accounts.ts";
+import { markWorkersOffline, recordWorkers } from "../../db/network/workers.ts";
+import { ensureProviderAccounts } from "../../db/people/accounts.ts";
 import type { HubDigest } from "../../directory/digest.ts";
 import type { Env } from "../../env.ts";
 import { edgeLog } from "../../log.ts";

@@ -5,7 +5,7 @@ import type { Listing } from "../../../shared/protocol/listing.ts";
 import { breakerSchema, closedBreaker } from "../attempts/breaker.ts";
 
 /** What is known of one model on one worker from the attempts it ran. */
-export const measuredSpeedSchema = z.object({
+const measuredSpeedSchema = z.object({
   model: z.string(),
   digest: z.string(),
   /** From the offer to the first output; null before there was any. */
@@ -134,27 +134,4 @@ export function rememberSpeed(memory: WorkerMemory, of: Measurement): void {
   };
   const others = memory.speeds.filter((other) => other !== known);
   memory.speeds = [...others, speed].slice(-entriesMax);
-}
-
-/** An answer of ordinary length, to weigh a quick start against a quick pace. */
-const ordinaryTokens = 200;
-
-type Times = Pick<MeasuredSpeed, "firstTokenMs" | "decodeTokensPerS" | "successShare">;
-
-/**
- * How long an ordinary answer takes, by what was measured; without a pace its start is all that is
- * known. Failed attempts are time as well; who has never answered takes for ever.
- */
-export function expectedAnswerMs(speed: Times): number {
-  const { firstTokenMs, decodeTokensPerS, successShare } = speed;
-  if (firstTokenMs === null) return Number.MAX_SAFE_INTEGER;
-  const paceMs = decodeTokensPerS === null ? 0 : (1000 * ordinaryTokens) / decodeTokensPerS;
-  return (firstTokenMs + paceMs) / Math.max(successShare, 0.05);
-}
-
-/** The same of two to compare: by their paces only where both are known. */
-export function expectedAnswersMs(a: Times, b: Times): readonly [number, number] {
-  const arePaced = a.decodeTokensPerS !== null && b.decodeTokensPerS !== null;
-  const ofStart = (speed: Times) => expectedAnswerMs({ ...speed, decodeTokensPerS: null });
-  return arePaced ? [expectedAnswerMs(a), expectedAnswerMs(b)] : [ofStart(a), ofStart(b)];
 }

@@ -41,8 +41,8 @@ const gatherMs = 40;
  * Where a lease pays, neither credit nor a slot of the account is waited for: few tasks of an
  * account gather longer, because a write costs the same for one as for many.
  */
-const leasedGatherMs = 400;
-const fewTasks = 16;
+const leasedGatherMs = 1_000;
+const fewTasks = 32;
 /**
  * Between tries while an account cannot be reached; the worker's copy of the receipt outlasts this
  * hub.

@@ -98,7 +98,7 @@ function unknown({ nowMs }: StepContext): Pick<Verdict, "dueMs" | "failures" | "
 }
 
 /** Ends a session's preflight without a verdict. */
-export function dropPreflight(
+function dropPreflight(
   state: HubState,
   session: Session,
   reason: "superseded" | "stalled",

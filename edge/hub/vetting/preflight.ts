@@ -5,7 +5,7 @@ import type { ResultShape } from "../../inference/results/result-shape.ts";
 import { documentFault } from "./judge-document.ts";
 import { textFault } from "./judge-text.ts";
 import type { ProbeAnswer } from "./probe-answer.ts";
-import { imageSizeSmall, passage, redSquarePng, toneWav } from "./probe-samples.ts";
+import { imageSizeSmall, passage, redSquarePng, toneOf } from "./probe-samples.ts";
 
 /** What a probe is for: one ability, or the context a listing claims. */
 export type ProbeAim = Ability | "context";
@@ -33,7 +33,7 @@ export function isBaseAbility(aim: string): boolean {
 }
 
 /** Filling of the first probe, by which the worker's tokens a word are counted. */
-export const measuringWords = 40;
+const measuringWords = 40;
 
 /**
  * The probes of a listing, the abilities that open endpoints first. What cannot be checked by a
@@ -94,7 +94,7 @@ function transcriptionProbe(
   words: boolean,
   random: () => number,
 ): Probe {
-  const audio = toneWav(200 + Math.floor(random() * 400));
+  const audio = toneOf(200 + Math.floor(random() * 400));
   const times = words ? { timestamp_granularities: ["word"] } : {};
   const request = { model, audio, file_name: "sample.wav", ...times };
   return documentProbe(aim, request, { kind: "transcription", words });

@@ -1,4 +1,5 @@
 import { toBase64 } from "../../../shared/crypto/bytes.ts";
+import { toneWav } from "../../../shared/wav.ts";
 
 /** Small inputs that every engine of a kind must take. */
 
@@ -23,32 +24,9 @@ export function passage(count: number, random: () => number): string {
   return words.join(" ");
 }
 
-const sampleRate = 16_000;
-
-/** A second of a tone as a WAV file (RIFF, 16-bit PCM, mono), in base64. */
-export function toneWav(hertz: number): string {
-  const bytes = new Uint8Array(44 + sampleRate * 2);
-  const view = new DataView(bytes.buffer);
-  const ascii = (at: number, text: string) => {
-    for (let i = 0; i < text.length; i++) view.setUint8(at + i, text.charCodeAt(i));
-  };
-  ascii(0, "RIFF");
-  view.setUint32(4, bytes.length - 8, true);
-  ascii(8, "WAVEfmt ");
-  view.setUint32(16, 16, true);
-  view.setUint16(20, 1, true);
-  view.setUint16(22, 1, true);
-  view.setUint32(24, sampleRate, true);
-  view.setUint32(28, sampleRate * 2, true);
-  view.setUint16(32, 2, true);
-  view.setUint16(34, 16, true);
-  ascii(36, "data");
-  view.setUint32(40, sampleRate * 2, true);
-  for (let i = 0; i < sampleRate; i++) {
-    const value = Math.sin((2 * Math.PI * hertz * i) / sampleRate);
-    view.setInt16(44 + i * 2, Math.round(value * 8_000), true);
-  }
-  return toBase64(bytes);
+/** A second of a tone as a WAV file, in base64. */
+export function toneOf(hertz: number): string {
+  return toBase64(toneWav(1, hertz));
 }
 
 /** The smallest size that diffusion servers commonly take. */

@@ -2,11 +2,13 @@ import { OctoError } from "../../../shared/errors.ts";
 import type { Context } from "../../context.ts";
 import type { HubDigest } from "../../directory/digest.ts";
 import {
+  digestsOfBefore,
   isPartOfTheNetworkUnknown,
   livingHubs,
   viewOf,
   viewsByDistance,
 } from "../../directory/network-view.ts";
+import { isNamed } from "./named-offers.ts";
 import { chooseHub, type HubChoice, type HubQuery } from "./choose-hub.ts";
 
 /**
@@ -33,11 +35,21 @@ export async function chooseAnywhere(ctx: Context, query: HubQuery): Promise<Hub
     all.push(...digests);
   }
   if (isPartOfTheNetworkUnknown()) {
-    const message = `Nobody is known to offer ${query.model}, and a directory does not answer`;
-    throw new OctoError("unavailable", `${message}: try again in a moment`, { retryAfterS: 1 });
+    throw maybeSoon(`Nobody is known to offer ${query.model}, and a directory does not answer`);
+  }
+  if (!isOffered(query.model, all) && isOffered(query.model, digestsOfBefore())) {
+    throw maybeSoon(`All workers with ${query.model} have left within the last minute`);
   }
   // It throws, and says of all regions together why.
   return chooseHub(query, all, Math.random);
+}
+
+function isOffered(name: string, digests: readonly HubDigest[]): boolean {
+  return digests.some(({ models }) => models.some((model) => isNamed(model, name)));
+}
+
+function maybeSoon(message: string): OctoError {
+  return new OctoError("unavailable", `${message}: try again in a moment`, { retryAfterS: 2 });
 }
 
 /** Null where no hub of these can serve. */

@@ -13,7 +13,7 @@ import {
   demandedAbilities,
   isAble,
 } from "../../hub/routing/ability-sets.ts";
-import type { Scoreboard } from "../../hub/routing/strategies.ts";
+import type { Scoreboard } from "../../hub/routing/scoreboard.ts";
 import { boardOf, namedOffers, type Offer } from "./named-offers.ts";
 import { whyNone } from "./why-none.ts";
 

@@ -3,7 +3,8 @@ import { classes } from "../../../shared/protocol/listing.ts";
 import { distanceKm, type Region } from "../../../shared/regions.ts";
 import type { HubDigest, ModelDigest } from "../../directory/digest.ts";
 import { type AbilitySet, abilitySet } from "../../hub/routing/ability-sets.ts";
-import { type Measures, Scoreboard, secrecyOf } from "../../hub/routing/strategies.ts";
+import { type Measures, secrecyOf } from "../../hub/routing/measures.ts";
+import { Scoreboard } from "../../hub/routing/scoreboard.ts";
 
 /*
  * What choosing a hub needs of a view under one model name. A view stays the same for a second or

@@ -1,7 +1,7 @@
 import { describeError } from "../../../shared/log.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { findOwnHubs } from "../../db/own-hubs.ts";
+import { findOwnHubs } from "../../db/network/own-hubs.ts";
 import { edgeLog } from "../../log.ts";
 import { digestIn } from "./named-offers.ts";
 

@@ -9,6 +9,7 @@ import { once } from "../../inference/once.ts";
 import type { InferenceRequest } from "../../inference/engine-request.ts";
 import { runInference } from "../../inference/run-inference.ts";
 import { runPurchased } from "../../inference/run-purchased.ts";
+import { unlessRefused } from "../../rates/count-calls.ts";
 import { parseBody, readText } from "../read-body.ts";
 import { readGuest } from "./read-guest.ts";
 import { readTranscriptionForm } from "./read-form.ts";
@@ -57,7 +58,7 @@ async function answer(
 ): Promise<Response> {
   const ctx = c.get("ctx");
   const { raw } = c.req;
-  const guest = readGuest(ctx, raw.headers);
+  const guest = await unlessRefused(ctx, () => readGuest(ctx, raw.headers));
   if (guest !== null) return runPurchased(ctx, guest, (await readRouted(raw, read)).wanted);
   const caller = await callerOf(c);
   assertMay(caller, "inference");

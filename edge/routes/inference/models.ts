@@ -9,17 +9,17 @@ import { viewOfAll } from "../../directory/network-view.ts";
 import { isNamed } from "../../inference/placing/named-offers.ts";
 import type { RouteDescription } from "../../openapi/description.ts";
 import { modelListSchema, modelSchema } from "../../openapi/openai-answers.ts";
-import { activeCaller } from "../active-caller.ts";
+import { countedCaller } from "../active-caller.ts";
 
 /** `GET /v1/models`: what the network serves just now, from the hubs' own digests. */
 export const modelRoutes = new Hono<AppEnv>()
   .get("/models", async (c) => {
-    const caller = await activeCaller(c);
+    const caller = await countedCaller(c);
     return c.json({ object: "list", data: await modelsFor(c.get("ctx"), caller) });
   })
   // Model names hold slashes and colons, so the rest of the path is the name.
   .get("/models/:name{.+}", async (c) => {
-    const caller = await activeCaller(c);
+    const caller = await countedCaller(c);
     const name = c.req.param("name");
     const models = await modelsFor(c.get("ctx"), caller, (model) => isNamed(model, name));
     const model = models[0];

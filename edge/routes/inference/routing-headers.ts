@@ -10,7 +10,7 @@ import type { InferenceRequest } from "../../inference/engine-request.ts";
 import { checked } from "../read-body.ts";
 
 /** Routing by header, for clients whose bodies somebody else writes. */
-export const routingHeaders = ["x-octo-strategy", "x-octo-max-price", "x-octo-region"] as const;
+const routingHeaders = ["x-octo-strategy", "x-octo-max-price", "x-octo-region"] as const;
 export type RoutingHeader = (typeof routingHeaders)[number];
 
 /** One number, or two with a comma between them: for prompt tokens, then for completion tokens. */

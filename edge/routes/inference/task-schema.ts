@@ -2,7 +2,7 @@ import { z } from "zod";
 import { classes } from "../../../shared/protocol/listing.ts";
 import { taskModes } from "../../../shared/openai/octo-options.ts";
 import { taskKinds } from "../../../shared/openai/task-kinds.ts";
-import { taskStates } from "../../db/schema-ledger.ts";
+import { taskStates } from "../../db/schema/ledger.ts";
 import { accountIdField, microsField, taskIdField, timeField, workerIdField } from "../fields.ts";
 
 /** A task in a list. */

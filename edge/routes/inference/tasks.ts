@@ -7,7 +7,7 @@ import {
   listTasks,
   type StoredReceipt,
   type TaskSummary,
-} from "../../db/tasks.ts";
+} from "../../db/ledger/tasks.ts";
 import {
   microsToJson,
   pageQuery,

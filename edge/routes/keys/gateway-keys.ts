@@ -4,8 +4,8 @@ import { keyUuid } from "../../../shared/spend-event.ts";
 import { assertMay } from "../../authenticate.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { type ApiKeySummary, listApiKeys } from "../../db/api-keys.ts";
-import { spentSince } from "../../db/spend.ts";
+import { type ApiKeySummary, listApiKeys } from "../../db/people/api-keys.ts";
+import { spentSince } from "../../db/money/spend.ts";
 import { accountIdField, keyIdField, microsToJson, pageQuery, teamIdField } from "../fields.ts";
 import {
   generatedKeySchema,

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Limits } from "../../../shared/limits.ts";
 import type { KeyScope } from "../../../shared/permissions.ts";
 import { keyUuid } from "../../../shared/spend-event.ts";
-import type { ApiKeySummary } from "../../db/api-keys.ts";
+import type { ApiKeySummary } from "../../db/people/api-keys.ts";
 import { accountIdField, keyIdField, microsField, nameField, teamIdField } from "../fields.ts";
 import { modelsField, storedLimits } from "./key-schema.ts";
 

@@ -3,7 +3,7 @@ import { OctoError } from "../../../shared/errors.ts";
 import { newId } from "../../../shared/ids.ts";
 import type { Caller, Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { spentSince } from "../../db/spend.ts";
+import { spentSince } from "../../db/money/spend.ts";
 import {
   changeTeam,
   createTeam,
@@ -11,7 +11,7 @@ import {
   groupsMax,
   listTeams,
   type Team,
-} from "../../db/teams.ts";
+} from "../../db/people/teams.ts";
 import { microsToJson, pageQuery, teamIdField } from "../fields.ts";
 import {
   budgetOf,

@@ -20,9 +20,9 @@ import {
   replaceApiKey,
   revokeApiKey,
   teamKeysMax,
-} from "../../db/api-keys.ts";
-import { findProject } from "../../db/projects.ts";
-import { findTeam } from "../../db/teams.ts";
+} from "../../db/people/api-keys.ts";
+import { findProject } from "../../db/people/projects.ts";
+import { findTeam } from "../../db/people/teams.ts";
 import { forgetKey } from "../../keys/known-keys.ts";
 import { assertMayGive, assertWithinOwn, type KeyLimitations, noSuchKey } from "./key-rights.ts";
 import { knownAccount } from "../known-account.ts";

@@ -8,7 +8,7 @@ import {
 } from "../../../shared/permissions.ts";
 import type { Caller, Context, KeyRules } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { findApiKey } from "../../db/api-keys.ts";
+import { findApiKey } from "../../db/people/api-keys.ts";
 import { systemAccountId } from "../active-caller.ts";
 import { noSuchAccount } from "../known-account.ts";
 
@@ -132,6 +132,6 @@ function beyondOwn(param: string, own: string): OctoError {
   );
 }
 
-export function isOperator(caller: Caller): boolean {
+function isOperator(caller: Caller): boolean {
   return caller.permissions.has("network:operate");
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseAddressBlock } from "../../../shared/addresses.ts";
 import { type Limits, limitsSchema } from "../../../shared/limits.ts";
 import { keyScopes } from "../../../shared/permissions.ts";
-import type { ApiKeySummary } from "../../db/api-keys.ts";
+import type { ApiKeySummary } from "../../db/people/api-keys.ts";
 import {
   accountIdField,
   keyIdField,
@@ -22,7 +22,7 @@ export const modelsField = z
   .max(listMax)
   .meta({ description: "The models it may ask for, by name or `sha256:` digest; null for all" });
 
-export const addressesField = z
+const addressesField = z
   .array(
     z
       .string()

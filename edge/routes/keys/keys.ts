@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { databaseOf } from "../../database.ts";
-import { type ApiKeyChange, listApiKeys } from "../../db/api-keys.ts";
+import { type ApiKeyChange, listApiKeys } from "../../db/people/api-keys.ts";
 import {
   accountIdField,
   keyIdField,

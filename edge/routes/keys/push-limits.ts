@@ -2,8 +2,8 @@ import type { Limits } from "../../../shared/limits.ts";
 import type { GroupId } from "../../billing/limits/limit-chain.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { changeProject, findProject } from "../../db/projects.ts";
-import { changeTeam, findTeam } from "../../db/teams.ts";
+import { changeProject, findProject } from "../../db/people/projects.ts";
+import { changeTeam, findTeam } from "../../db/people/teams.ts";
 import { knownAccount } from "../known-account.ts";
 
 /*

@@ -4,7 +4,7 @@ import { canonicalJson } from "../../../shared/crypto/jcs.ts";
 import { receiptSchema } from "../../../shared/protocol/receipt.ts";
 import { eventId, framedEventId, keyUuid } from "../../../shared/spend-event.ts";
 import { databaseOf } from "../../database.ts";
-import { listSpentTasks, type SpentTask } from "../../db/spend.ts";
+import { listSpentTasks, type SpentTask } from "../../db/money/spend.ts";
 import {
   accountIdField,
   keyIdField,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { budgetPeriods, limitScopes } from "../../../shared/limits.ts";
 import { databaseOf } from "../../database.ts";
-import { type Alert, listAlerts } from "../../db/alerts.ts";
+import { type Alert, listAlerts } from "../../db/money/alerts.ts";
 import {
   microsField,
   microsToJson,

@@ -9,8 +9,8 @@ import {
   decideApproval,
   findApproval,
   listApprovals,
-} from "../../db/approvals.ts";
-import { approvalStates } from "../../db/schema-money.ts";
+} from "../../db/money/approvals.ts";
+import { approvalStates } from "../../db/schema/money.ts";
 import {
   accountIdField,
   amountField,
@@ -30,13 +30,15 @@ import { speakerOf } from "../speaker.ts";
 import { carryOut } from "./carry-out.ts";
 
 const path = "/api/v1/approvals";
-const params = z.strictObject({ id: z.string().regex(/^apr_[0-9A-Za-z]{22}$/, "not an approval") });
+const params = z.strictObject({
+  id: z.string().regex(/^apr_[0-9A-Za-z]{22}$/, "not an approval's id"),
+});
 
 const approvalSchema = z
   .object({
     object: z.literal("approval"),
     id: z.string(),
-    kind: z.literal("mint"),
+    kind: z.enum(["mint", "restore"]),
     account_id: accountIdField,
     asset: z.string(),
     amount_micros: microsField,
@@ -50,7 +52,7 @@ const approvalSchema = z
       .nullable()
       .meta({ description: "When what was approved was done; null while it is not" }),
   })
-  .meta({ id: "Approval", description: "Credit that two operators have to agree on." });
+  .meta({ id: "Approval", description: "What two operators have to agree on." });
 
 const newApprovalSchema = z
   .strictObject({
@@ -174,7 +176,7 @@ function approvalToJson(row: Approval): z.infer<typeof approvalSchema> {
   return {
     object: "approval",
     id: row.id,
-    kind: "mint",
+    kind: row.kind === "restore" ? "restore" : "mint",
     account_id: row.accountId,
     asset: row.asset,
     amount_micros: microsToJson(row.amountMicros),

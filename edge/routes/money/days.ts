@@ -24,7 +24,7 @@ export interface Days {
   readonly beforeMs: number;
 }
 
-export const dayMs = 86_400_000;
+const dayMs = 86_400_000;
 /** A leap year: what anybody compares, and as much as one answer should have to sum. */
 const daysMax = 366;
 

@@ -5,7 +5,7 @@ import { OctoError } from "../../../shared/errors.ts";
 import type { AppEnv } from "../../app-env.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { type Deposit, listDeposits, recordDeposit } from "../../db/deposits.ts";
+import { type Deposit, listDeposits, recordDeposit } from "../../db/money/deposits.ts";
 import type { RouteDescription } from "../../openapi/description.ts";
 import { type DepositNotice, plainAdapter, readNotice } from "./deposit-notice.ts";
 import {
@@ -18,6 +18,7 @@ import {
   timeField,
   timeToJson,
 } from "../fields.ts";
+import { unlessRefused } from "../../rates/count-calls.ts";
 import { knownAccount } from "../known-account.ts";
 import { readText } from "../read-body.ts";
 import { defineRoute, type Route } from "../route.ts";
@@ -47,7 +48,9 @@ export const depositNoticeRoutes = new Hono<AppEnv>().post(noticePath, async (c)
   const { raw } = c.req;
   const text = await readText(raw);
   const header = (name: string) => raw.headers.get(name);
-  const notice = readNotice({ text, header }, ctx.config.depositSecrets, plainAdapter);
+  const notice = await unlessRefused(ctx, () =>
+    readNotice({ text, header }, ctx.config.depositSecrets, plainAdapter),
+  );
   if (notice !== null) await take(ctx, notice);
   return c.json({
     object: "deposit.notice",
@@ -125,7 +128,14 @@ export const depositNoticeDescription: RouteDescription = {
     ],
   }),
   answer: takenSchema,
-  errors: ["invalid_request", "invalid_api_key", "not_found", "idempotency_conflict", "internal"],
+  errors: [
+    "invalid_request",
+    "invalid_api_key",
+    "not_found",
+    "idempotency_conflict",
+    "rate_limit_exceeded",
+    "internal",
+  ],
 };
 
 /** What came in, for whoever it came to. */

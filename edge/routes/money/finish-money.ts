@@ -1,8 +1,8 @@
 import { describeError } from "../../../shared/log.ts";
 import type { Context } from "../../context.ts";
-import { undoneApprovals } from "../../db/approvals.ts";
+import { undoneApprovals } from "../../db/money/approvals.ts";
 import type { Database } from "../../db/database.ts";
-import { endWithdrawal, unreturnedWithdrawals } from "../../db/withdrawals.ts";
+import { endWithdrawal, unreturnedWithdrawals } from "../../db/money/withdrawals.ts";
 import type { Env } from "../../env.ts";
 import { edgeLog } from "../../log.ts";
 import { carryOut } from "./carry-out.ts";

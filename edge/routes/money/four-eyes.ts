@@ -1,7 +1,7 @@
 import { OctoError } from "../../../shared/errors.ts";
 import type { Caller, Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { aloneMs, type Credit, givenAlone, recordCredit } from "../../db/credits.ts";
+import { aloneMs, type Credit, givenAlone, recordCredit } from "../../db/money/credits.ts";
 import { speakerOf } from "../speaker.ts";
 
 /**

@@ -3,7 +3,7 @@ import type { CsvFile } from "../../../shared/csv.ts";
 import { OctoError } from "../../../shared/errors.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { invoiceFigures, listMonths } from "../../db/invoices.ts";
+import { invoiceFigures, listMonths } from "../../db/money/invoices.ts";
 import { accountObject } from "../../objects.ts";
 import { invoiceOf, type SpentOn } from "../../statements/invoice.ts";
 import { systemAccountId } from "../active-caller.ts";

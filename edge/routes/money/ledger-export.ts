@@ -6,11 +6,11 @@ import {
 } from "../../../shared/ledger-record.ts";
 import type { LedgerRecord } from "../../../shared/ledger-record.ts";
 import { databaseOf } from "../../database.ts";
-import { exportTransfers } from "../../db/ledger-export.ts";
-import { balances, lastRow, type Transfer } from "../../db/ledger.ts";
-import { accountStatuses } from "../../db/schema.ts";
+import { exportTransfers } from "../../db/ledger/ledger-export.ts";
+import { balances, lastRow, type Transfer } from "../../db/ledger/ledger.ts";
+import { accountStatuses } from "../../db/schema/registry.ts";
 import { accountBalances } from "./account-balances.ts";
-import { accountIdField, wholeInQuery } from "../fields.ts";
+import { accountIdField, timeField, timeToJson, wholeInQuery } from "../fields.ts";
 import { knownAccount } from "../known-account.ts";
 import { defineRoute, type Route } from "../route.ts";
 
@@ -45,6 +45,8 @@ const balanceListSchema = z
   })
   .meta({ id: "LedgerBalanceList" });
 
+const debtSchema = z.object({ account_id: z.string(), since: timeField, tries: z.int() });
+
 const ledgerAccountSchema = z
   .object({
     object: z.literal("ledger.account"),
@@ -57,6 +59,11 @@ const ledgerAccountSchema = z
     held: z.string().meta({ description: "Set aside for tasks that run, in micros" }),
     ledger_pending: z.boolean().meta({
       description: "Whether it has decided transfers that the ledger has not heard of",
+    }),
+    owed: z.array(debtSchema).meta({
+      description:
+        "Accounts that could not be told yet what this one gave them, the longest first: 100 at " +
+        "most. The ledger has it already",
     }),
   })
   .meta({ id: "LedgerAccount", description: "What an account itself says that it has." });
@@ -125,6 +132,9 @@ export const ledgerExportRoutes: readonly Route[] = [
         ...accountBalances(summary),
         held: String(summary.held),
         ledger_pending: !summary.outboxEmpty,
+        owed: summary.owed.map(({ accountId, sinceMs, tries }) => {
+          return { account_id: accountId, since: timeToJson(sinceMs), tries };
+        }),
       };
     },
   }),

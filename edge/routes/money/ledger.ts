@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { databaseOf } from "../../database.ts";
-import { conservation } from "../../db/current-books.ts";
+import { conservation } from "../../db/ledger/current-books.ts";
 import {
   checkLedger,
   type LedgerCheck,
   ledgerStanding,
   listChecks,
-} from "../../db/ledger-checks.ts";
+} from "../../db/ledger/ledger-checks.ts";
 import {
   microsField,
   microsToJson,

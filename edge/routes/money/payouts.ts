@@ -7,7 +7,7 @@ import { newId } from "../../../shared/ids.ts";
 import type { Micros } from "../../../shared/money.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { findProof, forgetOldProofs, storeProofs } from "../../db/payout-proofs.ts";
+import { findProof, forgetOldProofs, storeProofs } from "../../db/money/payout-proofs.ts";
 import {
   beginPayout,
   findPayout,
@@ -19,8 +19,8 @@ import {
   paidByAddress,
   type Payout,
   withdrawalsOf,
-} from "../../db/payouts.ts";
-import type { Withdrawal } from "../../db/withdrawals.ts";
+} from "../../db/money/payouts.ts";
+import type { Withdrawal } from "../../db/money/withdrawals.ts";
 import { edgeLog } from "../../log.ts";
 import {
   microsField,
@@ -52,7 +52,9 @@ import { addressField } from "./withdrawal-schema.ts";
 /** Each of them is a call to its account: a few seconds of them. */
 const withdrawalsMax = 500;
 const path = "/api/v1/payouts";
-const params = z.strictObject({ id: z.string().regex(/^pyt_[0-9A-Za-z]{22}$/, "not a payout") });
+const params = z.strictObject({
+  id: z.string().regex(/^pyt_[0-9A-Za-z]{22}$/, "not a payout's id"),
+});
 
 const payoutSchema = z
   .object({

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { CsvFile } from "../../../shared/csv.ts";
 import { databaseOf } from "../../database.ts";
-import { providerFigures } from "../../db/provider-statements.ts";
+import { providerFigures } from "../../db/money/provider-statements.ts";
 import {
   type ProviderStatement,
   providerStatementOf,

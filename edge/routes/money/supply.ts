@@ -2,7 +2,7 @@ import { z } from "zod";
 import { assets } from "../../../shared/assets.ts";
 import { OctoError } from "../../../shared/errors.ts";
 import { databaseOf } from "../../database.ts";
-import { holdings } from "../../db/supply.ts";
+import { holdings } from "../../db/ledger/supply.ts";
 import { type Supply, supplyOf } from "../../statements/supply.ts";
 import { microsField, microsToJson } from "../fields.ts";
 import { defineRoute, type Route } from "../route.ts";

@@ -9,7 +9,7 @@ import {
   tariffSchema,
 } from "../../../shared/tariff.ts";
 import { databaseOf } from "../../database.ts";
-import { addTariff, findTariff, listTariffs, readTariff } from "../../db/tariffs.ts";
+import { addTariff, findTariff, listTariffs, readTariff } from "../../db/money/tariffs.ts";
 import { currentTariff, forgetTariffs } from "../../inference/current-tariff.ts";
 import { pageQuery, pageSchema, pageToJson, timeField, timeToJson } from "../fields.ts";
 import { defineRoute, type Route } from "../route.ts";

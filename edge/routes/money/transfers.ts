@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { databaseOf } from "../../database.ts";
-import { ownBooks } from "../../db/account-books.ts";
-import { listOwnTransfers } from "../../db/ledger-export.ts";
-import type { Transfer } from "../../db/ledger.ts";
+import { ownBooks } from "../../db/ledger/account-books.ts";
+import { listOwnTransfers } from "../../db/ledger/ledger-export.ts";
+import type { Transfer } from "../../db/ledger/ledger.ts";
 import {
   microsField,
   microsToJson,

@@ -8,7 +8,7 @@ import {
   usageGroups,
   type UsageRow,
   type UsageSums,
-} from "../../db/usage.ts";
+} from "../../db/money/usage.ts";
 import { dayField, daysOf, daysQuery } from "./days.ts";
 import { formatQuery, microsField, microsToJson } from "../fields.ts";
 import { defineRoute, type Route } from "../route.ts";

@@ -10,7 +10,7 @@ import {
   rejectWithdrawal,
   type Withdrawal,
   type WithdrawalState,
-} from "../../db/withdrawals.ts";
+} from "../../db/money/withdrawals.ts";
 import { knownAccount } from "../known-account.ts";
 
 /**

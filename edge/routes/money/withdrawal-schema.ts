@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { type Asset, assets } from "../../../shared/assets.ts";
 import { isChecksumRight } from "../../../shared/crypto/evm-address.ts";
-import { withdrawalStates } from "../../db/schema-money.ts";
-import type { Withdrawal } from "../../db/withdrawals.ts";
+import { withdrawalStates } from "../../db/schema/money.ts";
+import type { Withdrawal } from "../../db/money/withdrawals.ts";
 import { accountIdField, amountField, microsField, microsToJson } from "../fields.ts";
 import { timeField, timeToJson } from "../fields.ts";
 

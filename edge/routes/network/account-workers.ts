@@ -8,7 +8,7 @@ import { type TakenWorker, workersMax } from "../../billing/account-workers.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
 import { decodeCursor, timeCursorSchema, toPage } from "../../db/page.ts";
-import { findSeenWorkers, type SeenWorker } from "../../db/taken-workers.ts";
+import { findSeenWorkers, type SeenWorker } from "../../db/network/taken-workers.ts";
 import { edgeLog } from "../../log.ts";
 import { hubObject } from "../../objects.ts";
 import {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { classes } from "../../../shared/protocol/listing.ts";
 import { regions } from "../../../shared/regions.ts";
 import { databaseOf } from "../../database.ts";
-import { type Listing, searchListings } from "../../db/listings.ts";
+import { type Listing, searchListings } from "../../db/network/listings.ts";
 import {
   flagInQuery,
   pageQuery,

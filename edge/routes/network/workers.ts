@@ -3,7 +3,7 @@ import { OctoError } from "../../../shared/errors.ts";
 import { hardwareSchema, hardwareTiers } from "../../../shared/protocol/listing.ts";
 import { regions } from "../../../shared/regions.ts";
 import { databaseOf } from "../../database.ts";
-import { findWorker, listWorkers, type Worker } from "../../db/workers.ts";
+import { findWorker, listWorkers, type Worker } from "../../db/network/workers.ts";
 import {
   accountIdField,
   pageQuery,

@@ -4,8 +4,13 @@ import { newId } from "../../../shared/ids.ts";
 import { limitsSchema } from "../../../shared/limits.ts";
 import type { AccountSummary } from "../../billing/account-answers.ts";
 import { databaseOf } from "../../database.ts";
-import { type Account, changeAccount, createAccount, listAccounts } from "../../db/accounts.ts";
-import { accountKinds, accountStatuses } from "../../db/schema.ts";
+import {
+  type Account,
+  changeAccount,
+  createAccount,
+  listAccounts,
+} from "../../db/people/accounts.ts";
+import { accountKinds, accountStatuses } from "../../db/schema/registry.ts";
 import {
   accountIdField,
   concurrencyField,

@@ -18,7 +18,7 @@ import {
   recordAttestation,
   revokeAttestation,
   type StoredAttestation,
-} from "../../db/attestations.ts";
+} from "../../db/people/attestations.ts";
 import {
   accountIdField,
   pageQuery,

@@ -14,8 +14,8 @@ import {
   listInvitations,
   openInvitationsMax,
   revokeInvitation,
-} from "../../db/invitations.ts";
-import { listMemberships } from "../../db/people.ts";
+} from "../../db/people/invitations.ts";
+import { listMemberships } from "../../db/people/people.ts";
 import {
   accountIdField,
   nameField,
@@ -27,6 +27,7 @@ import {
   timeToJson,
 } from "../fields.ts";
 import { assertMayGiveRole } from "../keys/key-rights.ts";
+import { countTry } from "../../rates/count-calls.ts";
 import { knownAccount } from "../known-account.ts";
 import { speakerOf } from "../speaker.ts";
 import { invitedByField, onlyOwners, roleField } from "./members.ts";
@@ -158,6 +159,8 @@ export const invitationRoutes: readonly Route[] = [
     answer: membershipSchema,
     errors: ["not_found", "conflict"],
     async handle({ ctx, caller, body: { secret } }) {
+      // Whoever makes themselves many people guesses no more often.
+      await countTry(ctx);
       return accept(ctx, personOf(caller), secret);
     },
   }),

@@ -12,8 +12,8 @@ import {
   type Member,
   type MemberChange,
   removeMember,
-} from "../../db/members.ts";
-import { findPerson } from "../../db/people.ts";
+} from "../../db/people/members.ts";
+import { findPerson } from "../../db/people/people.ts";
 import {
   pageQuery,
   pageSchema,

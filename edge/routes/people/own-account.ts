@@ -4,8 +4,8 @@ import { type OctoOptions, octoOptionsSchema } from "../../../shared/openai/octo
 import { verificationLevels } from "../../../shared/verification.ts";
 import type { Caller, Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { changeAccount, findAccount } from "../../db/accounts.ts";
-import { accountStatuses } from "../../db/schema.ts";
+import { changeAccount, findAccount } from "../../db/people/accounts.ts";
+import { accountStatuses } from "../../db/schema/registry.ts";
 import { forgetKeysOf, storedRouting } from "../../keys/known-keys.ts";
 import { accountObject } from "../../objects.ts";
 import { limitsField, moneyFields, moneyToJson } from "./accounts.ts";

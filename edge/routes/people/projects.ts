@@ -10,8 +10,8 @@ import {
   findProject,
   listProjects,
   type Project,
-} from "../../db/projects.ts";
-import { findTeam, type GroupKey, groupsMax } from "../../db/teams.ts";
+} from "../../db/people/projects.ts";
+import { findTeam, type GroupKey, groupsMax } from "../../db/people/teams.ts";
 import {
   nameField,
   pageSchema,

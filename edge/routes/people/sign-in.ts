@@ -4,16 +4,14 @@ import { OctoError } from "../../../shared/errors.ts";
 import { memberRoles } from "../../../shared/permissions.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { listMemberships, type Membership, recordSignIn } from "../../db/people.ts";
-import { accountStatuses } from "../../db/schema.ts";
-import { AttemptLimit } from "../../sign-in/attempt-limit.ts";
+import { listMemberships, type Membership, recordSignIn } from "../../db/people/people.ts";
+import { accountStatuses } from "../../db/schema/registry.ts";
+import { countTry } from "../../rates/count-calls.ts";
 import { answeredChallenge, newChallenge, refused } from "../../sign-in/challenge.ts";
 import { createSession, sessionS } from "../../sign-in/session.ts";
 import { accountIdField, personIdField, timeField, timeToJson } from "../fields.ts";
 import { definePublicRoute } from "../public-route.ts";
 import type { Route } from "../route.ts";
-
-const attempts = new AttemptLimit();
 
 const challengeSchema = z
   .object({
@@ -65,7 +63,7 @@ export const signInRoutes: readonly Route[] = [
     answer: challengeSchema,
     errors: ["invalid_request", "rate_limit_exceeded"],
     async handle({ ctx, body }) {
-      attempts.take(ctx.address, ctx.startedMs);
+      await countTry(ctx);
       const { text, expiresMs } = await newChallenge(ctx, body.public_key);
       return { object: "challenge", challenge: text, expires_at: timeToJson(expiresMs) };
     },
@@ -99,7 +97,7 @@ export const signInRoutes: readonly Route[] = [
       "unavailable",
     ],
     async handle({ ctx, body: { challenge: text, signature, account_id: wanted } }) {
-      attempts.take(ctx.address, ctx.startedMs);
+      await countTry(ctx);
       const {
         publicKey: personId,
         nonce,

@@ -13,7 +13,7 @@ import {
   groupsMax,
   listTeams,
   type Team,
-} from "../../db/teams.ts";
+} from "../../db/people/teams.ts";
 import {
   flagInQuery,
   nameField,

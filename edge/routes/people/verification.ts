@@ -2,7 +2,7 @@ import { OctoError } from "../../../shared/errors.ts";
 import { levelOf, type VerificationLevel } from "../../../shared/verification.ts";
 import type { Context } from "../../context.ts";
 import { databaseOf } from "../../database.ts";
-import { readVerificationFacts } from "../../db/attestations.ts";
+import { readVerificationFacts } from "../../db/people/attestations.ts";
 
 /** How well an account is known now. */
 export async function verificationOf(ctx: Context, accountId: string): Promise<VerificationLevel> {

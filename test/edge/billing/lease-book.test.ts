@@ -92,7 +92,7 @@ describe("a lease is issued from (L2)", () => {
     expect(spendOn(book, 20, 41n).leaseId).toBeNull();
     expect(spendOn(book, 20, 40n).leaseId).toBe(id);
     expect(spendOn(book, 20, 1n).leaseId).toBeNull();
-    expect(takeReports(book, keyId, leaseMs)).toEqual([{ id, micros: 100n, tasks: 2 }]);
+    expect(takeReports(book, keyId, leaseMs)).toEqual([{ id, micros: 100n, tasks: 2, running: 2 }]);
   });
 
   test("for no more tasks at a time than it has, and for more once some have ended", () => {
@@ -114,7 +114,7 @@ describe("a lease is issued from (L2)", () => {
   test("not at all where its answer took longer than that", () => {
     const { book, id } = leased(leaseMs);
     expect(spendOn(book, leaseMs).leaseId).toBeNull();
-    expect(takeReports(book, keyId, leaseMs)).toEqual([{ id, micros: 0n, tasks: 0 }]);
+    expect(takeReports(book, keyId, leaseMs)).toEqual([{ id, micros: 0n, tasks: 0, running: 0 }]);
   });
 });
 
@@ -126,18 +126,22 @@ describe("the account is told of a lease", () => {
     if (ask === null) throw new Error("no lease was asked for");
     const at = { askedMs: leaseMs / 2, nowMs: leaseMs / 2 };
     takeGrant(book, ask, { limit: 100n, tasksMax: 3 }, at);
-    expect(takeReports(book, keyId, at.nowMs)).toEqual([{ id, micros: 30n, tasks: 3 }]);
+    expect(takeReports(book, keyId, at.nowMs)).toEqual([{ id, micros: 30n, tasks: 3, running: 3 }]);
     expect(takeReports(book, keyId, at.nowMs)).toEqual([]);
     endTask(book, keyId, id);
     const issued = [1, 2, 3, 4].map(() => spendOn(book, at.nowMs).leaseId);
     expect(issued).toEqual([ask.id, ask.id, ask.id, null]);
   });
 
-  test("when its time is over and not before", () => {
+  test("when its time is over and not before, and of those that still run", () => {
     const { book, id } = leased();
     spendOn(book, 20);
+    spendOn(book, 20);
+    endTask(book, keyId, id);
     expect(takeReports(book, keyId, leaseMs - 251)).toEqual([]);
-    expect(takeReports(book, keyId, leaseMs - 250)).toEqual([{ id, micros: 10n, tasks: 1 }]);
+    expect(takeReports(book, keyId, leaseMs - 250)).toEqual([
+      { id, micros: 20n, tasks: 2, running: 1 },
+    ]);
     expect(spendOn(book, leaseMs - 250).leaseId).toBeNull();
   });
 
@@ -152,7 +156,7 @@ describe("the account is told of a lease", () => {
     const book = createLeaseBook();
     const ask = askedBy(book, 0);
     giveUp(book, ask);
-    expect(takeReports(book, keyId, 0)).toEqual([{ id: ask.id, micros: 0n, tasks: 0 }]);
+    expect(takeReports(book, keyId, 0)).toEqual([{ id: ask.id, micros: 0n, tasks: 0, running: 0 }]);
   });
 
   test("of no key that never asked", () => {

@@ -109,7 +109,7 @@ describe("a lease", () => {
     const state = accountWith(8_000n, 40);
     grantLease(state, askOf(), 0);
     expect(hasMemory(state, 0)).toBe(true);
-    returnLease(state, { id: "lea_1", micros: 0n, tasks: 0 });
+    returnLease(state, { id: "lea_1", micros: 0n, tasks: 0, running: 0 });
     expect(hasMemory(state, 0)).toBe(false);
   });
 
@@ -133,7 +133,7 @@ describe("what a lease sets aside returns (L3)", () => {
     const state = accountWith(8_000n, 40);
     grantLease(state, askOf(), 0);
     close(state, "a", 10);
-    returnLease(state, { id: "lea_1", micros: 30n, tasks: 3 });
+    returnLease(state, { id: "lea_1", micros: 30n, tasks: 3, running: 3 });
     expect([state.held, state.leasedTasks]).toEqual([20n, 2]);
     close(state, "b", 0);
     close(state, "c", 1);
@@ -141,20 +141,31 @@ describe("what a lease sets aside returns (L3)", () => {
     expect(state.available).toBe(7_989n);
   });
 
+  test("the room of tasks that have ended before they are closed", () => {
+    const state = accountWith(8_000n, 40);
+    grantLease(state, askOf(), 0);
+    returnLease(state, { id: "lea_1", micros: 60n, tasks: 6, running: 2 });
+    expect([state.held, state.leasedTasks]).toEqual([60n, 2]);
+    for (const task of ["a", "b", "c", "d", "e"]) close(state, task, 1);
+    expect([state.held, state.leasedTasks]).toEqual([10n, 1]);
+    close(state, "f", 1);
+    expect([state.held, state.leasedTasks, state.leases.size]).toEqual([0n, 0, 0]);
+  });
+
   test("once, however often it is said", () => {
     const state = accountWith(8_000n, 40);
     grantLease(state, askOf(), 0);
-    returnLease(state, { id: "lea_1", micros: 30n, tasks: 3 });
-    returnLease(state, { id: "lea_1", micros: 0n, tasks: 0 });
+    returnLease(state, { id: "lea_1", micros: 30n, tasks: 3, running: 3 });
+    returnLease(state, { id: "lea_1", micros: 0n, tasks: 0, running: 0 });
     expect([state.held, state.leasedTasks]).toEqual([30n, 3]);
-    returnLease(state, { id: "lea_9", micros: 9n, tasks: 9 });
+    returnLease(state, { id: "lea_9", micros: 9n, tasks: 9, running: 9 });
     expect(state.held).toBe(30n);
   });
 
   test("never more than there was", () => {
     const state = accountWith(8_000n, 40);
     grantLease(state, askOf(), 0);
-    returnLease(state, { id: "lea_1", micros: 1_000_000n, tasks: 3 });
+    returnLease(state, { id: "lea_1", micros: 1_000_000n, tasks: 3, running: 3 });
     expect(state.held).toBe(1_000n);
     for (let task = 0; task < 200; task++) close(state, `t${task}`, 0);
     expect([state.held, state.leasedTasks, state.leases.size]).toEqual([0n, 0, 0]);
@@ -188,8 +199,8 @@ describe("who revokes a key waits (L5)", () => {
   test("not for leases that were returned", () => {
     const state = accountWith(80_000n, 400);
     grantLease(state, askOf(), 0);
-    returnLease(state, { id: "lea_1", micros: 10n, tasks: 1 });
-    expect(leaseOf(state).issued).toEqual({ micros: 10n, tasks: 1 });
+    returnLease(state, { id: "lea_1", micros: 10n, tasks: 1, running: 1 });
+    expect(leaseOf(state).issued).toEqual({ micros: 10n, tasks: 1, running: 1 });
     expect(issuableUntilMs(state, "key_1", 0)).toBeNull();
   });
 });
@@ -222,7 +233,7 @@ test("whatever happens in whatever order, what is set aside is what holds and le
       let nowMs = 0;
       for (const [at, next] of steps.entries()) {
         if (next.kind === "ask") grantLease(state, askOf({ ...next, taskLimit: 1n }), nowMs);
-        else if (next.kind === "return") returnLease(state, { ...next, tasks: 5 });
+        else if (next.kind === "return") returnLease(state, { ...next, tasks: 5, running: 3 });
         else if (next.kind === "close") close(state, `c${at}`, next.cost, next.id);
         else if (next.kind === "hold") holdFor(state, `h${at}`, next.limit, { nowMs });
         else nowMs += next.ms;
@@ -242,7 +253,8 @@ function asideOf(state: AccountState): [bigint, number] {
   for (const { limit, tasksMax, issued, closedMicros, closedTasks } of state.leases.values()) {
     const left = (issued?.micros ?? limit) - closedMicros;
     micros += left > 0n ? left : 0n;
-    tasks += issued === null ? tasksMax : Math.max(0, issued.tasks - closedTasks);
+    const open = Math.min(issued?.running ?? 0, (issued?.tasks ?? 0) - closedTasks);
+    tasks += issued === null ? tasksMax : Math.max(0, open);
   }
   return [micros, tasks];
 }

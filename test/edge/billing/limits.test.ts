@@ -56,6 +56,12 @@ describe("requests a minute", () => {
     expect(scene.count(10)).toBe(3);
   });
 
+  test("that are one are told as one", () => {
+    const scene = new LimitsScene({ "key:k1": { requests_per_minute: 1 } });
+    scene.begin();
+    expect(scene.refusal()?.reason).toBe("the key k1 may make 1 request a minute");
+  });
+
   test("are given no more by a clock that is set back, and none are lost for ever", () => {
     const scene = new LimitsScene({ "key:k1": { requests_per_minute: 1 } });
     scene.count(1);
@@ -202,9 +208,7 @@ describe("whose limits they are", () => {
     const models = { m: { concurrency: 1 }, constructor: { concurrency: 1 } };
     const scene = new LimitsScene({ "team:t": { concurrency: 3, models } }, groups);
     expect(scene.count(2)).toBe(1);
-    expect(scene.refusal({ keyId: "k2" })?.reason).toBe(
-      "the team t may run 1 tasks of m at a time",
-    );
+    expect(scene.refusal({ keyId: "k2" })?.reason).toBe("the team t may run 1 task of m at a time");
     expect(scene.count(2, { model: "constructor" })).toBe(1);
     expect(scene.refusal({ model: "toString" })).toBeNull();
     expect(scene.refusal({ model: "else" })?.reason).toBe("the team t may run 3 tasks at a time");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { listAlerts, type NewAlert, recordAlerts } from "../../../edge/db/alerts.ts";
+import { listAlerts, type NewAlert, recordAlerts } from "../../../edge/db/money/alerts.ts";
 import { allPages } from "./all-pages.ts";
 import type { MakeDatabase } from "./worlds.ts";
 

@@ -1,11 +1,12 @@
 import { sql } from "drizzle-orm";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { conservation } from "../../../edge/db/current-books.ts";
+import { conservation } from "../../../edge/db/ledger/current-books.ts";
 import type { Database } from "../../../edge/db/database.ts";
-import { checkLedger, ledgerStanding, listChecks } from "../../../edge/db/ledger-checks.ts";
-import { balances, recordTransfers } from "../../../edge/db/ledger.ts";
-import { recordSettlements } from "../../../edge/db/tasks.ts";
+import { checkLedger, ledgerStanding, listChecks } from "../../../edge/db/ledger/ledger-checks.ts";
+import { balances } from "../../../edge/db/ledger/ledger.ts";
+import { recordTransfers } from "../../helpers/ledger-rows.ts";
+import { recordSettlements } from "../../../edge/db/ledger/tasks.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleTransfer } from "./samples.ts";
 import { settledTask } from "./settled.ts";
@@ -183,5 +184,19 @@ function describeFaults(makeDatabase: MakeDatabase): void {
     expect(faults[0]).toBe("1 transfers are gone that were checked before");
     const rows = await db.read("count", (orm) => orm.all(sql`select * from transfers`));
     expect(rows).toHaveLength(2);
+  });
+
+  test("a ledger that lost its end is checked, and has no fault once that is there again", async () => {
+    await using db = await makeDatabase();
+    const rows = [minted("m1"), minted("m2")];
+    await recordTransfers(db, rows);
+    await checkLedger(db, day);
+    await db.migrate("lose the last transfer", ["delete from transfers where id = 'm2'"]);
+    const lost = await checkLedger(db, day + 1, { isWhole: true });
+    expect(lost).toMatchObject({ isWhole: true, through: 2 });
+    expect(lost.faults[0]).toBe("1 transfers are gone that were checked before");
+    await recordTransfers(db, rows.slice(1));
+    expect((await checkLedger(db, day + 2, { isWhole: true })).faults).toEqual([]);
+    expect(await conservation(db)).toMatchObject([{ transfers: 2, sumMicros: 0n }]);
   });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createAccount, createOwnAccount } from "../../../edge/db/accounts.ts";
+import { createAccount, createOwnAccount } from "../../../edge/db/people/accounts.ts";
 import {
   acceptInvitation,
   createInvitation,
@@ -7,8 +7,8 @@ import {
   listInvitations,
   type NewInvitation,
   revokeInvitation,
-} from "../../../edge/db/invitations.ts";
-import { listMembers } from "../../../edge/db/members.ts";
+} from "../../../edge/db/people/invitations.ts";
+import { listMembers } from "../../../edge/db/people/members.ts";
 import { signInAll } from "./people-suite.ts";
 import { sampleAccount } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createAccount } from "../../../edge/db/accounts.ts";
+import { createAccount } from "../../../edge/db/people/accounts.ts";
 import {
   changeApiKey,
   createApiKey,
@@ -9,9 +9,9 @@ import {
   recordKeyUses,
   replaceApiKey,
   revokeApiKey,
-} from "../../../edge/db/api-keys.ts";
+} from "../../../edge/db/people/api-keys.ts";
 import type { Database } from "../../../edge/db/database.ts";
-import { createTeam } from "../../../edge/db/teams.ts";
+import { createTeam } from "../../../edge/db/people/teams.ts";
 import { sampleAccount, sampleKey } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";
 

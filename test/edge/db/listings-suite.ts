@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { Database } from "../../../edge/db/database.ts";
-import type { ListingSearch, NewListing } from "../../../edge/db/listings.ts";
-import { searchListings } from "../../../edge/db/listings.ts";
-import { findModel, listOfferedModels } from "../../../edge/db/models.ts";
-import { markWorkersOffline, recordWorkers } from "../../../edge/db/workers.ts";
+import type { ListingSearch, NewListing } from "../../../edge/db/network/listings.ts";
+import { searchListings } from "../../../edge/db/network/listings.ts";
+import { models } from "../../../edge/db/schema/registry.ts";
+import { markWorkersOffline, recordWorkers } from "../../../edge/db/network/workers.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleListing, sampleReport } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";
@@ -133,39 +133,17 @@ function describeModels(makeDatabase: MakeDatabase): void {
     await recordWorkers(db, [
       sampleReport({ id: "liar", listings: [sampleListing({ parameter_count: 70 })] }),
     ]);
-    expect(await findModel(db, "a".repeat(64))).toEqual({
-      digest: "a".repeat(64),
-      name: "tiny-llama",
-      architecture: "llama",
-      parameterCount: 7,
-      quantization: "Q4_K_M",
-      contextTokens: 4096,
-      firstSeenAt: 5_000,
-    });
-    expect(await findModel(db, "b".repeat(64))).toBeNull();
-  });
-
-  test("offered models carry the best terms of the workers online", async () => {
-    await using db = await makeDatabase();
-    await publish(db, [
-      { model: "m", slots: 2, output_micros_per_million: 300 },
-      { model: "m", slots: 3, input_micros_per_million: 20, context_tokens: 8192 },
-      { model: "m", slots: 9, output_micros_per_million: 1 },
-      { model: "n", digest: "b".repeat(64) },
+    const stored = await db.read("read the models", (orm) => orm.select().from(models));
+    expect(stored).toEqual([
+      {
+        digest: "a".repeat(64),
+        name: "tiny-llama",
+        architecture: "llama",
+        parameterCount: 7,
+        quantization: "Q4_K_M",
+        contextTokens: 4096,
+        firstSeenAt: 5_000,
+      },
     ]);
-    await markWorkersOffline(db, [{ id: "worker-2", sessionEpoch: 1, atMs: 9_000 }]);
-    const models = await allPages((cursor) => listOfferedModels(db, { limit: 1, cursor }));
-    expect(models.map(({ model }) => model)).toEqual(["m", "n"]);
-    expect(models[0]).toEqual({
-      model: "m",
-      digest: "a".repeat(64),
-      workers: 2,
-      slots: 5,
-      contextTokens: 8192,
-      inputMicrosPerMillionMin: 20,
-      outputMicrosPerMillionMin: 200,
-      firstSeenAt: 5_000,
-    });
-    expect((await listOfferedModels(db, { limit: 5, model: "n" })).items).toHaveLength(1);
   });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createAccount, createOwnAccount } from "../../../edge/db/accounts.ts";
+import { createAccount, createOwnAccount } from "../../../edge/db/people/accounts.ts";
 import type { Database } from "../../../edge/db/database.ts";
 import {
   addMember,
@@ -7,13 +7,13 @@ import {
   findMembership,
   listMembers,
   removeMember,
-} from "../../../edge/db/members.ts";
+} from "../../../edge/db/people/members.ts";
 import {
   findPerson,
   forgetStrangers,
   listMemberships,
   recordSignIn,
-} from "../../../edge/db/people.ts";
+} from "../../../edge/db/people/people.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleAccount } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";

@@ -1,9 +1,9 @@
-import type { Account } from "../../../edge/db/accounts.ts";
-import type { createApiKey } from "../../../edge/db/api-keys.ts";
-import type { NewTransfer } from "../../../edge/db/ledger.ts";
-import type { NewListing } from "../../../edge/db/listings.ts";
-import type { Attempt, Settlements, StoredReceipt, Task } from "../../../edge/db/tasks.ts";
-import type { WorkerReport } from "../../../edge/db/workers.ts";
+import type { Account } from "../../../edge/db/people/accounts.ts";
+import type { createApiKey } from "../../../edge/db/people/api-keys.ts";
+import type { NewTransfer } from "../../../edge/db/ledger/ledger.ts";
+import type { NewListing } from "../../../edge/db/network/listings.ts";
+import type { Attempt, Settlements, StoredReceipt, Task } from "../../../edge/db/ledger/tasks.ts";
+import type { WorkerReport } from "../../../edge/db/network/workers.ts";
 
 export function sampleAccount(change: Partial<Account> = {}): Account {
   return {

@@ -1,7 +1,7 @@
 import { resolveTask } from "../../../edge/billing/account-state.ts";
 import type { TaskClosing } from "../../../edge/billing/closing.ts";
 import type { Terms } from "../../../edge/billing/ticket.ts";
-import type { Settlements } from "../../../edge/db/tasks.ts";
+import type { Settlements } from "../../../edge/db/ledger/tasks.ts";
 import { accountWith, price, record, terms } from "../billing/closings.ts";
 import { sampleAttempt, sampleTask } from "./samples.ts";
 

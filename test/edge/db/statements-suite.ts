@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { invoiceFigures, listMonths } from "../../../edge/db/invoices.ts";
-import { balanceOf, recordTransfers } from "../../../edge/db/ledger.ts";
-import { providerFigures } from "../../../edge/db/provider-statements.ts";
-import { recordSettlements } from "../../../edge/db/tasks.ts";
-import { recordWorkers } from "../../../edge/db/workers.ts";
+import { invoiceFigures, listMonths } from "../../../edge/db/money/invoices.ts";
+import { balanceOf, recordTransfers } from "../../helpers/ledger-rows.ts";
+import { providerFigures } from "../../../edge/db/money/provider-statements.ts";
+import { recordSettlements } from "../../../edge/db/ledger/tasks.ts";
+import { recordWorkers } from "../../../edge/db/network/workers.ts";
 import { invoiceOf } from "../../../edge/statements/invoice.ts";
 import { providerStatementOf } from "../../../edge/statements/provider-statement.ts";
 import { joinSettlements, sampleReport, sampleTask, sampleTransfer } from "./samples.ts";
@@ -173,6 +173,13 @@ function describeProviders(makeDatabase: MakeDatabase): void {
     await recordWorkers(db, workers);
     const at = { nowMs: inOctober, account: alice };
     const two = { ...byPaul, workerId: "worker-paul-two" };
+    const whole = settledTask("tsk_h", [byPaul], at);
+    // Its worker made a token, of a stop that nobody is given.
+    const stoppedAtOnce = {
+      ...whole,
+      tasks: whole.tasks.map((task) => ({ ...task, state: "settled" as const })),
+      attempts: whole.attempts.map((attempt) => ({ ...attempt, tokens: 1 })),
+    };
     await recordSettlements(
       db,
       joinSettlements([
@@ -205,6 +212,7 @@ function describeProviders(makeDatabase: MakeDatabase): void {
           at,
         ),
         settledTask("tsk_g", [{ ...byPaul, tokens: 500 }], { ...at, nowMs: inNovember }),
+        stoppedAtOnce,
       ]),
     );
     const figures = await providerFigures(db, { accountId: paul, ...october });
@@ -219,7 +227,7 @@ function describeProviders(makeDatabase: MakeDatabase): void {
         unpaid: [
           { reason: "refused", attempts: 1, tokens: 0n },
           { reason: "cancelled", attempts: 1, tokens: 0n },
-          { reason: "zero_tokens", attempts: 1, tokens: 0n },
+          { reason: "zero_tokens", attempts: 2, tokens: 1n },
         ],
       },
       {

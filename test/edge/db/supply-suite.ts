@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { checkLedger } from "../../../edge/db/ledger-checks.ts";
-import { recordTransfers } from "../../../edge/db/ledger.ts";
-import { holdings } from "../../../edge/db/supply.ts";
+import { checkLedger } from "../../../edge/db/ledger/ledger-checks.ts";
+import { recordTransfers } from "../../helpers/ledger-rows.ts";
+import { holdings } from "../../../edge/db/ledger/supply.ts";
 import { supplyOf } from "../../../edge/statements/supply.ts";
 import { sampleTransfer } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";

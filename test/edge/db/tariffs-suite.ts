@@ -6,7 +6,7 @@ import {
   readTariff,
   type StoredTariff,
   tariffsFrom,
-} from "../../../edge/db/tariffs.ts";
+} from "../../../edge/db/money/tariffs.ts";
 import { defaultTariff, canonicalTariff, tariffAt, tariffHash } from "../../../shared/tariff.ts";
 import { allPages } from "./all-pages.ts";
 import type { MakeDatabase } from "./worlds.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { balanceOf } from "../../../edge/db/ledger.ts";
-import { findTask, listTasks, recordSettlements } from "../../../edge/db/tasks.ts";
+import { balanceOf } from "../../helpers/ledger-rows.ts";
+import { findTask, listTasks, recordSettlements } from "../../../edge/db/ledger/tasks.ts";
 import { allPages } from "./all-pages.ts";
 import {
   joinSettlements,

@@ -1,8 +1,13 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { balanceOf } from "../../../edge/db/ledger.ts";
-import { recordSettlements } from "../../../edge/db/tasks.ts";
-import { usage, type UsageGroup, usageGroups, type UsageSums } from "../../../edge/db/usage.ts";
+import { balanceOf } from "../../helpers/ledger-rows.ts";
+import { recordSettlements } from "../../../edge/db/ledger/tasks.ts";
+import {
+  usage,
+  type UsageGroup,
+  usageGroups,
+  type UsageSums,
+} from "../../../edge/db/money/usage.ts";
 import { bookOf } from "../../../shared/assets.ts";
 import { sampleTask, sampleTransfer } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";

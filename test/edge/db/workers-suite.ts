@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import type { Database } from "../../../edge/db/database.ts";
-import { searchListings } from "../../../edge/db/listings.ts";
-import { findOwnHubs } from "../../../edge/db/own-hubs.ts";
+import { searchListings } from "../../../edge/db/network/listings.ts";
+import { findOwnHubs } from "../../../edge/db/network/own-hubs.ts";
 import {
   findWorker,
   listWorkers,
   markWorkersOffline,
   recordWorkers,
-} from "../../../edge/db/workers.ts";
+} from "../../../edge/db/network/workers.ts";
 import { allPages } from "./all-pages.ts";
 import { sampleListing, sampleReport } from "./samples.ts";
 import type { MakeDatabase } from "./worlds.ts";

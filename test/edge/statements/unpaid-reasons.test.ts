@@ -14,6 +14,7 @@ function attempt(outcome: string, change: Partial<Unpaid> = {}): Unpaid {
     hasTokens: true,
     isOwnTask: false,
     isTaskVoid: false,
+    isTaskEmpty: false,
     taskFinish: "stop",
     ...change,
   };
@@ -39,6 +40,8 @@ test.each<[Unpaid, string]>([
   [attempt("cancelled", { isTaskVoid: true }), "not_paid"],
   [attempt("complete", { taskFinish: "receipt_invalid", isTaskVoid: true }), "receipt_invalid"],
   [attempt("complete", { hasTokens: false }), "zero_tokens"],
+  [attempt("complete", { isTaskEmpty: true }), "zero_tokens"],
+  [attempt("cancelled", { isTaskEmpty: true, isTaskVoid: true }), "not_paid"],
   [attempt("complete", { isTaskVoid: true }), "not_paid"],
   [attempt("complete"), "free"],
   [attempt("of another build", { isTaskVoid: true }), "not_paid"],

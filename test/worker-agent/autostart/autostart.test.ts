@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { askSystem } from "../../../worker-agent/autostart/ask-system.ts";
 import { autostartOf } from "../../../worker-agent/autostart/autostart.ts";
 import { AutostartError } from "../../../worker-agent/autostart/autostart-command.ts";
 
@@ -71,4 +72,13 @@ test("launchd is given an agent of this user, in place of the one it had", async
 
 test("a system without a service manager we know is told what to do", () => {
   expect(() => autostartOf("win32", "/home")).toThrow("task scheduler");
+});
+
+test("a manager that is missing or never answers is told apart from one that refuses", async () => {
+  fakeTools({ loginctl: "exit 3", systemctl: "exec sleep 60" });
+  expect(await askSystem("loginctl", [])).toEqual({ code: 3, output: "" });
+  const missing = "Cannot run octo-no-manager: it is not installed";
+  await expect(askSystem("octo-no-manager", [])).rejects.toThrow(missing);
+  const silent = "Cannot run systemctl: no answer for 0.3 s";
+  await expect(askSystem("systemctl", [], 300)).rejects.toThrow(new AutostartError(silent));
 });

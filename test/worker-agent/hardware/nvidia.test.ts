@@ -120,13 +120,13 @@ test.for([
   ["Failed to initialize NVML: Unknown Error\n", "Unknown Error", "container"],
   ["", "it says nothing", "install"],
 ] as const)("%j is said with what mends it", ([text, found, remedy]) => {
-  const [fault] = nvidiaFaults({ kind: "failed", text });
+  const [fault] = nvidiaFaults({ kind: "failed", code: 9, text });
   expect(fault?.found).toContain(found);
   expect(fault?.remedy).toContain(remedy);
 });
 
 test("a driver without a card is no fault, nor is a machine without the tool", () => {
-  expect(nvidiaFaults({ kind: "failed", text: "No devices were found\n" })).toEqual([]);
+  expect(nvidiaFaults({ kind: "failed", code: 6, text: "No devices were found\n" })).toEqual([]);
   expect(nvidiaFaults({ kind: "missing" })).toEqual([]);
   expect(nvidiaFaults({ kind: "hung", afterMs: 8_000 })[0]?.remedy).toContain("dmesg");
 });

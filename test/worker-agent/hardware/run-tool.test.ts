@@ -18,7 +18,7 @@ test("what a tool says, and what it says when it gives up", async () => {
   expect(said).toEqual({ kind: "said", text: "well\n" });
   const ends = "console.log('no');console.error('driver');process.exitCode=9";
   const failed = await runTool(process.execPath, script(ends), 20_000);
-  expect(failed).toEqual({ kind: "failed", text: "no\n\ndriver" });
+  expect(failed).toEqual({ kind: "failed", code: 9, text: "no\n\ndriver" });
 });
 
 test("a tool that hangs is killed at its limit", async () => {
@@ -35,7 +35,7 @@ test("a tool that hangs is killed at its limit", async () => {
 test("a tool that floods is not read to its end", async () => {
   const flood = "const b='x'.repeat(65536);setInterval(()=>process.stdout.write(b),0)";
   const answer = await runTool(process.execPath, script(flood), 20_000);
-  expect(answer).toEqual({ kind: "failed", text: "it says too much" });
+  expect(answer).toEqual({ kind: "failed", code: null, text: "it says too much" });
 });
 
 test("binary output is text that holds nothing", async () => {

@@ -5,7 +5,7 @@ import { readGguf } from "../../../worker-agent/models/gguf.ts";
 import { bundledModelPath } from "../../../worker-agent/models/model-source.ts";
 import { bitsPerWeight } from "../../../worker-agent/engine/bits-per-weight.ts";
 import { readGgufHeader } from "../../../worker-agent/models/gguf-header.ts";
-import { bitsPerWeightOf, tensorTypes } from "../../../worker-agent/models/gguf-types.ts";
+import { tensorTypes } from "../../../worker-agent/models/gguf-types.ts";
 import { scratchFolder } from "./scratch-folder.ts";
 import { bytes, splitGguf } from "./split-gguf.ts";
 
@@ -183,7 +183,7 @@ describe("a model in several files", () => {
 describe("quantization", () => {
   test("INT8 halves FP16 and INT4 quarters it, but for the scales of each block", () => {
     const bits = new Map(
-      [...tensorTypes.values()].map((type) => [type.name, bitsPerWeightOf(type)]),
+      [...tensorTypes.values()].map((of) => [of.name, (8 * of.blockBytes) / of.blockWeights]),
     );
     expect(bits.get("F16")).toBe(16);
     // A block of 32 weights has one scale of 16 bits: half a bit a weight.

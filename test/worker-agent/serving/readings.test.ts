@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { expect, test } from "vitest";
 import { gpuUseOfOthers } from "../../../worker-agent/serving/gpu-use.ts";
 import { cpuUseOfOthers, LoadMeter, sumTimes } from "../../../worker-agent/serving/load-meter.ts";
-import { memoryAllowance, readFreeBytes } from "../../../worker-agent/serving/memory-limit.ts";
+import { readFreeBytes } from "../../../worker-agent/hardware/free-memory.ts";
+import { memoryAllowance } from "../../../worker-agent/serving/memory-limit.ts";
 import { until } from "../../helpers/until.ts";
 
 const before = { busyMs: 1_000, totalMs: 10_000, ownMs: 500 };

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { apiKeyHash, formatApiKey, newApiKey } from "../../../shared/crypto/api-key.ts";
-import { createApiKey } from "../../../edge/db/api-keys.ts";
+import { createApiKey } from "../../../edge/db/people/api-keys.ts";
 import { configOf } from "../../../edge/env.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import type { RouteDescription } from "../../../edge/openapi/description.ts";

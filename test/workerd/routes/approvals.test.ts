@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decideApproval } from "../../../edge/db/approvals.ts";
+import { decideApproval } from "../../../edge/db/money/approvals.ts";
 import { finishMoney } from "../../../edge/routes/money/finish-money.ts";
 import { newId } from "../../../shared/ids.ts";
 import { brokenCall, databaseFailures } from "./broken-call.ts";

@@ -3,7 +3,7 @@ import { app } from "../../../edge/app.ts";
 import { generateSigningKey, type SigningKey } from "../../../shared/crypto/signing.ts";
 import { type Attestation, attestationText } from "../../../shared/verification.ts";
 import { newId } from "../../../shared/ids.ts";
-import { recordSettlements } from "../../../edge/db/tasks.ts";
+import { recordSettlements } from "../../../edge/db/ledger/tasks.ts";
 import { sampleAttempt, sampleTask } from "../../edge/db/samples.ts";
 import { env, openDatabase, operatorKey } from "./edge-client.ts";
 import { newOwner } from "./people.ts";

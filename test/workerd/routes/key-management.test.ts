@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createTeam } from "../../../edge/db/teams.ts";
+import { createTeam } from "../../../edge/db/people/teams.ts";
 import { newId } from "../../../shared/ids.ts";
 import { call, newConsumer, openDatabase, refusal } from "./edge-client.ts";
 import { newMember, newOwner } from "./people.ts";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { newId } from "../../../shared/ids.ts";
-import { recordSettlements } from "../../../edge/db/tasks.ts";
-import { recordWorkers } from "../../../edge/db/workers.ts";
+import { recordSettlements } from "../../../edge/db/ledger/tasks.ts";
+import { recordWorkers } from "../../../edge/db/network/workers.ts";
 import { sampleListing, sampleReport, sampleSettlements } from "../../edge/db/samples.ts";
 import { call, newConsumer, openDatabase, refusal } from "./edge-client.ts";
 

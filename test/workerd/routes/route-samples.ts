@@ -1,6 +1,6 @@
 import { newId } from "../../../shared/ids.ts";
 import { z } from "zod";
-import { recordSettlements } from "../../../edge/db/tasks.ts";
+import { recordSettlements } from "../../../edge/db/ledger/tasks.ts";
 import type { RouteDescription } from "../../../edge/openapi/description.ts";
 import { sampleTask } from "../../edge/db/samples.ts";
 import { call, openDatabase } from "./edge-client.ts";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { dayOf } from "../../../edge/routes/money/days.ts";
-import { recordSettlements } from "../../../edge/db/tasks.ts";
-import { recordWorkers } from "../../../edge/db/workers.ts";
+import { recordSettlements } from "../../../edge/db/ledger/tasks.ts";
+import { recordWorkers } from "../../../edge/db/network/workers.ts";
 import { runScheduled } from "../../../edge/scheduled.ts";
 import { newId } from "../../../shared/ids.ts";
 import { ledgerRecordSchema } from "../../../shared/ledger-record.ts";

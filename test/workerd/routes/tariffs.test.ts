@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { sha256Hex } from "../../../shared/crypto/bytes.ts";
 import { type Price, costMicros } from "../../../shared/money.ts";
 import { defaultTariff } from "../../../shared/tariff.ts";
-import { findTask } from "../../../edge/db/tasks.ts";
+import { findTask } from "../../../edge/db/ledger/tasks.ts";
 import {
   answering,
   chat,

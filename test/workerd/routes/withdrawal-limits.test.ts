@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { finishMoney } from "../../../edge/routes/money/finish-money.ts";
 import { accountObject } from "../../../edge/objects.ts";
-import { rejectWithdrawal } from "../../../edge/db/withdrawals.ts";
+import { rejectWithdrawal } from "../../../edge/db/money/withdrawals.ts";
 import { systemBooks } from "../../../shared/assets.ts";
 import { newId } from "../../../shared/ids.ts";
 import { call, env, newConsumer, openDatabase, refusal } from "./edge-client.ts";

@@ -1,7 +1,7 @@
 import { StandardMerkleTree } from "@openzeppelin/merkle-tree";
 import { describe, expect, test } from "vitest";
-import { conservation } from "../../../edge/db/current-books.ts";
-import { findProof } from "../../../edge/db/payout-proofs.ts";
+import { conservation } from "../../../edge/db/ledger/current-books.ts";
+import { findProof } from "../../../edge/db/money/payout-proofs.ts";
 import { accountObject } from "../../../edge/objects.ts";
 import { isInPayout } from "../../../shared/crypto/payout-tree.ts";
 import { brokenCall, databaseFailures } from "./broken-call.ts";

@@ -55,7 +55,7 @@ export interface SyntheticConfig {
   readonly documents: boolean;
 }
 
-export const syntheticDefaults: SyntheticConfig = {
+const syntheticDefaults: SyntheticConfig = {
   name: "synthetic",
   tokensPerSecond: 0,
   answerTokens: 32,

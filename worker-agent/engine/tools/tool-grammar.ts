@@ -6,7 +6,7 @@ import type { Tool, ToolFormat, ToolPlan } from "./tool-format.ts";
 import { openingOf } from "./tool-format.ts";
 
 /** Calls in one answer: the wire numbers them to 127, and nobody runs more at once. */
-export const callsMax = 64;
+const callsMax = 64;
 
 /**
  * The grammar (GBNF) of an answer that calls tools, from the opening on. `lead` is text that the

@@ -32,7 +32,7 @@ const gathering = { itemsMax: 64, waitMs: 10 } as const;
 const paddedMax = 16_384;
 
 /** Whisper's encoder makes 50 frames of a second; other speech models have like rates. */
-export const tokensPerSecond = 50;
+const tokensPerSecond = 50;
 /** What a slot may be held for: two hours of sound. */
 const audioSecondsMax = 7_200;
 export const audioContextTokens = tokensPerSecond * audioSecondsMax;

@@ -1,7 +1,7 @@
 import { EngineError } from "../engine.ts";
 
 /** How sure a model is, from the logit of one class against its absence. */
-export function sigmoid(logit: number): number {
+function sigmoid(logit: number): number {
   return 1 / (1 + Math.exp(-logit));
 }
 

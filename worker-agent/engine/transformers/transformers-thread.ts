@@ -11,7 +11,7 @@ import { type Encoded, TextModel } from "./transformers-text.ts";
  */
 
 /** What the thread is started with. */
-export const threadSetupSchema = z.object({
+const threadSetupSchema = z.object({
   /** The file URL of the installed package. */
   packageUrl: z.string(),
   folder: z.string(),

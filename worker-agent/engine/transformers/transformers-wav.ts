@@ -7,7 +7,7 @@ export interface Sound {
 }
 
 /** What audio the engine reads. */
-export const audioFormats = "WAV with uncompressed samples (PCM of 8, 16, 24 or 32 bits, or float)";
+const audioFormats = "WAV with uncompressed samples (PCM of 8, 16, 24 or 32 bits, or float)";
 
 /** Formats people send that are something else, by what their files hold at which byte. */
 const otherFormats: readonly (readonly [string, number, string])[] = [
