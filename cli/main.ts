@@ -14,6 +14,7 @@ import { task, tasks } from "./commands/tasks.ts";
 import { topUp } from "./commands/top-up.ts";
 import { usage } from "./commands/usage.ts";
 import { whoami } from "./commands/whoami.ts";
+import { addWorker, listTakenWorkers, removeWorker } from "./commands/workers.ts";
 import { CommandError, Interrupted, UsageError } from "./failures.ts";
 import { plainLine } from "./screen/plain-text.ts";
 import { version } from "./version.ts";
@@ -38,6 +39,9 @@ const commands: Record<CommandName, Command> = {
   "keys create": createKey,
   "keys revoke": revokeKey,
   "keys rotate": rotateKey,
+  "workers list": listTakenWorkers,
+  "workers add": addWorker,
+  "workers remove": removeWorker,
   "top-up": topUp,
   audit,
   restore,

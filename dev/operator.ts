@@ -33,6 +33,10 @@ export class Operator {
     return this.#call(path, { method: "POST", body: JSON.stringify(body) });
   }
 
+  async put(path: string, body: unknown): Promise<unknown> {
+    return this.#call(path, { method: "PUT", body: JSON.stringify(body) });
+  }
+
   async patch(path: string, body: unknown): Promise<unknown> {
     return this.#call(path, { method: "PATCH", body: JSON.stringify(body) });
   }

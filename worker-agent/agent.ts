@@ -3,6 +3,7 @@ import type { SigningKey } from "../shared/crypto/signing.ts";
 import type { Log } from "../shared/log.ts";
 import { describeError } from "../shared/log.ts";
 import type { Hardware, Listing } from "../shared/protocol/listing.ts";
+import { takeOnCommand } from "../shared/protocol/taking-on.ts";
 import { isLoopback } from "./cli/setting-forms.ts";
 import type { Config } from "./config.ts";
 import { bitsPerWeight } from "./engine/bits-per-weight.ts";
@@ -259,7 +260,7 @@ export async function runAgent(
   const hurry = AbortSignal.any([control.hurry, ...(options.hurry ? [options.hurry] : [])]);
   try {
     const key = (await loadIdentity(config.stateDir)) ?? (await createIdentity(config.stateDir));
-    log("info", "Identity", { worker: key.publicKey, account: config.account ?? "its own" });
+    logIdentity(log, key.publicKey, config.account);
     await using journal = await ReceiptJournal.open(journalPath(config.stateDir), log);
     const hardware = hardwareOf(await readMachine(), config.gpu);
     const tally = await DayTally.open(config.stateDir);
@@ -281,6 +282,12 @@ export async function runAgent(
     await removeStatus(config.stateDir);
     lock.release();
   }
+}
+
+/** Who it is, for whom it earns, and what the owner of an account that it names runs, once. */
+function logIdentity(log: Log, worker: string, account: string | null): void {
+  if (account === null) return log("info", "Identity", { worker, account: "its own" });
+  log("info", "Identity", { worker, account, owner_runs: takeOnCommand(worker) });
 }
 
 /** Where the receipts of a state folder are. */

@@ -43,7 +43,10 @@ export async function measureStorm(
   const before = await processUse(pid);
   const url = `${edge.url.replace(/^http/, "ws")}/worker`;
   progress(`${workers} workers dial in …`);
-  const storm = stack.use(new Storm({ url, workers, accounts, listing: scaleListing(0) }, 2));
+  const { operatorKey } = secrets;
+  const listing = scaleListing(0);
+  const told = { url, workers, accounts, listing, edge: { url: edge.url, operatorKey } };
+  const storm = stack.use(new Storm(told, 2));
   const filled = await storm.untilReady(workers, 0, fillWithinMs);
   progress(described(`${filled.ready} are listed`, filled));
   if (filled.ready < workers) throw new Error(`${workers - filled.ready} did not get in`);

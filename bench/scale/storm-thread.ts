@@ -1,4 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { Operator } from "../../dev/operator.ts";
 import { generateSigningKey } from "../../shared/crypto/signing.ts";
 import type { StormCommand, StormOptions, StormReport } from "./storm.ts";
 import { StormWorker } from "./storm-worker.ts";
@@ -32,11 +33,17 @@ const ports = {
 };
 
 async function fill(): Promise<void> {
+  const operator = new Operator(options.edge.url, options.edge.operatorKey);
+  const taking: Promise<unknown>[] = [];
   for (let number = 0; number < options.workers; number++) {
     const { key } = await generateSigningKey();
     const account = options.accounts[number % options.accounts.length] ?? "";
     workers.push(new StormWorker(key, account, ports));
+    const path = `/api/v1/account/workers/${key.publicKey}?account_id=${account}`;
+    taking.push(operator.put(path, {}));
+    if (taking.length >= dialsAtOnce) await Promise.all(taking.splice(0));
   }
+  await Promise.all(taking);
   for (const [number, worker] of workers.entries()) {
     worker.start();
     await untilReady(number + 1 - dialsAtOnce);

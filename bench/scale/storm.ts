@@ -6,8 +6,9 @@ export interface StormOptions {
   /** `ws://…/worker`. */
   readonly url: string;
   readonly workers: number;
-  /** Who earns: workers share them. */
+  /** Who earns: workers share them, and are taken on first. */
   readonly accounts: readonly string[];
+  readonly edge: { readonly url: string; readonly operatorKey: string };
   readonly listing: Listing;
 }
 

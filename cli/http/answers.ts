@@ -32,6 +32,21 @@ export type Key = z.infer<typeof keySchema>;
 
 export const createdKeySchema = keySchema.extend({ key: z.string() });
 
+export const takenWorkerSchema = z.looseObject({
+  id: z.string(),
+  name: z.string().nullable(),
+  taken_at: time,
+  seen: z
+    .looseObject({
+      online: z.boolean(),
+      hub: z.string(),
+      last_seen_at: time,
+      models: z.array(z.string()),
+    })
+    .nullable(),
+});
+export type TakenWorker = z.infer<typeof takenWorkerSchema>;
+
 const modelSchema = z.looseObject({
   id: z.string(),
   octo: z.looseObject({

@@ -87,6 +87,10 @@ export class EdgeClient {
     return this.#call("POST", path, schema, { body, headers });
   }
 
+  put<T>(path: string, schema: z.ZodType<T>, body: unknown): Promise<T> {
+    return this.#call("PUT", path, schema, { body });
+  }
+
   delete<T>(path: string, schema: z.ZodType<T>): Promise<T> {
     return this.#call("DELETE", path, schema);
   }

@@ -1,8 +1,9 @@
 import { accountForms } from "./account-forms.ts";
 import type { CommandForm } from "./form.ts";
 import { networkForms } from "./network-forms.ts";
+import { workerForms } from "./worker-forms.ts";
 
-const forms = { ...networkForms, ...accountForms };
+const forms = { ...networkForms, ...accountForms, ...workerForms };
 
 export type CommandName = keyof typeof forms;
 
@@ -23,6 +24,9 @@ export const commandNames = [
   "keys create",
   "keys revoke",
   "keys rotate",
+  "workers list",
+  "workers add",
+  "workers remove",
   "top-up",
   "audit",
   "restore",

@@ -17,6 +17,8 @@ export interface CommandForm {
   /** What completion offers for the arguments. */
   readonly words?: Words;
   readonly options: Readonly<Record<string, OptionForm>>;
+  /** The first word of its name alone means this command. */
+  readonly standsAlone?: true;
   /** Asks the edge, and so takes the options that say which and as whom. */
   readonly asksEdge: boolean;
   readonly summary: string;

@@ -43,7 +43,7 @@ function familyHelp(names: readonly CommandName[]): string {
 }
 
 function summaryLine(name: CommandName): string {
-  return `  ${name.padEnd(13)}${formOf(name).summary}`;
+  return `  ${name.padEnd(16)}${formOf(name).summary}`;
 }
 
 function helpOf(name: CommandName): string {

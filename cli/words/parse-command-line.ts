@@ -51,6 +51,9 @@ function commandIn(words: readonly string[]) {
   const family = familyOf(first);
   if (family.length === 0) throw unknownCommand(first);
   if (second === "--help" || second === "-h") return { name: null, rest };
+  const alone = family.find((name) => formOf(name).standsAlone === true);
+  const isAlone = second === undefined || second.startsWith("-");
+  if (alone !== undefined && isAlone) return { name: alone, rest: words.slice(1) };
   const named = commandNames.find((name) => name === `${first} ${second}`);
   if (named === undefined) throw unknownVerb(first, second, family);
   return { name: named, rest };

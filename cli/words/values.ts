@@ -1,6 +1,7 @@
 import { limitsSchema, type Limits } from "../../shared/limits.ts";
 import { jsonOrNull } from "../../shared/json-or-null.ts";
 import { formatCredits, type Micros, parseCredits } from "../../shared/money.ts";
+import { publicKeyPattern } from "../../shared/crypto/signing.ts";
 import { keyScopes, type KeyScope } from "../../shared/permissions.ts";
 import { UsageError } from "../failures.ts";
 
@@ -54,6 +55,12 @@ export function listOf(text: string, name: string): string[] {
     refuse(text, name, "words with commas between them, each once");
   }
   return words;
+}
+
+/** A worker's public key, as octo-worker shows it. */
+export function workerIdOf(text: string): string {
+  const accepted = "the public key that octo-worker shows, 43 letters, digits, - or _";
+  return publicKeyPattern.test(text) ? text : refuse(text, "a worker's id", accepted);
 }
 
 export function scopesOf(text: string): KeyScope[] {

@@ -1,5 +1,4 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Limits } from "../../shared/limits.ts";
 import { configOf, type Env } from "../env.ts";
 import { resolutionKeptMs } from "./account-state.ts";
 import type { AccountSettings, AccountSummary, HoldAnswer, HoldAsk } from "./account-answers.ts";
@@ -7,19 +6,15 @@ import { AccountKeys, type KeyAnswer } from "./account-keys.ts";
 import { Awake } from "./awake.ts";
 import { Books } from "./books.ts";
 import { closeTasks } from "./close-tasks.ts";
-import type { TaskClosing } from "./closing.ts";
 import { holdRequestOf } from "./hold-request.ts";
 import { type GroupId, type KeySettings, keysUnder } from "./limits/limit-chain.ts";
 import { changeLimits } from "./limits/limiting.ts";
 import { openBooks } from "./open-account.ts";
 import { Purchases } from "./purchases/purchases.ts";
 import { type Asker, Replies, type ReplyClaim } from "./replies.ts";
-import type { LeaseAsk, LeaseGrant, LeaseReport } from "./leases/lease-terms.ts";
 import { Leasing } from "./leases/leasing.ts";
-import type { Incoming, MoveRequest, MoveResult } from "./money/move-money.ts";
 import { Moves } from "./money/moves.ts";
 import { Telling } from "./outbox/telling.ts";
-import type { PendRequest, PendResult, PostResult, VoidResult } from "./money/pending-money.ts";
 import { restoreState, restoringId } from "./restoring/restore-state.ts";
 import { Room } from "./room.ts";
 import { summarise } from "./summarise.ts";
@@ -65,7 +60,7 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Returns once limits of the account, or of a group of keys, are obeyed everywhere (L5, G6). */
-  async setLimits(of: GroupId, limits: Limits | null) {
+  async setLimits(of: GroupId, limits: Parameters<typeof changeLimits>[3]) {
     const { opened: state, store } = this.#books;
     changeLimits(state, store, of, limits);
     if (limits !== null) await this.#leasing.allOver(keysUnder(state.limits, of));
@@ -73,6 +68,11 @@ export class Account extends DurableObject<Env> {
 
   isOpen(): boolean {
     return (this.#books.state?.standing ?? "waiting") !== "waiting";
+  }
+
+  /** Who may earn for the account; the rules are in account-workers.ts. */
+  workers(ask: Parameters<Books["workers"]["answer"]>[0]) {
+    return this.#books.workers.answer(ask);
   }
 
   /** Returns once a revoked key is refused everywhere, and its limits are obeyed (K1, L5, G6). */
@@ -103,17 +103,17 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Lets an isolate hold for a key by itself, for a while; null where it has to ask each time. */
-  lease(ask: LeaseAsk, keyChanges = 0): LeaseGrant | null {
+  lease(ask: Parameters<Leasing["grant"]>[0], keyChanges = 0): ReturnType<Leasing["grant"]> {
     return this.#keys.refuse(ask.keyId, keyChanges) === null ? this.#leasing.grant(ask) : null;
   }
 
   /** Isolates have done with leases. */
-  returnLeases(reports: readonly LeaseReport[]): void {
+  returnLeases(reports: Parameters<Leasing["take"]>[0]): void {
     this.#leasing.take(reports);
   }
 
   /** Posts or voids tasks durably, each once (A2); gives those that must be brought again. */
-  async close(closings: readonly TaskClosing[]): Promise<readonly string[]> {
+  async close(closings: Parameters<typeof closeTasks>[1]): Promise<readonly string[]> {
     const closed = this.#purchases.keep(() => closeTasks(this.#books, closings, Date.now()));
     this.#room.closed();
     if (closed.items.length > 0) await this.#telling.handOver.schedule("soon");
@@ -137,20 +137,20 @@ export class Account extends DurableObject<Env> {
   }
 
   /** Moves money of any asset, all of it or none; the rules are in move-money.ts. */
-  move(request: MoveRequest): Promise<MoveResult> {
+  move(request: Parameters<Moves["move"]>[0]) {
     return this.#telling.handOver.planned(this.#moves.move(request));
   }
 
   /** Promises money; the rules of this and the next two are in pending-money.ts. */
-  pend(request: PendRequest): Promise<PendResult> {
+  pend(request: Parameters<Moves["pend"]>[0]) {
     return this.#telling.handOver.planned(this.#moves.pend(request));
   }
 
-  post(post: Parameters<Moves["post"]>[0]): Promise<PostResult> {
+  post(post: Parameters<Moves["post"]>[0]) {
     return this.#telling.handOver.planned(this.#moves.post(post));
   }
 
-  void(id: string): Promise<VoidResult> {
+  void(id: string) {
     return this.#telling.handOver.planned(this.#moves.void(id));
   }
 
@@ -169,7 +169,7 @@ export class Account extends DurableObject<Env> {
   }
 
   /** What another account's outbox gives this one; rows seen before are passed over. */
-  async earn(source: string, rows: readonly Incoming[]): Promise<void> {
+  async earn(source: string, rows: Parameters<Moves["take"]>[1]): Promise<void> {
     this.#moves.take(source, rows, this.ctx.id.name ?? "");
     await this.#telling.handOver.plan();
   }

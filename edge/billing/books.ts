@@ -1,6 +1,7 @@
 import { assert } from "../../shared/assert.ts";
 import { type AccountState, keepMemory } from "./account-state.ts";
 import { AccountStore } from "./account-store.ts";
+import { AccountWorkers } from "./account-workers.ts";
 import type { Window } from "./money/earnings-window.ts";
 import { MoneyStore } from "./money/money-store.ts";
 import { upgradeStorage } from "./upgrade-storage.ts";
@@ -9,6 +10,7 @@ import { upgradeStorage } from "./upgrade-storage.ts";
 export class Books {
   readonly store: AccountStore;
   readonly money: MoneyStore;
+  readonly workers: AccountWorkers;
   /** Null before the account is opened. */
   state: AccountState | null;
   readonly #storage: DurableObjectStorage;
@@ -20,6 +22,7 @@ export class Books {
     this.#disputeMs = disputeMs;
     this.store = new AccountStore(storage.sql);
     this.money = new MoneyStore(storage.sql);
+    this.workers = new AccountWorkers(storage.sql);
     storage.transactionSync(() => upgradeStorage(storage.sql, Date.now()));
     this.state = this.#load();
   }

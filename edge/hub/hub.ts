@@ -140,9 +140,13 @@ export class Hub extends DurableObject<Env> {
   drain(withinMs: number | null): number {
     const workers = this.#state.sessions.size;
     const busyUntilMs = withinMs === null ? null : Date.now() + withinMs;
-    const moving = { spreadMs: spreadMsFor(workers), busyUntilMs };
-    this.#dispatch({ kind: "hub.moves", moving });
+    this.#dispatch({ kind: "hub.moves", moving: { spreadMs: spreadMsFor(workers), busyUntilMs } });
     return workers;
+  }
+
+  /** An account has let a worker go: its session ends. */
+  dismiss(workerId: string, accountId: string): void {
+    this.#gate.dismiss(workerId, accountId);
   }
 
   override webSocketMessage(ws: WebSocket, data: string | ArrayBuffer): void | Promise<void> {

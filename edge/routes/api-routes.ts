@@ -1,4 +1,5 @@
 import { accountRoutes } from "./people/accounts.ts";
+import { accountWorkerRoutes } from "./network/account-workers.ts";
 import { approvalRoutes } from "./money/approvals.ts";
 import { attestationRoutes } from "./people/attestations.ts";
 import { alertRoutes } from "./money/alerts.ts";
@@ -38,6 +39,7 @@ export const apiRoutes: readonly Route[] = [
   ...signInRoutes,
   ...personRoutes,
   ...ownAccountRoutes,
+  ...accountWorkerRoutes,
   ...memberRoutes,
   ...invitationRoutes,
   ...teamRoutes,

@@ -5,6 +5,10 @@ export const closeCodes = {
   /** The edge is going away; come back after the spread in the reason. */
   restart: 4503,
   unproven: 4401,
+  /**
+   * The account that the worker names has not taken it on: its owner may do so at any time, so come
+   * back, but slowly.
+   */
   refused: 4403,
   /** A newer connection of the same identity took over: do not come back. */
   replaced: 4409,
@@ -24,10 +28,7 @@ export const closeReasonBytesMax = 123;
 /** What a worker does after a close: come back, or stop because coming back cannot help. */
 export function isFinalClose(code: number): boolean {
   return (
-    code === closeCodes.replaced ||
-    code === closeCodes.refused ||
-    code === closeCodes.versionTooOld ||
-    code === closeCodes.done
+    code === closeCodes.replaced || code === closeCodes.versionTooOld || code === closeCodes.done
   );
 }
 

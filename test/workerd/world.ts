@@ -1,5 +1,6 @@
 import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
+import { generateSigningKey } from "../../shared/crypto/signing.ts";
 import { newId } from "../../shared/ids.ts";
 import type { AccountSummary } from "../../edge/billing/account-answers.ts";
 import { conservation } from "../../edge/db/ledger/current-books.ts";
@@ -51,13 +52,21 @@ export function newModel(): string {
   return `test-${newId("lst").slice(4)}`.toLowerCase();
 }
 
-/** A proven worker that is listed and has slots to give. */
+/** An account's owner takes a worker on, so that it may earn for the account. */
+export async function takeOn(accountId: string, workerId: string): Promise<void> {
+  const path = `/api/v1/account/workers/${workerId}?account_id=${accountId}`;
+  const { status, text } = await call(`PUT ${path}`, { body: {} });
+  if (status !== 200) throw new Error(`Cannot take on ${workerId}: ${text}`);
+}
+
+/** A proven worker that is listed and has slots to give; taken on by the account it is for. */
 export async function serve(
   model: string,
   options: Omit<FakeWorkerOptions, "origin"> & { readonly slots?: number } = {},
 ): Promise<FakeWorker> {
-  const { slots = 4, ...rest } = options;
-  const worker = await dial({ ...rest, listing: { model, slots, ...rest.listing } });
+  const { slots = 4, key = (await generateSigningKey()).key, ...rest } = options;
+  if (rest.account !== undefined) await takeOn(rest.account, key.publicKey);
+  const worker = await dial({ ...rest, key, listing: { model, slots, ...rest.listing } });
   await worker.prove();
   worker.publish();
   await worker.first("listing.result");

@@ -2,6 +2,7 @@ import { readConfig } from "../config.ts";
 import { readMachine } from "../hardware/machine.ts";
 import type { Check } from "./check.ts";
 import { levelOf } from "./check.ts";
+import { checkAccount } from "./check-account.ts";
 import { checkEdge } from "./check-edge.ts";
 import { checkGpus } from "./check-gpus.ts";
 import { checkMachine } from "./check-machine.ts";
@@ -22,6 +23,7 @@ export async function doctor(inputs: Inputs, terminal: Terminal): Promise<number
     ...(await checkModels(config)),
     ...(await checkUpstreams(config.upstream)),
     ...(await checkEdge(config.edge, process.env)),
+    ...(await checkAccount(config)),
   ];
   const isWell = checks.every((check) => levelOf(check) !== "failure");
   if (config.json) {

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readConfig } from "../config.ts";
 import { createIdentity, identityPath } from "../identity.ts";
+import { takeOnCommand } from "../../shared/protocol/taking-on.ts";
 import { absoluteValue } from "./absolute-paths.ts";
 import type { ConfigFile, Inputs } from "./find-settings.ts";
 import { findSetting } from "./find-settings.ts";
@@ -22,6 +23,7 @@ export async function init(inputs: Inputs, terminal: Terminal): Promise<number> 
         worker: key.publicKey,
         identity: identityPath(config.stateDir),
         config: path,
+        ...(config.account === null ? {} : { owner_runs: takeOnCommand(key.publicKey) }),
       }),
     );
     return 0;
@@ -29,6 +31,10 @@ export async function init(inputs: Inputs, terminal: Terminal): Promise<number> 
   terminal.write(`Worker    ${terminal.paint("bold", key.publicKey)}`);
   terminal.write(`Identity  ${identityPath(config.stateDir)} (keep a copy: it is the worker)`);
   terminal.write(`Settings  ${path}`);
+  if (config.account !== null) {
+    terminal.write(`Account   ${config.account} has to take it on, once; its owner runs:`);
+    terminal.write(`          ${terminal.paint("bold", takeOnCommand(key.publicKey))}`);
+  }
   terminal.write(`Next      octo-worker doctor, then octo-worker start`);
   return 0;
 }

@@ -145,7 +145,7 @@ export const settings = {
     file: "account",
     fallback: "own",
     shape: "ACCOUNT",
-    help: "the account that earns (acct_…); `own` is one of this worker's own",
+    help: "the account that earns (acct_…) and has taken it on; `own` is one of its own",
   },
   stateDir: {
     flag: "state-dir",

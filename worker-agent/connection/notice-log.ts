@@ -1,4 +1,5 @@
 import type { Log } from "../../shared/log.ts";
+import { closeCodes } from "../../shared/protocol/close-codes.ts";
 import type { SessionNotice } from "./session.ts";
 
 /** Says what happens to the connection, one line each. */
@@ -25,7 +26,8 @@ export function logNotice(log: Log, edge: string, notice: SessionNotice): void {
       return log("warn", "Refused an offer", { attempt: notice.attempt, reason: notice.reason });
     case "disconnected": {
       const { code, reason, retryMs } = notice;
-      return log("warn", "Disconnected", {
+      const message = code === closeCodes.refused ? "Refused by the edge" : "Disconnected";
+      return log("warn", message, {
         reason: reason === "" ? "the connection broke" : reason,
         code,
         ...(retryMs === null ? {} : { retry_s: Math.round(retryMs / 100) / 10 }),

@@ -8,6 +8,12 @@ const firstDelayMs = 500;
  * second.
  */
 const longestDelayMs = 30_000;
+/**
+ * A worker that was refused waits for a person, who may be at it just now, or never come: the first
+ * tries find the one, and a thousand forgotten workers are a few dials a second.
+ */
+const firstRefusedDelayMs = 5_000;
+const longestRefusedDelayMs = 5 * 60_000;
 /** A worker in the middle of an answer is waited for no longer than this by the hub's successor. */
 const busyDelayMs = 2_000;
 /** A session this long was a good one: what ended it says nothing about the next. */
@@ -38,10 +44,16 @@ function isUnexplained(code: number): boolean {
 
 /**
  * How long to wait before dialling again: uniform over the hub's own spread, told with the close
- * or, for a loss without a word, with the welcome; else exponential with full jitter.
+ * or, for a loss without a word, with the welcome; else exponential with full jitter. Slower, and
+ * with half of it jitter, where the worker was refused.
  */
 export function retryDelayMs(loss: Loss, random: Random): number {
   const doublings = Math.min(Math.max(loss.failures - 1, 0), 16);
+  if (loss.code === closeCodes.refused) {
+    const delayMs = Math.min(longestRefusedDelayMs, firstRefusedDelayMs * 2 ** doublings);
+    // Never at once: nothing has changed since.
+    return Math.floor((delayMs * (1 + random())) / 2);
+  }
   const backoffMs = Math.min(longestDelayMs, firstDelayMs * 2 ** doublings);
   // A worker that fails again and again waits longer, whatever its hubs have wished for.
   const wishedMs = isUnexplained(loss.code) ? Math.max(loss.spreadMs ?? 0, backoffMs) : backoffMs;

@@ -3,6 +3,7 @@ import { decodeUpMessage } from "../../../shared/protocol/codec.ts";
 import type { UpFrame } from "../../../shared/protocol/frames.ts";
 import type { AuthProve } from "../../../shared/protocol/handshake.ts";
 import { frameBytesMax, unprovenFrameBytesMax } from "../../../shared/protocol/limits.ts";
+import { notTakenOn } from "../../../shared/protocol/taking-on.ts";
 import type { Env } from "../../env.ts";
 import { admitWorker } from "./admit-worker.ts";
 import type { HubEvent, HubState } from "../hub-state.ts";
@@ -24,6 +25,8 @@ export interface GateHub {
  */
 export class WorkerGate {
   readonly #hub: GateHub;
+  /** Who is being admitted, and by whom it may be let go before it is. */
+  readonly #joining = new Map<WorkerSocket, AuthProve>();
 
   constructor(hub: GateHub) {
     this.#hub = hub;
@@ -63,6 +66,21 @@ export class WorkerGate {
     if (socket !== null) this.#close(socket, name, reason);
   }
 
+  /**
+   * An account has let a worker go: what it has here for that account ends at once, a session and a
+   * join that the account agreed to before. Answers that run are lost to it, as if it had broken.
+   */
+  dismiss(workerId: string, accountId: string): void {
+    const { state } = this.#hub;
+    for (const [socket, proof] of this.#joining) {
+      if (proof.worker !== workerId || proof.account !== accountId) continue;
+      this.#close(socket, "refused", notTakenOn(workerId));
+    }
+    const session = state.sessions.get(state.sessionIdByWorkerId.get(workerId) ?? "");
+    if (session?.accountId !== accountId) return;
+    this.close(session.id, "refused", notTakenOn(workerId));
+  }
+
   /** Sockets that never proved themselves in time, or have been silent for too long. */
   sweep(nowMs: number): void {
     for (const { socket, close, reason } of this.#hub.sockets.dead(nowMs)) {
@@ -92,7 +110,10 @@ export class WorkerGate {
     // a millisecond at most.
     const roundTripMs = socket.heardMs - socket.openedMs;
     const { state, sockets, presence, dispatch } = this.#hub;
-    const admission = await admitWorker(this.#hub, socket, proof);
+    this.#joining.set(socket, proof);
+    const admission = await admitWorker(this.#hub, socket, proof).finally(() =>
+      this.#joining.delete(socket),
+    );
     if (admission.kind === "gone") return;
     if (admission.kind === "refused") {
       this.#close(socket, admission.close, admission.reason);

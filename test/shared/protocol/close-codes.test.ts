@@ -15,14 +15,9 @@ describe("close codes", () => {
     for (const code of codes) expect(code === 1000 || (code >= 4000 && code <= 4999)).toBe(true);
   });
 
-  test("coming back cannot help a worker that is done, refused, replaced or too old", () => {
+  test("coming back cannot help a worker that is done, replaced or too old", () => {
     const final = Object.entries(closeCodes).filter(([, code]) => isFinalClose(code));
-    expect(final.map(([name]) => name).toSorted()).toEqual([
-      "done",
-      "refused",
-      "replaced",
-      "versionTooOld",
-    ]);
+    expect(final.map(([name]) => name).toSorted()).toEqual(["done", "replaced", "versionTooOld"]);
     for (const code of [1001, 1005, 1006, 1011, 1012]) expect(isFinalClose(code)).toBe(false);
   });
 });

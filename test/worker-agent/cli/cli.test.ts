@@ -94,6 +94,21 @@ test("init makes an identity and writes down what it was told, once", async () =
   expect(again.errors[0]).toContain("holds one already");
 });
 
+test("init for an account says what the account's owner runs, and for no account nothing of it", async () => {
+  const account = `acct_${"a".repeat(22)}`;
+  const { lines } = await run("init", "--state-dir", scratchFolder(), "--account", account);
+  const [, id = ""] = /^Worker +(\S{43})$/.exec(lines[0] ?? "") ?? [];
+  const command = `octo workers add ${id.startsWith("-") ? "-- " : ""}${id}`;
+  const at = lines.findIndex((line) => line.includes(`${account} has to take it on`));
+  expect(lines[at + 1]?.trim()).toBe(command);
+  const json = ["--state-dir", scratchFolder(), "--account", account, "--json"];
+  const told = JSON.parse((await run("init", ...json)).lines[0] ?? "") as Record<string, string>;
+  expect(told["owner_runs"]).toMatch(/^octo workers add (-- )?[\w-]{43}$/);
+  expect(told["owner_runs"]).toContain(told["worker"]);
+  const own = await run("init", "--state-dir", scratchFolder());
+  expect(own.lines.join("\n")).not.toContain("octo workers");
+});
+
 test("status says so where no worker runs", async () => {
   const folder = scratchFolder();
   const { code, lines } = await run("status", "--state-dir", folder);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { levelOf } from "../../../worker-agent/cli/check.ts";
+import { accountCheck } from "../../../worker-agent/cli/check-account.ts";
 import { checkClock, checkProxies } from "../../../worker-agent/cli/check-edge.ts";
 import { checkBackend, checkGpus } from "../../../worker-agent/cli/check-gpus.ts";
 import { checkOpenFiles, openFilesLimit } from "../../../worker-agent/cli/check-machine.ts";
@@ -46,6 +47,24 @@ test("a host of two addresses, a timeout and what is no error at all are told to
   const late = new DOMException("The operation was aborted due to timeout", "TimeoutError");
   expect(networkFault(edge, late).found).toContain("in time");
   expect(networkFault(edge, "no").found).toContain("no reason is told");
+});
+
+const refused = { at_ms: 2, kind: "disconnected", detail: "not taken on", code: 4403 } as const;
+const broken = { ...refused, code: 1006 };
+
+test.for([
+  ["acct_1", [], "ok", "acct_1 has taken this worker on", null],
+  [null, [refused], "failure", "acct_1 has not taken this worker on", "its owner runs: octo"],
+  [null, [refused, broken], "ok", "where it has not taken this worker on", null],
+  [null, [], "ok", "where it has not taken this worker on, its owner runs: octo workers add", null],
+] as const)("a running worker of account %s is asked", ([account, connections, ...expected]) => {
+  const status = { account, connections: [...connections] };
+  const check = accountCheck({ account: "acct_1", worker: "-w", status });
+  const [level, found, remedy] = expected;
+  expect(levelOf(check)).toBe(level);
+  expect(check.found).toContain(found);
+  if (remedy === null) expect(check.remedy).toBeNull();
+  else expect(check.remedy).toContain(`${remedy} workers add -- -w`);
 });
 
 const noon = Date.parse("Fri, 20 Nov 2026 12:00:00 GMT");

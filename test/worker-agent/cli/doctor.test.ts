@@ -55,6 +55,20 @@ async function listening(server: Server): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
+test("doctor shows what the owner of an account runs, where no worker could tell more", async () => {
+  await using hub = await FakeHub.start();
+  const folder = scratchFolder();
+  const account = `acct_${"a".repeat(22)}`;
+  const args = ["--state-dir", folder, "--edge", hub.edge];
+  expect((await examine(...args, "--account", account)).byName("Account")).toEqual([]);
+  await run("init", ...args);
+  const [check] = (await examine(...args, "--account", account)).byName("Account");
+  expect(check).toMatchObject({ level: "ok", remedy: null });
+  expect(check?.found).toMatch(new RegExp(`^${account};.* octo workers add (-- )?[\\w-]{43}$`));
+  expect((await examine(...args)).byName("Account")).toEqual([]);
+  expect(hub.sessions.every(({ proof }) => proof === null)).toBe(true);
+});
+
 test("doctor finds everything well, and nothing of what is missing", async () => {
   await using hub = await FakeHub.start();
   const folder = scratchFolder();

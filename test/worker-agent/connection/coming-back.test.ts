@@ -18,6 +18,27 @@ test.for([
   expect((driver.timers.get("retry") ?? 0) - driver.nowMs).toBe(expected);
 });
 
+test("a worker that is refused comes back, soon at first and then ever more slowly", () => {
+  const driver = new SessionDriver();
+  driver.tell({ kind: "start" });
+  const waits = Array.from({ length: 9 }, (_, number) => {
+    driver.chance = number % 2 === 0 ? 0 : 0.999;
+    driver.greet();
+    driver.tell({ kind: "closed", code: closeCodes.refused, reason: "not taken on" });
+    const waitMs = (driver.timers.get("retry") ?? 0) - driver.nowMs;
+    driver.fire("retry");
+    return Math.round(waitMs / 100) / 10;
+  });
+  expect(waits).toEqual([2.5, 10, 10, 40, 40, 159.9, 150, 299.9, 150]);
+});
+
+test("a worker that is refused in the middle of an answer does not hurry back", () => {
+  const driver = new SessionDriver().serve();
+  driver.frame(offerFor(1));
+  driver.tell({ kind: "closed", code: closeCodes.refused, reason: "let go" });
+  expect((driver.timers.get("retry") ?? 0) - driver.nowMs).toBe(3_750);
+});
+
 test("a worker with an attempt running is back within two seconds, whatever the spread", () => {
   const driver = new SessionDriver().serve();
   driver.chance = 0.999;

@@ -1,13 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { generateSigningKey } from "../../../shared/crypto/signing.ts";
-import { newId } from "../../../shared/ids.ts";
 import { closeCodes } from "../../../shared/protocol/close-codes.ts";
 import { encodeFrame } from "../../../shared/protocol/codec.ts";
 import { frameBytesMax } from "../../../shared/protocol/limits.ts";
 import { upFrames } from "../../helpers/frames.ts";
 import { until } from "../../helpers/until.ts";
 import { call } from "../routes/edge-client.ts";
-import { dial, newFunded, newModel, serve, untilListed } from "../world.ts";
+import { dial, newModel, serve, untilListed } from "../world.ts";
 
 describe("a worker proves itself", () => {
   test("a proven worker is told its session, its account and its region", async () => {
@@ -34,17 +33,6 @@ describe("a worker proves itself", () => {
       worker.close();
     }
     expect(accounts[0]).toBe(accounts[1]);
-  });
-
-  test("a worker may earn for an account that exists, and for no other", async () => {
-    const { accountId } = await newFunded();
-    const known = await dial({ account: accountId });
-    await known.prove();
-    expect((await known.first("auth.welcome")).account).toBe(accountId);
-
-    const stray = await dial({ account: newId("acct") });
-    stray.send(await stray.proofFor(await stray.first("auth.challenge")));
-    expect(await stray.ending()).toMatchObject({ code: closeCodes.refused });
   });
 
   test("GET /worker without an upgrade says how workers connect", async () => {

@@ -75,9 +75,21 @@ export async function newBelongings() {
     tasks: taskId,
     teams: teamId,
     team: teamId,
+    workers: await takeOn(owner, "B".repeat(43)),
     withdrawals: await make("/api/v1/withdrawals", { amount_micros: 1_000_000, address }),
   };
   return { owner, ids };
+}
+
+async function takeOn({ token: key }: { readonly token: string }, id: string): Promise<string> {
+  const { status, text } = await call(`PUT /api/v1/account/workers/${id}`, { key, body: {} });
+  if (status !== 200) throw new Error(`the worker was not taken on: ${text}`);
+  return id;
+}
+
+/** Whether a route makes what its path names: then there is nothing that it could not find. */
+export function makesWhatItNames({ name }: RouteDescription): boolean {
+  return name === "takeOnWorker";
 }
 
 /** A call of a route on things of these ids; a route of a resource without one cannot be tested. */
