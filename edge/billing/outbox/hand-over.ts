@@ -9,6 +9,8 @@ const gatherMs = 250;
  * one group as for several; and where it takes long, not more than a twentieth of the time.
  */
 const everyMs = { least: 2_000, most: 4_000, timesTaken: 20 } as const;
+/** What a handful of tasks moved: whoever asks seldom sees at once what it cost. */
+const fewTransfers = 32;
 /**
  * After a failed hand-over: the database is down, so there is no hurry, but a person is waiting for
  * a statement.
@@ -19,7 +21,8 @@ const lostMs = 30_000;
 
 /** What there is to do, now and later. */
 export interface HandOverWork {
-  readonly drain: () => Promise<void>;
+  /** Gives how many transfers there were. */
+  readonly drain: () => Promise<number>;
   readonly isEmpty: () => boolean;
   /** When time changes something of the account; null for never. */
   readonly nextMs: () => readonly (number | null)[];
@@ -106,10 +109,11 @@ export class HandOver {
   async #runOnce(): Promise<void> {
     const startMs = Date.now();
     try {
-      await this.#work.drain();
+      const transfers = await this.#work.drain();
       this.#notBeforeMs = 0;
       const wantedMs = (Date.now() - startMs) * everyMs.timesTaken;
-      this.#nextMs = startMs + Math.min(everyMs.most, Math.max(everyMs.least, wantedMs));
+      const leastMs = transfers <= fewTransfers ? gatherMs : everyMs.least;
+      this.#nextMs = startMs + Math.min(everyMs.most, Math.max(leastMs, wantedMs));
     } catch (error) {
       // The rows stay where they are, so nothing is lost: they are handed over when the database is
       // back.

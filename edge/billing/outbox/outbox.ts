@@ -24,14 +24,17 @@ import { readPayload } from "./outbox-payload.ts";
  */
 const rowsAtOnce = 32;
 
-/** Hands everything in the outbox over, oldest first (O1). Throws where the ledger is away. */
-export async function drainOutbox(books: Books, env: Env, debts: Debts): Promise<void> {
+/**
+ * Hands everything in the outbox over, oldest first (O1); gives how many transfers there were.
+ * Throws where the ledger is away.
+ */
+export async function drainOutbox(books: Books, env: Env, debts: Debts): Promise<number> {
   const { store } = books;
   await using db = databaseOf(env);
-  for (;;) {
+  for (let transfers = 0; ;) {
     const rows = store.readOutbox(rowsAtOnce);
     const last = rows.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) return transfers;
     const payloads = rows.map((row) => ({ seq: row.seq, ...readPayload(row.payload) }));
     await recordSettlements(db, {
       tasks: payloads.flatMap((payload) => payload.settlements.tasks),
@@ -48,6 +51,7 @@ export async function drainOutbox(books: Books, env: Env, debts: Debts): Promise
       for (const [accountId, how] of left) debts.keep(accountId, given.get(accountId) ?? [], how);
       store.clearOutbox(last.seq);
     });
+    for (const { settlements } of payloads) transfers += settlements.transfers.length;
   }
 }
 
