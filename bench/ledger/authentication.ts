@@ -67,6 +67,7 @@ async function newKeys(
     OCTO_EDGE_KEY: secrets.edgeKey,
     OCTO_TICKET_SECRET: secrets.ticketSecret,
     OCTO_KEY_PEPPER: secrets.keyPepper,
+    OCTO_RATES: "off",
     LIBSQL: { fetch: (request: Request) => endpoint.fetch(request) },
   };
   const config = configOf(env);
