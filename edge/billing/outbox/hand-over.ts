@@ -8,7 +8,7 @@ const gatherMs = 250;
  * An account that is busy is not handed over more often than this, because it costs the same for
  * one group as for several; and where it takes long, not more than a twentieth of the time.
  */
-const everyMs = { least: 2_000, most: 4_000, timesTaken: 20 } as const;
+const everyMs = { least: 4_000, most: 8_000, timesTaken: 20 } as const;
 /** What a handful of tasks moved: whoever asks seldom sees at once what it cost. */
 const fewTransfers = 32;
 /**
