@@ -83,8 +83,8 @@ export class HandOver {
   }
 
   async #startBy(atMs: number): Promise<void> {
-    // A timer that long would keep the object in memory for nothing.
-    if (atMs - Date.now() > everyMs.most) return wakeBy(this.#storage, atMs);
+    // A longer timer would keep the object in memory while nothing can be done.
+    if (atMs - Date.now() > everyMs.least) return wakeBy(this.#storage, atMs);
     if (this.#timer === null || atMs < this.#timer.atMs) {
       if (this.#timer !== null) clearTimeout(this.#timer.id);
       const id = setTimeout(() => void this.#runByTimer(), Math.max(0, atMs - Date.now()));
