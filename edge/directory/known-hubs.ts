@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { describeError } from "../../shared/log.ts";
 import { edgeLog } from "../log.ts";
+import { within } from "../within.ts";
 import type { HubDigest } from "./digest.ts";
 import { type DirectoryState, putDigest } from "./directory-state.ts";
 
@@ -60,10 +61,7 @@ export class KnownHubs {
   /** A hub that cannot be reached is not forgotten: it will speak for itself, or be asked again. */
   async #recallOne(hubId: string): Promise<void> {
     try {
-      const late = new Promise<never>((_, reject) => {
-        setTimeout(() => reject(new Error(`silent for ${recallMs} ms`)), recallMs);
-      });
-      const digest = await Promise.race([this.#ask(hubId), late]);
+      const digest = await within(recallMs, this.#ask(hubId));
       putDigest(this.#state, digest, Date.now());
       this.keep(hubId);
     } catch (error) {

@@ -1,5 +1,6 @@
 import { describeError } from "../../../shared/log.ts";
 import { edgeLog } from "../../log.ts";
+import { within } from "../../within.ts";
 import type { Incoming } from "../money/move-money.ts";
 import { type Debt, DebtStore } from "./debt-store.ts";
 
@@ -152,19 +153,5 @@ async function inGroups<T>(
 ): Promise<void> {
   for (let at = 0; at < items.length; at += atOnce) {
     await Promise.all(items.slice(at, at + atOnce).map(work));
-  }
-}
-
-/** The result, or an error where none comes in time. */
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it did not answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    // A timer that outlives its answer keeps a Durable Object awake.
-    clearTimeout(timer);
   }
 }

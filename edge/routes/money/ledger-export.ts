@@ -4,14 +4,14 @@ import {
   ledgerBalanceSchema,
   ledgerRecordSchema,
 } from "../../../shared/ledger-record.ts";
-import type { LedgerRecord } from "../../../shared/ledger-record.ts";
 import { databaseOf } from "../../database.ts";
 import { exportTransfers } from "../../db/ledger/ledger-export.ts";
-import { balances, lastRow, type Transfer } from "../../db/ledger/ledger.ts";
+import { balances, lastRow } from "../../db/ledger/ledger.ts";
 import { accountStatuses } from "../../db/schema/registry.ts";
 import { accountBalances } from "./account-balances.ts";
 import { accountIdField, timeField, timeToJson, wholeInQuery } from "../fields.ts";
 import { knownAccount } from "../known-account.ts";
+import { recordToJson } from "../../statements/ledger-record.ts";
 import { defineRoute, type Route } from "../route.ts";
 
 /** A page is about 400 kB: a million transfers come in a thousand of them. */
@@ -139,20 +139,3 @@ export const ledgerExportRoutes: readonly Route[] = [
     },
   }),
 ];
-
-function recordToJson(row: Transfer): LedgerRecord {
-  return {
-    id: row.id,
-    task_id: row.taskId,
-    kind: row.kind,
-    debit: row.debitAccount,
-    credit: row.creditAccount,
-    asset: row.asset,
-    amount: String(row.amountMicros),
-    created_ms: row.createdAt,
-    reason: row.reason,
-    source: row.source,
-    source_seq: row.sourceSeq,
-    hash: row.hash,
-  };
-}

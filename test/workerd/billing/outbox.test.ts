@@ -3,10 +3,11 @@ import { describe, expect, test } from "vitest";
 import { exportTransfers } from "../../../edge/db/ledger/ledger-export.ts";
 import { databaseOf } from "../../../edge/database.ts";
 import { lastRow, type Transfer } from "../../../edge/db/ledger/ledger.ts";
+import { recordToJson } from "../../../edge/statements/ledger-record.ts";
 import { auditLedger } from "../../../shared/audit.ts";
 import { bookOf, systemBooks } from "../../../shared/assets.ts";
 import { journalHash, verifyJournal } from "../../../shared/journal.ts";
-import type { LedgerBalance, LedgerRecord } from "../../../shared/ledger-record.ts";
+import type { LedgerBalance } from "../../../shared/ledger-record.ts";
 import { until } from "../../helpers/until.ts";
 import { postOf, termsFor } from "./closings.ts";
 import { env, openDatabase } from "../routes/edge-client.ts";
@@ -56,23 +57,6 @@ async function transfersOf(accounts: readonly Consumer[]): Promise<Transfer[]> {
   return found;
 }
 
-function recordOf(row: Transfer): LedgerRecord {
-  return {
-    id: row.id,
-    task_id: row.taskId,
-    kind: row.kind,
-    debit: row.debitAccount,
-    credit: row.creditAccount,
-    asset: row.asset,
-    amount: String(row.amountMicros),
-    created_ms: row.createdAt,
-    reason: row.reason,
-    source: row.source,
-    source_seq: row.sourceSeq,
-    hash: row.hash,
-  };
-}
-
 type Scene = Awaited<ReturnType<typeof newScene>>;
 
 /** The books as they must be after so many tasks of each consumer, computed from nothing else. */
@@ -104,7 +88,7 @@ async function expectExact(scene: Scene, tasks: readonly number[]): Promise<void
   const claims = { balances: booksAfter(scene, tasks), heads };
   const options = { journalHash, overdraftMaxMicros: 0n };
   const all = tasks.reduce((sum, count) => sum + count, 0);
-  const report = await auditLedger(rows.map(recordOf), claims, options);
+  const report = await auditLedger(rows.map(recordToJson), claims, options);
   expect(report).toMatchObject({ fault: null, transfers: 5 * all + 3, behind: [], overdrafts: [] });
   for (const { accountId, journal } of summaries) {
     const own = rows.filter(({ source }) => source === accountId);

@@ -1,5 +1,6 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
+import { recordToJson } from "../../../edge/statements/ledger-record.ts";
 import { auditLedger } from "../../../shared/audit.ts";
 import { bookOf } from "../../../shared/assets.ts";
 import { journalHash, verifyJournal } from "../../../shared/journal.ts";
@@ -89,20 +90,7 @@ async function auditOf(account: Consumer) {
     }),
     heads: [{ source: account.accountId, seq, hash }],
   };
-  const records = (await allTransfers()).map((row) => ({
-    id: row.id,
-    task_id: row.taskId,
-    kind: row.kind,
-    debit: row.debitAccount,
-    credit: row.creditAccount,
-    asset: row.asset,
-    amount: String(row.amountMicros),
-    created_ms: row.createdAt,
-    reason: row.reason,
-    source: row.source,
-    source_seq: row.sourceSeq,
-    hash: row.hash,
-  }));
+  const records = (await allTransfers()).map(recordToJson);
   return auditLedger(records, claims, { journalHash, overdraftMaxMicros: 10n ** 9n });
 }
 
